@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// An opened checkpoint: a tensor directory over memory-mapped files, the model's configuration, and where its tokenizer
+// lies. Nothing is copied until a tensor is read. Start reading here.
+#pragma once
+
+#include "core/base/job.h"
+#include "core/base/json.h"
+#include "core/base/mapped_file.h"
+#include "core/base/types.h"
+#include "core/checkpoint/gguf_metadata.h"
+#include "core/checkpoint/model_config.h"
+#include "core/format/format.h"
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace bw {
+
+enum class CheckpointKind { safetensors, gguf };
+
+/// One tensor as it lies in a file. `shape` is outermost first (HF order): a linear weight is {O, I}.
+struct TensorInfo {
+    std::string name;      ///< as in the file
+    std::string canonical; ///< GGUF-style name ("blk.3.attn_q.weight"); empty when the name is not known to the family
+    StorageType type = StorageType::unknown;
+    std::string typeName;  ///< file's own word for the type, also for unknown ones
+    std::vector<std::int64_t> shape;
+    int file = 0;          ///< index into Checkpoint::files()
+    std::uint64_t offset = 0, bytes = 0; ///< in that file
+    /// Safetensors holding packed affine codes (see packed_affine.h): `format` is set and shape is the logical {O, I}.
+    FormatPtr packed;
+    std::int64_t elements() const;
+    std::int64_t rows() const; ///< product of all but the last dimension (1 for a vector)
+    std::int64_t cols() const; ///< last dimension (1 for a scalar)
+};
+
+class Checkpoint {
+public:
+    /// Opens a HF folder, one .safetensors (its config.json beside it), an index.json, or a .gguf.
+    /// Checks every rule of the container and every bound before anything is trusted; memory ≤ a few times the header.
+    /// @throws Error with one of the container, config and file codes; names file, tensor and value.
+    static std::shared_ptr<const Checkpoint> open(const std::string& path);
+    ~Checkpoint();
+
+    CheckpointKind kind() const;
+    const std::string& path() const;        ///< as given, made absolute
+    std::string displayName() const;        ///< "SmolLM2-135M-Instruct"
+    const ModelConfig& config() const;
+    const std::vector<TensorInfo>& tensors() const;
+    /// By canonical name first, then by the file's name; nullptr when absent.
+    const TensorInfo* find(const std::string& name) const;
+    const TensorInfo& require(const std::string& name) const; ///< @throws Error(tensorMissing)
+    const std::vector<MappedFile>& files() const;
+    std::uint64_t totalBytes() const;       ///< of all files
+    std::int64_t parameters() const;
+    double bitsPerWeight() const;           ///< tensor bytes·8 / parameters
+    const std::vector<std::string>& warnings() const;
+
+    std::span<const std::byte> raw(const TensorInfo& tensor) const;
+    /// Decodes rows [first, first+out.rows) of the tensor to f32, in parallel; GGUF's permuted Q/K rows come back in HF
+    /// order, so every reader sees one layout. @throws Error unsupportedType, fileChanged.
+    void readRows(const TensorInfo& tensor, std::int64_t first, MatrixView<float> out) const;
+    /// Whole tensor.
+    void read(const TensorInfo& tensor, std::span<float> out) const;
+
+    /// GGUF metadata (empty for safetensors).
+    const GgufMetadata& metadata() const;
+    /// config.json as read (null for GGUF).
+    const Json& configJson() const;
+    /// Folder that holds tokenizer.json and friends; empty for GGUF.
+    const std::string& folder() const;
+
+private:
+    friend class CheckpointBuilder;
+    Checkpoint();
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// Elements that are NaN or infinite in a tensor, for reports (all rows read once).
+struct FiniteReport {
+    std::int64_t nan = 0, infinite = 0, firstRow = -1, firstCol = -1;
+    bool finite() const { return nan == 0 && infinite == 0; }
+};
+FiniteReport checkFinite(const Checkpoint& checkpoint, const TensorInfo& tensor, JobContext& job);
+
+} // namespace bw

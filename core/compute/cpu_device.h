@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The CPU device: Eigen GEMM compiled once per instruction set and chosen at run time, Highway for the rest, TBB over
+// output columns. Also the CPU kernels that other folders use directly (log-softmax, Gram matrices).
+#pragma once
+
+#include "core/compute/device.h"
+
+#include <span>
+
+namespace bw {
+
+std::unique_ptr<Device> makeCpuDevice();
+/// "AVX-512", "AVX2", "SSE4": what the dispatch chose.
+std::string cpuInstructionSet();
+/// CPU model and feature flags in one line, for the log's stacks.
+std::string cpuDescription();
+
+/// y = a·bᵀ in f32, a M×K, b N×K, y M×N (`add`: y += …); the GEMM beneath Device::multiply. Parallel over N.
+void gemmTransposed(MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> y, bool add = false);
+/// gram += xᵀ·x, x T×I, gram I×I (both triangles written).
+void accumulateGram(MatrixView<const float> x, MatrixView<float> gram);
+/// log Σ exp(x), maximum subtracted, sum in f64.
+double logSumExp(std::span<const float> x);
+/// KL(p‖q) in nats with p = softmax(base), q = softmax(other): Σ p·(log p − log q), f64 sums, never below −1e-9.
+double klDivergence(std::span<const float> base, std::span<const float> other);
+/// Σ w and Σ (a−b)² w helpers.
+double squaredDistance(std::span<const float> a, std::span<const float> b);
+
+} // namespace bw

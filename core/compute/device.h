@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The operations a forward pass needs, behind one interface: the CPU (cpu_device.h) and, in gpu/, Vulkan. Host pointers
+// in, host pointers out; a device may keep its own copy of a weight. Not for: knowing what a model is.
+#pragma once
+
+#include "core/base/types.h"
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace bw {
+
+/// A linear layer's weight in whatever form the device multiplies fastest. Immutable, shareable across threads.
+class DeviceWeight {
+public:
+    virtual ~DeviceWeight() = default;
+    std::int64_t rows = 0, cols = 0; ///< O, I
+};
+using DeviceWeightPtr = std::shared_ptr<const DeviceWeight>;
+
+/// Geometry of one attention call. T query tokens at positions position0 … position0+T−1; keys and values hold
+/// position0+T tokens. q: T×(H·D); k, v: (position0+T)×(kvHeads·D).
+struct AttentionShape {
+    std::int64_t heads = 0, kvHeads = 0, headDim = 0, position0 = 0;
+};
+
+/// Counts over equal bins of [low, high): below, above and non-finite apart.
+struct Histogram {
+    float low = 0, high = 0;
+    std::vector<std::uint64_t> bins;
+    std::uint64_t below = 0, above = 0, nan = 0, infinite = 0;
+};
+
+class Device {
+public:
+    virtual ~Device() = default;
+    virtual std::string name() const = 0;        ///< "cpu", "vulkan:0"
+    virtual std::string description() const = 0; ///< "CPU, 2 threads, AVX-512", "llvmpipe (Vulkan 1.3)"
+    /// How often each operation ran here and how often on the CPU because the device has no kernel: for the log.
+    struct Counts { std::uint64_t onDevice = 0, onCpu = 0; };
+    virtual std::map<std::string, Counts> operationCounts() const { return {}; }
+
+    /// Takes an f32 O×I weight; the data may be freed afterwards only if the device copied them (`copies()`).
+    virtual DeviceWeightPtr prepare(MatrixView<const float> weight) = 0;
+    /// y = x·wᵀ, x T×I, w O×I, y T×O. With `add`, y += x·wᵀ.
+    virtual void multiply(MatrixView<const float> x, const DeviceWeight& w, MatrixView<float> y, bool add = false) = 0;
+    /// y[t] = x[t] / sqrt(mean(x[t]²) + epsilon) · weight; rows independent, sums in f32 like the reference.
+    virtual void rmsNorm(MatrixView<const float> x, std::span<const float> weight, float epsilon, MatrixView<float> y) = 0;
+    /// Rotates pairs (i, i+D/2) of every head in place by position·theta^(−2i/D) (HF's half-split layout).
+    virtual void rope(MatrixView<float> x, std::int64_t headDim, std::int64_t position0, double theta) = 0;
+    /// Causal grouped-query attention, softmax(q·kᵀ/√D)·v into out T×(H·D).
+    virtual void attention(MatrixView<const float> q, MatrixView<const float> k, MatrixView<const float> v,
+                           const AttentionShape& shape, MatrixView<float> out) = 0;
+    /// gate ← silu(gate)·up, element by element.
+    virtual void siluMultiply(MatrixView<float> gate, MatrixView<const float> up) = 0;
+    virtual void add(MatrixView<float> x, MatrixView<const float> y) = 0; ///< x += y
+    /// Adds counts of x's values into `into` (its range and bins are set).
+    virtual void histogram(std::span<const float> x, Histogram& into) = 0;
+};
+
+} // namespace bw

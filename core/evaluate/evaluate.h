@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Perplexity with its protocol, and KL divergence and companions against a baseline on the same tokens.
+#pragma once
+
+#include "core/calibrate/dataset.h"
+#include "core/model/walk.h"
+
+#include <string>
+#include <vector>
+
+namespace bw {
+
+struct EvaluateOptions {
+    Protocol protocol;
+    std::int64_t maxTokens = 0; ///< 0 = whole text
+    bool keepTokens = false;    ///< also per-token values (nll, KL) for plots
+};
+
+/// One scored position.
+struct TokenScore { float nll = 0, baseNll = 0, kl = 0; };
+
+struct Evaluation {
+    std::string protocol;
+    std::int64_t windows = 0, tokens = 0;          ///< tokens = scored positions
+    double nll = 0, nllStandardError = 0;          ///< mean nats per token; error over windows when ≥ 8 of them, else over tokens
+    double perplexity = 0, perplexityStandardError = 0;
+    double ece = 0, brier = 0;                     ///< top-1 confidence: 15 equal-mass bins; Brier of the top-1 event
+    bool hasBase = false;
+    double basePerplexity = 0;
+    double klMean = 0, klStandardError = 0, klMedian = 0, klP90 = 0, klP99 = 0, klP999 = 0, klMax = 0;
+    double sameTop1 = 0, sameTop1StandardError = 0;
+    double deltaPMean = 0, deltaPRms = 0;
+    std::vector<double> windowNll;                 ///< sum per window
+    std::vector<TokenScore> tokensScored;          ///< when keepTokens
+    double seconds = 0, tokensPerSecond = 0;
+};
+
+/// Perplexity of a model (with `source`, of its quantized form).
+Evaluation evaluatePerplexity(const Model& model, const WeightSource* source, const Windows& windows,
+                              const EvaluateOptions& options, JobContext& job);
+/// The same plus KL(base‖model). Both are walked block by block; their heads run side by side window by window, so no
+/// logits are stored. @throws Error(vocabularyMismatch) when the vocabularies differ.
+Evaluation evaluateAgainstBase(const Model& model, const WeightSource* source, const Model& base, const WeightSource* baseSource,
+                               const Windows& windows, const EvaluateOptions& options, JobContext& job);
+
+} // namespace bw

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The experiment log: one SQLite database (WAL, foreign keys, numbered migrations) that a plain sqlite3 shell can read.
+// `ExperimentLog` is the one writer of a process; `LogReader` opens its own read-only connection per thread.
+// Tables: checkpoints, datasets, stacks, runs, metrics, site_statistics, histograms, sensitivities, assignments,
+// outputs, artifacts, notes, tags (see schema.h). Times are UTC ISO 8601.
+#pragma once
+
+#include "core/base/json.h"
+#include "core/calibrate/observers.h"
+#include "core/experiment/recipe.h"
+#include "core/quantize/export.h"
+#include "core/sensitivity/sensitivity.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace bw {
+
+enum class RunStatus { running, done, failed, cancelled, interrupted };
+std::string_view runStatusName(RunStatus status);
+
+struct MetricRow { std::string name; double value = 0; std::optional<double> standardError; std::string unit; };
+
+/// One line of the runs table.
+struct RunSummary {
+    RunId id;
+    std::string kind, name, status, checkpoint, startedAt; ///< checkpoint: display name
+    double seconds = 0;
+    std::string error;                    ///< empty unless failed
+    std::vector<MetricRow> metrics;
+    std::vector<std::string> tags;
+    bool starred = false;
+    std::string note;
+};
+
+struct CheckpointRow { std::int64_t id = 0; std::string path, name, kind, family; std::int64_t parameters = 0; std::uint64_t bytes = 0; double bitsPerWeight = 0; };
+struct StackRow { std::int64_t id = 0; std::string program, compiler, libraries, cpu, device; int threads = 0; };
+struct DatasetRow { std::int64_t id = 0; std::string path, sha256, role; std::uint64_t bytes = 0; std::int64_t tokens = 0; };
+struct SiteStatisticsRow { std::string group, sites; std::int64_t tokens = 0; double absMax = 0, outlierShare = 0, kurtosis = 0; int outlierChannels = 0;
+    std::vector<float> channelMax; std::map<std::string, ClipRange> ranges; std::map<std::string, double> heldOutError; Histogram histogram; };
+struct SensitivityRow { std::string site, format, used, metric; std::uint64_t bytes = 0; double value = 0, standardError = 0; };
+struct AssignmentRow { std::string site, asked, used, why; std::uint64_t bytes = 0; double cost = 0; double relativeError = 0; };
+struct ArtifactRow { std::string kind, path, sha256; std::uint64_t bytes = 0; std::string state; };
+struct OutputRow { std::string prompt, text; Json ids; };
+/// Per-token scores of an evaluation kept for plots (window order).
+struct TokenScoreRow { std::vector<float> nll, kl; std::vector<TokenId> ids; };
+
+/// Everything about one run.
+struct RunDetail {
+    RunSummary summary;
+    Json recipe;
+    CheckpointRow checkpoint;
+    StackRow stack;
+    std::vector<DatasetRow> datasets;
+    std::vector<AssignmentRow> assignments;
+    std::vector<ArtifactRow> artifacts;
+    std::vector<OutputRow> outputs;
+    std::string commandLine;
+};
+
+/// Read models; safe to use while a writer works. Short transactions.
+class LogReader {
+public:
+    /// @throws Error fileNotFound, logTooNew, logCorrupt.
+    explicit LogReader(const std::string& path);
+    ~LogReader();
+    std::vector<RunSummary> runs(std::int64_t limit = 10000) const; ///< newest first
+    RunDetail run(RunId id) const;                                   ///< @throws Error(unknownRun)
+    std::vector<SensitivityRow> sensitivities(RunId id) const;
+    std::vector<SiteStatisticsRow> siteStatistics(RunId id) const;
+    std::optional<TokenScoreRow> tokenScores(RunId id) const;
+    /// Latest finished run of a kind for a checkpoint path; none → RunId(0).
+    RunId latest(const std::string& kind, const std::string& checkpointPath) const;
+    /// Grows with every commit by any connection: poll it (about 4 Hz) to know when to read again.
+    std::int64_t dataVersion() const;
+    std::vector<CheckpointRow> checkpoints() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// The writer. Every call is its own transaction; thread safe (one mutex).
+class ExperimentLog {
+public:
+    /// Creates or migrates. A log of a newer version: Error(logTooNew), nothing written. Migrations back up first.
+    /// Runs left "running" by a process that is gone become "interrupted" (resumable).
+    explicit ExperimentLog(const std::string& path);
+    ~ExperimentLog();
+    const std::string& path() const;
+    /// $XDG_DATA_HOME/bitwright/experiments.db or ~/.local/share/…; folders are made.
+    static std::string defaultPath();
+
+    RunId beginRun(const Recipe& recipe, const std::string& commandLine, const Checkpoint& checkpoint, const Device& device);
+    void finishRun(RunId id, RunStatus status, const std::string& error = {});
+    void addDataset(RunId id, const TextData& data, const std::string& role);
+    void addMetrics(RunId id, const std::vector<MetricRow>& metrics);
+    void addSiteStatistics(RunId id, const CalibrationResult& result);
+    void addSensitivity(RunId id, const SensitivityCell& cell, SensitivityMetric metric);
+    void addAssignments(RunId id, const std::vector<AssignmentRow>& rows);
+    void addArtifact(RunId id, const ArtifactRow& artifact);
+    void addOutput(RunId id, const OutputRow& output);
+    void addTokenScores(RunId id, const TokenScoreRow& scores);
+    void setNote(RunId id, const std::string& note);
+    void setStar(RunId id, bool starred);
+    void addTag(RunId id, const std::string& tag);
+    void removeTag(RunId id, const std::string& tag);
+    std::vector<SensitivityCell> knownCells(RunId id, const Model& model) const;
+    /// Marks an interrupted run as running again. @throws Error(unknownRun).
+    void resumeRun(RunId id);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace bw

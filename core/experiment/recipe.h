@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A recipe fully describes a run: checkpoint, data, seed, the choices, evaluation, export. The window edits it, the
+// command line takes it, the log stores it, `rerun` repeats it. Nothing runs that a recipe can't say.
+#pragma once
+
+#include "core/assign/budget.h"
+#include "core/base/json.h"
+#include "core/quantize/assignment.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace bw {
+
+/// Version 1 of the document. Unknown keys are Error(invalidRecipe) naming the key's path ("data.calibrte").
+struct Recipe {
+    static constexpr int kVersion = 1;
+    std::string kind = "quantize"; ///< calibrate | sweep | assign | quantize | evaluate | generate
+    std::string name;              ///< for people
+    std::string checkpoint;        ///< path
+    std::string base;              ///< path of the baseline for KL; empty = none (quantize: the checkpoint itself)
+    std::uint64_t seed = 1234;
+    std::string device = "cpu";    ///< auto | cpu | vulkan:N
+
+    struct Calibration { std::vector<std::string> files; std::int64_t samples = 128, length = 512; } calibration;
+    struct Evaluation { std::vector<std::string> files; std::string protocol = "windows:256"; std::int64_t tokens = 0; } evaluation;
+
+    struct Sweep { std::vector<std::string> formats; std::string metric = "output"; } sweep;
+
+    struct Assignment {
+        std::string format = "q4_0";          ///< default of every site
+        std::string head;                     ///< default of token_embd/output; empty = as the others
+        std::vector<FormatRule> rules;        ///< later wins; the solver's result is written here
+        std::string budget;                   ///< "4.5bpw" … for kind assign; empty = none
+        std::string tie = "none";
+        std::map<std::string, std::string> pins;
+        std::int64_t sweepRun = 0;            ///< run whose map is solved
+    } assignment;
+
+    std::string transform = "none";           ///< the only member so far
+    std::string rounder = "nearest";          ///< nearest | weighted
+    bool clipSearch = true;
+    std::string activations = "none", kvCache = "none"; ///< the only members so far
+
+    struct Export { std::string path; bool replace = false; } exporting;
+
+    struct Generation { std::string prompt; std::int64_t maxTokens = 64; double temperature = 0, topP = 1; } generation;
+
+    Json toJson() const;
+    static Recipe fromJson(const Json& json);
+    static Recipe load(const std::string& path);
+};
+
+} // namespace bw

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Recipe → stages → log. The one place where engine parts are put together; both fronts call only this.
+#pragma once
+
+#include "core/assign/solver.h"
+#include "core/evaluate/evaluate.h"
+#include "core/experiment/log.h"
+
+#include <functional>
+
+namespace bw {
+
+/// Makes a device from its name ("cpu", "vulkan:0", "auto"); app/ supplies it so that core/ never links gpu/.
+using DeviceFactory = std::function<std::shared_ptr<Device>(const std::string& name)>;
+
+struct RunOutcome {
+    RunId run;
+    Json result; ///< the command's JSON of CLI.md, full precision
+};
+
+class Runner {
+public:
+    Runner(ExperimentLog& log, DeviceFactory devices);
+
+    /// Runs the stage that recipe.kind names and logs everything; a failure or cancellation is logged, then rethrown.
+    /// @param resume run to continue (sweep); RunId(0) = a new one.
+    /// @param strict Error(strictViolation) before work starts when the plan differs from what was asked.
+    RunOutcome run(const Recipe& recipe, JobContext& job, const std::string& commandLine, RunId resume = {}, bool strict = false);
+
+    /// What `run` would do, without doing it: tensors with asked/used/why/bytes, exact file size, memory, disk, time.
+    Json plan(const Recipe& recipe, JobContext& job);
+
+    /// calibrate → sweep (output, then KL) → solve → quantize + export + audit → evaluate mix and uniform formats →
+    /// compare, on any checkpoint. The main job: `demo` is this on the embedded model, `mix` on the user's.
+    struct MixOptions {
+        std::string checkpoint, outPath, budget = "4.5bpw", metric = "kl";
+        std::vector<std::string> formats, calibrationFiles, evaluationFiles;
+        std::int64_t samples = 128, length = 512, sweepTokens = 2048, evaluationTokens = 0;
+        std::string protocol = "windows:256", tie = "none", device = "cpu", rounder = "weighted", uniformFormat = "q4_0";
+        bool replace = false;
+    };
+    /// result: CLI.md's `mix` keys plus "runs" (ids by stage), "stages" (seconds each), "table" (rows for people).
+    RunOutcome mix(const MixOptions& options, JobContext& job, const std::string& commandLine);
+
+    /// Compares two logged runs: metrics with differences and 95 % intervals, fair or why not.
+    static Json compare(const LogReader& log, RunId a, RunId b);
+    /// Repeats a logged run as a new one and tells whether its figures agree.
+    RunOutcome rerun(RunId id, JobContext& job, const std::string& commandLine);
+
+private:
+    ExperimentLog& log_;
+    DeviceFactory devices_;
+};
+
+} // namespace bw

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Plan before, write, audit after. The plan says for every tensor what will be written and why it differs from what was
+// asked, exact to the byte; the audit re-opens what was written and holds it against the plan.
+#pragma once
+
+#include "core/quantize/quantized_model.h"
+
+namespace bw {
+
+enum class ExportKind { gguf, safetensors };
+
+struct PlannedTensor {
+    std::string name;          ///< in the output
+    SiteId site{-1};           ///< −1 for tensors that are no site
+    std::string asked, used, whyDiffers;
+    std::uint64_t bytes = 0;   ///< in the output, all parts of it
+};
+
+struct ExportPlan {
+    ExportKind kind = ExportKind::gguf;
+    std::string path;
+    std::vector<PlannedTensor> tensors;
+    std::uint64_t tensorBytes = 0, fileBytes = 0; ///< fileBytes: exact size of all weight files
+    std::uint64_t memoryBytes = 0;                ///< peak estimate
+    std::uint64_t diskFree = 0;
+    double bitsPerWeight = 0;                     ///< tensorBytes·8 / parameters
+    double secondsEstimate = 0;
+    std::vector<std::string> warnings;
+    bool differsFromAsked() const;
+};
+
+/// Kind from the path: ".gguf" or a folder. Formats that the container can't hold (affine in GGUF, k-quants in
+/// safetensors) get the nearest one it can, with the reason. @throws Error targetIsSource, targetExists, diskFull, unsupportedModel.
+ExportPlan planExport(const Model& model, const std::vector<SiteFormat>& formats, const std::string& outPath, bool replace);
+
+struct AuditReport {
+    bool ok = false;
+    std::int64_t tensorsChecked = 0, rowsDecoded = 0;
+    std::vector<std::string> mismatches;       ///< "blk.0.attn_v: planned q8_0, found q5_0"
+    double simulatedNll = 0, reopenedNll = 0;  ///< short evaluation, nats per token; 0 tokens when skipped
+    std::int64_t evaluatedTokens = 0;
+};
+
+/// Writes under a temporary name, re-opens, audits, renames. On a mismatch the file is kept with the suffix
+/// ".failed-audit", nothing appears under the final name, and Error(auditFailed) lists the differences.
+/// @param auditWindows tokens for the short evaluation (may be empty: skipped).
+AuditReport exportModel(const Model& model, const QuantizedModel& quantized, const ExportPlan& plan, bool replace,
+                        const Windows& auditWindows, JobContext& job);
+
+} // namespace bw

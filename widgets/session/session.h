@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the window has open, shared by all pages: checkpoint, log, recipe with undo, selection. Pages read it and emit
+// wishes through it; app/gui fulfils them with jobs and puts results back. Starts no work itself.
+#pragma once
+
+#include "core/calibrate/observers.h"
+#include "core/experiment/log.h"
+#include "core/experiment/recipe.h"
+#include "core/model/model.h"
+
+#include <QHash>
+#include <QObject>
+#include <QStringList>
+#include <QUndoStack>
+#include <memory>
+
+namespace bw {
+
+/// One weight looked at: statistics of the checkpoint's values and, when a format is chosen, of decode(encode(W)).
+struct WeightView {
+    QString site;
+    WeightStatistics statistics;
+    QString format;               ///< empty: no format chosen
+    std::vector<float> gridLevels;///< values the format can take around this weight's largest group (≤ 256), for ticks
+    double relativeError = 0;     ///< ‖W−Ŵ‖²/‖W‖² at `format`
+    std::vector<float> thumbnail; ///< |W| averaged into thumbRows×thumbCols
+    int thumbRows = 0, thumbCols = 0;
+};
+
+/// Quick facts of every site for the tree, filled in as they are computed.
+struct SiteFacts { double kurtosis = 0, outlierShare = 0, maximum = 0; std::vector<float> sparkline; bool known = false; };
+
+class Session final : public QObject {
+    Q_OBJECT
+public:
+    explicit Session(QObject* parent = nullptr);
+    ~Session() override;
+
+    // What is open ------------------------------------------------------------------------------------------------
+    std::shared_ptr<const Model> model() const { return model_; }        ///< null: nothing open, or not a known family
+    std::shared_ptr<const Checkpoint> checkpoint() const { return checkpoint_; }
+    LogReader* log() const { return log_.get(); }                         ///< null before a log is there
+    QString logPath() const { return logPath_; }
+    QUndoStack* undoStack() { return &undo_; }
+
+    // Recipe: every change goes through an undo command -------------------------------------------------------------
+    const Recipe& recipe() const { return recipe_; }
+    /// Pushes one undo step; `mergeId` ≥ 0 merges quick successive changes (slider drags) of the same id.
+    void editRecipe(const QString& text, Recipe changed, int mergeId = -1);
+    /// Format of one site by hand: appends or replaces the rule that names exactly this site.
+    void setSiteFormat(const QString& site, const QString& format);
+    /// Many at once as one undo step (a solved mix, a painted row).
+    void setSiteFormats(const QHash<QString, QString>& formats, const QString& text);
+    QString siteFormat(const QString& site) const; ///< after rules; the asked format
+
+    // Selection, shared by all pages ----------------------------------------------------------------------------------
+    QString selectedSite() const { return site_; }
+    RunId runA() const { return runA_; }
+    RunId runB() const { return runB_; }
+    /// Calibration and sweep the pages show; RunId(0) when there is none yet.
+    RunId calibrationRun() const { return calibrationRun_; }
+    RunId sweepRun() const { return sweepRun_; }
+
+    // Facts that jobs deliver ------------------------------------------------------------------------------------------
+    const WeightView* weightView(const QString& site) const;
+    SiteFacts siteFacts(const QString& site) const { return facts_.value(site); }
+
+public Q_SLOTS:
+    void setCheckpoint(std::shared_ptr<const bw::Checkpoint> checkpoint, std::shared_ptr<const bw::Model> model);
+    void setLog(const QString& path);
+    void refreshLog();                     ///< polled by the window (4 Hz); emits logChanged when data_version moved
+    void replaceRecipe(const bw::Recipe& recipe); ///< opening a recipe: clears undo
+    void selectSite(const QString& site);
+    void selectRuns(bw::RunId a, bw::RunId b);
+    void setCalibrationRun(bw::RunId run);
+    void setSweepRun(bw::RunId run);
+    void setWeightView(const bw::WeightView& view);
+    void setSiteFacts(const QString& site, const bw::SiteFacts& facts);
+
+Q_SIGNALS:
+    void checkpointChanged();
+    void logChanged();
+    void recipeChanged();
+    void siteSelected(const QString& site);
+    void runsSelected();
+    void weightViewChanged(const QString& site);
+    void siteFactsChanged(const QString& site);
+    // Wishes
+    void openRequested(const QStringList& paths);
+    void demoRequested();
+    void runRequested(const bw::Recipe& recipe, bw::RunId resume); ///< queue a job
+    void weightViewRequested(const QString& site, const QString& format);
+    void compareRequested(bw::RunId a, bw::RunId b);               ///< switch to Compare with these two
+    void workspaceRequested(const QString& name);                  ///< "mix" …
+    void messageRequested(const QString& text);                    ///< a quiet line for the status bar
+
+private:
+    friend class RecipeCommand;
+    void applyRecipe(const Recipe& recipe);
+    std::shared_ptr<const Checkpoint> checkpoint_;
+    std::shared_ptr<const Model> model_;
+    std::unique_ptr<LogReader> log_;
+    QString logPath_;
+    std::int64_t logVersion_ = -1;
+    Recipe recipe_;
+    QUndoStack undo_;
+    QString site_;
+    RunId runA_, runB_, calibrationRun_, sweepRun_;
+    QHash<QString, WeightView> views_;
+    QHash<QString, SiteFacts> facts_;
+};
+
+} // namespace bw
+
+Q_DECLARE_METATYPE(bw::RunId)
+Q_DECLARE_METATYPE(bw::Recipe)
