@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Temporary name in the same folder → write → fsync → rename → fsync of the folder. Every failure removes the temporary.
+#include "core/base/atomic_file.h"
+
+#include "core/base/error.h"
+#include "core/base/io_ops.h"
+#include "core/base/text.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+namespace bw {
+
+namespace {
+
+constexpr std::size_t kBufferBytes = 1 << 20; // one system call per MiB keeps the cost of small writes invisible
+
+std::string folderOf(const std::string& path) {
+    const auto slash = path.rfind('/');
+    if (slash == std::string::npos) return ".";
+    return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+bool exists(const std::string& path) {
+    struct stat info {};
+    return ::lstat(path.c_str(), &info) == 0;
+}
+
+} // namespace
+
+AtomicFile::AtomicFile(std::string path, Replace replace, std::uint64_t expectedBytes)
+    : path_(std::move(path)), replace_(replace) {
+    if (replace_ == Replace::no && exists(path_))
+        throw Error(ErrorCode::targetExists, escapeForDisplay(path_) + " is there already",
+                    "choose another name or ask for it to be replaced");
+    if (std::error_code ec; std::filesystem::is_directory(path_, ec))
+        throw Error(ErrorCode::notRegularFile, escapeForDisplay(path_) + " is a folder; a file is to be written there", "choose another name");
+    const std::string folder = folderOf(path_);
+    if (expectedBytes > 0) {
+        struct statvfs space {};
+        if (::statvfs(folder.c_str(), &space) == 0) {
+            const std::uint64_t available = static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize;
+            if (available < expectedBytes)
+                throw Error(ErrorCode::diskFull,
+                            escapeForDisplay(folder) + " has " + formatBytes(available) + " free; " + formatBytes(expectedBytes) +
+                                " are needed for " + escapeForDisplay(path_),
+                            "free space or choose another folder");
+        }
+    }
+    static std::atomic<unsigned> counter{0};
+    temporary_ = path_ + ".partial-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
+    fd_ = ioOps().openForWrite(temporary_);
+    if (fd_ < 0) {
+        const int err = errno;
+        if (err == ENOENT || err == ENOTDIR)
+            throw Error(ErrorCode::fileNotFound, "no such folder: " + escapeForDisplay(folder), "make the folder first");
+        if (err == EACCES || err == EPERM || err == EROFS)
+            throw Error(ErrorCode::permissionDenied, "cannot write into " + escapeForDisplay(folder) + ": " + std::strerror(err),
+                        "choose a folder that you may write to");
+        fail("create", err);
+    }
+    if (expectedBytes > 0 && ioOps().fallocate(fd_, static_cast<off_t>(expectedBytes)) != 0) {
+        const int err = errno;
+        if (err == ENOSPC || err == EFBIG || err == EDQUOT) {
+            discard();
+            fail("reserve space for", err);
+        }
+    }
+    buffer_.reserve(kBufferBytes);
+}
+
+AtomicFile::~AtomicFile() {
+    if (!committed_) discard();
+}
+
+void AtomicFile::discard() noexcept {
+    if (fd_ >= 0) ioOps().close(fd_);
+    fd_ = -1;
+    if (!temporary_.empty()) ioOps().unlink(temporary_);
+}
+
+void AtomicFile::fail(const char* what, int err) const {
+    const bool full = err == ENOSPC || err == EDQUOT || err == EFBIG;
+    throw Error(full ? ErrorCode::diskFull : ErrorCode::writeFailed,
+                std::string("cannot ") + what + " " + escapeForDisplay(path_) + " after " + formatBytes(position_) + ": " + std::strerror(err),
+                full ? "free space or choose another folder; nothing was left behind"
+                     : "check the disk; nothing was left behind");
+}
+
+void AtomicFile::flush() {
+    std::size_t sent = 0;
+    while (sent < buffer_.size()) {
+        const ssize_t n = ioOps().write(fd_, buffer_.data() + sent, buffer_.size() - sent);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) fail("write", n == 0 ? EIO : errno);
+        sent += static_cast<std::size_t>(n);
+    }
+    buffer_.clear();
+}
+
+void AtomicFile::write(std::span<const std::byte> data) {
+    position_ += data.size();
+    const char* bytes = reinterpret_cast<const char*>(data.data());
+    std::size_t left = data.size();
+    while (left > 0) {
+        const std::size_t take = std::min(left, kBufferBytes - buffer_.size());
+        buffer_.append(bytes, take);
+        bytes += take;
+        left -= take;
+        if (buffer_.size() == kBufferBytes) flush();
+    }
+}
+
+void AtomicFile::write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+
+void AtomicFile::writeAt(std::uint64_t offset, std::span<const std::byte> data) {
+    flush();
+    std::size_t sent = 0;
+    while (sent < data.size()) {
+        const ssize_t n = ioOps().pwrite(fd_, data.data() + sent, data.size() - sent, static_cast<off_t>(offset + sent));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) fail("write", n == 0 ? EIO : errno);
+        sent += static_cast<std::size_t>(n);
+    }
+}
+
+void AtomicFile::padTo(std::uint64_t alignment) {
+    static constexpr std::array<std::byte, 64> kZeros{};
+    std::uint64_t missing = (alignment - position_ % alignment) % alignment;
+    while (missing > 0) {
+        const std::uint64_t take = std::min<std::uint64_t>(missing, kZeros.size());
+        write(std::span(kZeros).first(take));
+        missing -= take;
+    }
+}
+
+void AtomicFile::finish() {
+    if (finished_) return;
+    flush();
+    if (ioOps().fsync(fd_) != 0) fail("flush to disk", errno);
+    finished_ = true;
+}
+
+void AtomicFile::commit() {
+    finish();
+    if (replace_ == Replace::no && exists(path_))
+        throw Error(ErrorCode::targetExists, escapeForDisplay(path_) + " appeared while it was being written", "choose another name");
+    const int closed = ioOps().close(fd_);
+    fd_ = -1;
+    if (closed != 0) fail("close", errno);
+    if (ioOps().rename(temporary_, path_) != 0) fail("rename", errno);
+    committed_ = true;
+    const int folder = ::open(folderOf(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder >= 0) {
+        ioOps().fsync(folder);
+        ::close(folder);
+    }
+}
+
+void writeFileAtomically(const std::string& path, std::string_view text, AtomicFile::Replace replace) {
+    AtomicFile file(path, replace, text.size());
+    file.write(text);
+    file.commit();
+}
+
+} // namespace bw
