@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Keeps the house's shape: includes point only downwards, core/ knows neither Qt nor Vulkan, widgets/ no kernels, and the
+// top level holds exactly the folders it should.
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <map>
+#include <regex>
+#include <set>
+#include <string>
+
+namespace fs = std::filesystem;
+
+namespace {
+
+const fs::path kRoot = BW_SOURCE;
+
+// Which folders of core/ each folder of core/ may include (itself besides).
+const std::map<std::string, std::set<std::string>> kMayInclude = {
+    {"base", {}},
+    {"format", {"base"}},
+    {"checkpoint", {"base", "format"}},
+    {"tokenizer", {"base", "checkpoint"}},
+    {"compute", {"base", "format"}},
+    {"model", {"base", "format", "checkpoint", "compute"}},
+    {"calibrate", {"base", "format", "checkpoint", "tokenizer", "compute", "model"}},
+    {"quantize", {"base", "format", "checkpoint", "compute", "model", "calibrate"}},
+    {"sensitivity", {"base", "format", "checkpoint", "compute", "model", "calibrate", "quantize"}},
+    {"assign", {"base"}},
+    {"evaluate", {"base", "format", "checkpoint", "tokenizer", "compute", "model", "calibrate"}},
+    {"experiment", {"base", "format", "checkpoint", "tokenizer", "compute", "model", "calibrate", "quantize", "sensitivity", "assign", "evaluate"}},
+};
+
+struct Include { fs::path file; std::string target; };
+
+std::vector<Include> includesUnder(const std::string& folder) {
+    static const std::regex pattern(R"(^\s*#\s*include\s*[<"]([^>"]+)[>"])");
+    std::vector<Include> found;
+    for (const auto& entry : fs::recursive_directory_iterator(kRoot / folder)) {
+        const auto ext = entry.path().extension();
+        if (ext != ".h" && ext != ".cpp") continue;
+        std::ifstream in(entry.path());
+        std::smatch match;
+        for (std::string line; std::getline(in, line);)
+            if (line.size() < 300 && std::regex_search(line, match, pattern)) found.push_back({fs::relative(entry.path(), kRoot), match[1]});
+    }
+    return found;
+}
+
+std::string secondPart(const std::string& path) {
+    const auto a = path.find('/');
+    const auto b = path.find('/', a + 1);
+    return path.substr(a + 1, b - a - 1);
+}
+
+} // namespace
+
+TEST(Architecture, CoreIncludesPointDownwards) {
+    int seen = 0;
+    for (const auto& [file, target] : includesUnder("core")) {
+        if (target.rfind("core/", 0) != 0) {
+            EXPECT_TRUE(target.rfind("gpu/", 0) != 0 && target.rfind("widgets/", 0) != 0 && target.rfind("app/", 0) != 0) << file << " includes " << target;
+            continue;
+        }
+        ++seen;
+        const std::string from = secondPart(file.generic_string());
+        const std::string to = secondPart(target);
+        ASSERT_TRUE(kMayInclude.contains(from)) << file;
+        EXPECT_TRUE(from == to || kMayInclude.at(from).contains(to)) << file << " includes " << target;
+    }
+    EXPECT_GT(seen, 50);
+}
+
+TEST(Architecture, CoreKnowsNoQtAndNoVulkan) {
+    static const std::regex foreign("^(Q[A-Z]|Qt|qcustomplot|vulkan)");
+    for (const auto& [file, target] : includesUnder("core")) EXPECT_FALSE(std::regex_search(target, foreign)) << file << " includes " << target;
+}
+
+TEST(Architecture, WidgetsReachNoKernelAndNoDevice) {
+    for (const auto& [file, target] : includesUnder("widgets"))
+        EXPECT_FALSE(target.rfind("gpu/", 0) == 0 || target.rfind("core/compute/", 0) == 0 || target.rfind("core/quantize/", 0) == 0 || target.rfind("app/", 0) == 0)
+            << file << " includes " << target;
+}
+
+TEST(Architecture, GpuKnowsOnlyTheDeviceInterfaceAndBase) {
+    for (const auto& [file, target] : includesUnder("gpu"))
+        if (target.rfind("core/", 0) == 0) {
+            EXPECT_TRUE(target.rfind("core/compute/", 0) == 0 || target.rfind("core/base/", 0) == 0) << file << " includes " << target;
+        }
+}
+
+TEST(Architecture, TopLevelFoldersAreTheAgreedOnes) {
+    const std::set<std::string> agreed{"app", "core", "gpu", "widgets", "resources", "tests", "packaging"};
+    std::set<std::string> found;
+    for (const auto& entry : fs::directory_iterator(kRoot))
+        if (const std::string name = entry.path().filename(); entry.is_directory() && name[0] != '.' && name != "build") found.insert(name);
+    EXPECT_EQ(agreed, found);
+}
