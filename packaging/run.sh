@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Builds Bitwright on any Debian 12 machine and runs the main job on the embedded demo model: calibrate, sweep, solve,
+# quantize, export, evaluate, compare. Prints the report, then opens the window on its log when there is a display.
+#   ./packaging/run.sh [FOLDER]     results go to FOLDER (default: build/demo)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. packaging/dependencies.sh
+ensure_packages $BUILD_PACKAGES
+
+cmake --preset release >/dev/null
+cmake --build --preset release -j "$(nproc)" --target bitwright bitwright-cli -- --quiet
+
+out="${1:-build/demo}"
+mkdir -p "$out"
+build/release/bin/bitwright-cli demo --out "$out" --log "$out/experiments.db"
+if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
+  exec build/release/bin/bitwright --log "$out/experiments.db" resources/demo --workspace mix
+fi
+echo "No display here. To look at the results in the window: build/release/bin/bitwright --log $out/experiments.db"

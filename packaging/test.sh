@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Builds everything and runs all tests on any Debian 12 machine: the engine's tests under the address and undefined-
+# behaviour sanitizers first, then every test of the optimized build (offscreen window, software Vulkan), whose ctest
+# summary is the last thing printed.   ./packaging/test.sh [--fast]   (--fast: only tests labelled fast, no sanitizers)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. packaging/dependencies.sh
+ensure_packages $BUILD_PACKAGES $TEST_PACKAGES
+
+jobs=$(nproc)
+export QT_QPA_PLATFORM=offscreen
+export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$(mktemp -d)}"
+select=()
+if [ "${1:-}" = "--fast" ]; then
+  select=(-L fast)
+else
+  echo "== sanitizers: engine and its unit tests"
+  cmake --preset asan >/dev/null
+  cmake --build --preset asan -j "$jobs" -- --quiet
+  ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+    ctest --preset asan -R '^unit_' -L fast -j "$jobs" --timeout 600 --progress
+fi
+echo "== optimized build and all tests"
+cmake --preset release >/dev/null
+cmake --build --preset release -j "$jobs" -- --quiet
+ctest --preset release "${select[@]}" -j "$jobs" --timeout 600 --progress
