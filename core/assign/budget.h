@@ -29,7 +29,10 @@ struct ProblemOptions {
     std::vector<std::string> forbid;          ///< format names
 };
 
-/// @throws Error(usage) for a pin or tie that no cell offers, naming it.
+/// Items and options keep the order of the cells. A pin with a site's full name wins over patterns. Tied sites keep the
+/// formats that all of them offer, bytes and costs added. A negative cost counts as 0: neither measure can be negative, so
+/// it is noise. @throws Error(usage) for a pin, forbidden format or tie that no cell offers or that contradict each other,
+/// naming it; Error(nonFinite) for a NaN or infinite cost.
 AssignProblem makeProblem(const std::vector<CostCell>& cells, std::uint64_t fixedBytes, const ProblemOptions& options);
 
 } // namespace bw

@@ -29,7 +29,8 @@ struct AssignSolution {
     std::int64_t nodes = 0;         ///< of branch and bound
 };
 
-/// Smallest and largest reachable sizes, fixedBytes included.
+/// Smallest and largest reachable sizes, fixedBytes included. The ceiling is the least-cost mix: options that cost no less
+/// than a smaller one are never bought, so more bytes than that buy nothing.
 struct BudgetRange { std::uint64_t floor = 0, ceiling = 0; };
 BudgetRange budgetRange(const AssignProblem& problem);
 
@@ -38,10 +39,13 @@ BudgetRange budgetRange(const AssignProblem& problem);
 /// × ten options in well under a second.
 AssignSolution solve(const AssignProblem& problem, std::uint64_t budgetBytes, JobContext& job);
 
-/// The other way round: least bytes with Σ cost ≤ limit.
+/// The other way round: least bytes with Σ cost ≤ limit (to rounding, about 1e-15 of the largest costs), and at that size
+/// the least cost; `bound` is that of the cost at that size, `optimal` says that both are proven.
+/// @throws Error(infeasibleBudget) naming the least damage that can be had; as `solve` otherwise.
 AssignSolution solveForCost(const AssignProblem& problem, double costLimit, JobContext& job);
 
-/// The convex part of the Pareto front (bytes, cost) from floor to ceiling, each point with its mix.
+/// The convex part of the Pareto front (bytes, cost) from floor to ceiling, each point with its mix. Every point is the
+/// optimum of its own size. Fronts of more than 4 M choices in all are thinned evenly, both ends stay.
 struct ParetoPoint { std::uint64_t bytes = 0; double cost = 0; std::vector<int> choice; };
 std::vector<ParetoPoint> paretoFront(const AssignProblem& problem);
 

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The solver against trying every mix, on hundreds of random small problems, and its speed on a large one.
+#include "core/assign/solver.h"
+
+#include "core/base/error.h"
+#include "core/base/random.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+namespace bw {
+namespace {
+
+using ::testing::HasSubstr;
+
+/// How the costs of a random problem relate to its bytes.
+enum class Shape { free, falling, ties, negative, hard };
+
+AssignProblem randomProblem(Random& random, Shape shape, int items, int options) {
+    AssignProblem problem;
+    problem.fixedBytes = random.below(1000);
+    for (int i = 0; i < items; ++i) {
+        AssignItem item{"item" + std::to_string(i), {"item" + std::to_string(i)}, {}};
+        const double weight = std::exp(random.normal());
+        for (int j = 0; j < options; ++j) {
+            AssignOption option{"f" + std::to_string(j), 0, 0};
+            switch (shape) {
+            case Shape::free: option = {option.format, 1 + random.below(60), random.uniform()}; break;
+            case Shape::falling:
+                option.bytes = 18 * (static_cast<std::uint64_t>(j) + 2) * (1 + random.below(3));
+                option.cost = weight * std::pow(0.25, static_cast<double>(option.bytes) / 18.0) * (0.5 + random.uniform());
+                break;
+            case Shape::ties: option.bytes = random.below(6); option.cost = static_cast<double>(random.below(4)); break;
+            case Shape::negative: option = {option.format, random.below(40), random.normal()}; break;
+            case Shape::hard: option.bytes = 1 + random.below(500); option.cost = 500.0 - static_cast<double>(option.bytes); break;
+            }
+            item.options.push_back(option);
+        }
+        problem.items.push_back(std::move(item));
+    }
+    return problem;
+}
+
+struct Best { bool any = false; std::uint64_t bytes = 0; double cost = 0; };
+
+/// Tries every mix and keeps the one that `better(bytes, cost, best)` prefers among those that `allowed(bytes, cost)` lets.
+template <class Allowed, class Better>
+Best tryAll(const AssignProblem& problem, Allowed allowed, Better better) {
+    Best best;
+    std::vector<std::size_t> choice(problem.items.size(), 0);
+    for (;;) {
+        std::uint64_t bytes = problem.fixedBytes;
+        double cost = 0;
+        for (std::size_t i = 0; i < choice.size(); ++i) {
+            bytes += problem.items[i].options[choice[i]].bytes;
+            cost += problem.items[i].options[choice[i]].cost;
+        }
+        if (allowed(bytes, cost) && (!best.any || better(bytes, cost, best)))
+            best = {true, bytes, cost};
+        std::size_t i = 0;
+        while (i < choice.size() && ++choice[i] == problem.items[i].options.size())
+            choice[i++] = 0;
+        if (i == choice.size())
+            return best;
+    }
+}
+
+/// Sums of a few costs near 1 differ by rounding only.
+constexpr double kRounding = 1e-12;
+
+void expectConsistent(const AssignProblem& problem, const AssignSolution& s) {
+    std::uint64_t bytes = problem.fixedBytes;
+    double cost = 0;
+    ASSERT_EQ(s.choice.size(), problem.items.size());
+    for (std::size_t i = 0; i < s.choice.size(); ++i) {
+        bytes += problem.items[i].options[static_cast<std::size_t>(s.choice[i])].bytes;
+        cost += problem.items[i].options[static_cast<std::size_t>(s.choice[i])].cost;
+    }
+    EXPECT_EQ(bytes, s.bytes);
+    EXPECT_DOUBLE_EQ(cost, s.cost);
+    EXPECT_LE(s.bound, s.cost);
+}
+
+class SolverProperty : public ::testing::TestWithParam<Shape> {};
+
+TEST_P(SolverProperty, FindsTheBestMixUnderABudget) {
+    Random random(17 + static_cast<std::uint64_t>(GetParam()));
+    JobContext job;
+    for (int trial = 0; trial < 300; ++trial) {
+        const AssignProblem problem = randomProblem(random, GetParam(), 1 + static_cast<int>(random.below(6)), 1 + static_cast<int>(random.below(4)));
+        const BudgetRange range = budgetRange(problem);
+        const std::uint64_t budget = range.floor + random.below(range.ceiling - range.floor + 3);
+        const Best best = tryAll(problem, [&](std::uint64_t b, double) { return b <= budget; },
+                                 [](std::uint64_t b, double c, const Best& now) {
+                                     return c < now.cost - kRounding || (c < now.cost + kRounding && b < now.bytes);
+                                 });
+        const AssignSolution s = solve(problem, budget, job);
+        expectConsistent(problem, s);
+        ASSERT_TRUE(best.any);
+        EXPECT_NEAR(s.cost, best.cost, kRounding) << "trial " << trial;
+        EXPECT_EQ(s.bytes, best.bytes) << "trial " << trial << ": of equal costs the smaller";
+        EXPECT_TRUE(s.optimal);
+    }
+}
+
+TEST_P(SolverProperty, FindsTheSmallestMixForADamage) {
+    Random random(91 + static_cast<std::uint64_t>(GetParam()));
+    JobContext job;
+    for (int trial = 0; trial < 200; ++trial) {
+        const AssignProblem problem = randomProblem(random, GetParam(), 1 + static_cast<int>(random.below(6)), 1 + static_cast<int>(random.below(4)));
+        const Best least = tryAll(problem, [](std::uint64_t, double) { return true; },
+                                  [](std::uint64_t, double c, const Best& now) { return c < now.cost; });
+        const double limit = least.cost + std::abs(least.cost + 0.3) * random.uniform();
+        const Best best = tryAll(problem, [&](std::uint64_t, double c) { return c <= limit + kRounding; },
+                                 [](std::uint64_t b, double c, const Best& now) {
+                                     return b < now.bytes || (b == now.bytes && c < now.cost);
+                                 });
+        const AssignSolution s = solveForCost(problem, limit, job);
+        expectConsistent(problem, s);
+        EXPECT_EQ(s.bytes, best.bytes) << "trial " << trial;
+        EXPECT_NEAR(s.cost, best.cost, kRounding) << "trial " << trial;
+        EXPECT_TRUE(s.optimal);
+    }
+}
+
+TEST_P(SolverProperty, FrontIsConvexAndEachPointIsTheOptimumOfItsSize) {
+    Random random(5 + static_cast<std::uint64_t>(GetParam()));
+    JobContext job;
+    for (int trial = 0; trial < 60; ++trial) {
+        const AssignProblem problem = randomProblem(random, GetParam(), 2 + static_cast<int>(random.below(5)), 2 + static_cast<int>(random.below(4)));
+        const auto front = paretoFront(problem);
+        const BudgetRange range = budgetRange(problem);
+        ASSERT_FALSE(front.empty());
+        EXPECT_EQ(front.front().bytes, range.floor);
+        EXPECT_EQ(front.back().bytes, range.ceiling);
+        for (std::size_t k = 0; k < front.size(); ++k) {
+            EXPECT_NEAR(solve(problem, front[k].bytes, job).cost, front[k].cost, kRounding);
+            if (k == 0)
+                continue;
+            EXPECT_GT(front[k].bytes, front[k - 1].bytes);
+            EXPECT_LT(front[k].cost, front[k - 1].cost);
+            if (k == 1)
+                continue;
+            const auto slope = [&](std::size_t a) {
+                return (front[a - 1].cost - front[a].cost) / static_cast<double>(front[a].bytes - front[a - 1].bytes);
+            };
+            EXPECT_LE(slope(k), slope(k - 1) * (1 + 1e-9));
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, SolverProperty,
+                         ::testing::Values(Shape::free, Shape::falling, Shape::ties, Shape::negative, Shape::hard));
+
+/// Sizes and damages as a real model has them: a few shapes, error falling fourfold per bit, sites of very unlike weight.
+AssignProblem modelLike(int items, int options) {
+    Random random(3);
+    AssignProblem problem;
+    for (int i = 0; i < items; ++i) {
+        const std::uint64_t weights = 576ull * (i % 7 == 0 ? 192 : i % 3 == 0 ? 1536 : 576);
+        const double sensitivity = std::exp(2.0 * random.normal());
+        AssignItem item{"s" + std::to_string(i), {}, {}};
+        for (int j = 0; j < options; ++j) {
+            const double bits = 2.0 + 0.5 * j + 0.0625 * (j % 2);
+            item.options.push_back({"f" + std::to_string(j), static_cast<std::uint64_t>(bits * static_cast<double>(weights) / 8),
+                                    sensitivity * std::pow(4.0, -bits) * (0.8 + 0.4 * random.uniform())});
+        }
+        problem.items.push_back(std::move(item));
+    }
+    return problem;
+}
+
+TEST(Solver, SolvesThousandsOfItemsInWellUnderASecond) {
+    JobContext job;
+    Random random(8);
+    for (const AssignProblem& problem : {modelLike(2000, 10), randomProblem(random, Shape::free, 2000, 10), randomProblem(random, Shape::hard, 2000, 10)}) {
+        const BudgetRange range = budgetRange(problem);
+        const auto start = std::chrono::steady_clock::now();
+        const AssignSolution s = solve(problem, range.floor + (range.ceiling - range.floor) / 3, job);
+        const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        EXPECT_TRUE(s.optimal);
+        // 0.03 s on one core of 2026; the allowance is for busy or sanitized machines.
+        EXPECT_LT(seconds, 5.0) << s.nodes << " nodes";
+    }
+}
+
+TEST(Solver, ReportsFloorAndCeilingOfAnInfeasibleBudget) {
+    AssignProblem problem;
+    problem.fixedBytes = 100;
+    problem.items.push_back({"a", {"a"}, {{"q4_0", 500, 1.0}, {"q8_0", 900, 0.1}}});
+    JobContext job;
+    try {
+        solve(problem, 599, job);
+        FAIL() << "must not be solvable";
+    } catch (const Error& e) {
+        EXPECT_EQ(e.code(), ErrorCode::infeasibleBudget);
+        EXPECT_THAT(e.message(), HasSubstr("600 bytes"));
+        EXPECT_THAT(e.message(), HasSubstr("1000 bytes"));
+        EXPECT_THAT(e.hint(), HasSubstr("600B"));
+    }
+    EXPECT_EQ(solve(problem, 600, job).choice, std::vector<int>{0});
+    EXPECT_EQ(solve(problem, std::numeric_limits<std::uint64_t>::max(), job).choice, std::vector<int>{1});
+    try {
+        solveForCost(problem, 0.05, job);
+        FAIL() << "must not be solvable";
+    } catch (const Error& e) {
+        EXPECT_EQ(e.code(), ErrorCode::infeasibleBudget);
+        EXPECT_THAT(e.message(), HasSubstr("0.1"));
+    }
+    EXPECT_EQ(solveForCost(problem, 0.1, job).choice, std::vector<int>{1});
+    EXPECT_EQ(solveForCost(problem, 1e300, job).choice, std::vector<int>{0});
+}
+
+TEST(Solver, PrefersFewerBytesThenTheEarlierOption) {
+    AssignProblem problem;
+    problem.items.push_back({"a", {"a"}, {{"big", 9, 1.0}, {"first", 5, 1.0}, {"second", 5, 1.0}}});
+    JobContext job;
+    EXPECT_EQ(solve(problem, 100, job).choice, std::vector<int>{1});
+    EXPECT_EQ(budgetRange(problem).ceiling, 5u) << "an option that costs no less is never bought";
+}
+
+TEST(Solver, RefusesWhatCannotBeCompared) {
+    JobContext job;
+    AssignProblem problem;
+    problem.items.push_back({"blk.0.attn_q", {"blk.0.attn_q"}, {{"q4_0", 5, std::nan("")}}});
+    const auto codeOf = [&] {
+        try {
+            solve(problem, 100, job);
+        } catch (const Error& e) {
+            EXPECT_THAT(e.message(), HasSubstr("blk.0.attn_q"));
+            return e.code();
+        }
+        return ErrorCode::internal;
+    };
+    EXPECT_EQ(codeOf(), ErrorCode::nonFinite);
+    problem.items[0].options[0].cost = std::numeric_limits<double>::infinity();
+    EXPECT_EQ(codeOf(), ErrorCode::nonFinite);
+    problem.items[0].options.clear();
+    EXPECT_EQ(codeOf(), ErrorCode::usage);
+}
+
+TEST(Solver, StopsWhenAsked) {
+    JobContext job;
+    job.requestStop();
+    Random random(2);
+    const AssignProblem problem = randomProblem(random, Shape::hard, 50, 5);
+    const BudgetRange range = budgetRange(problem);
+    EXPECT_THROW(solve(problem, (range.floor + range.ceiling) / 2, job), Error);
+}
+
+TEST(Solver, HandlesAProblemWithoutItems) {
+    AssignProblem problem;
+    problem.fixedBytes = 7;
+    JobContext job;
+    const AssignSolution s = solve(problem, 7, job);
+    EXPECT_EQ(s.bytes, 7u);
+    EXPECT_TRUE(s.optimal);
+    EXPECT_EQ(paretoFront(problem).size(), 1u);
+}
+
+} // namespace
+} // namespace bw
