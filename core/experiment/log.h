@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/base/json.h"
+#include "core/calibrate/dataset.h"
 #include "core/calibrate/observers.h"
 #include "core/experiment/recipe.h"
 #include "core/quantize/export.h"
@@ -98,6 +99,8 @@ public:
     void addDataset(RunId id, const TextData& data, const std::string& role);
     void addMetrics(RunId id, const std::vector<MetricRow>& metrics);
     void addSiteStatistics(RunId id, const CalibrationResult& result);
+    /// The same with site names (index = SiteId) instead of numbers in the `sites` column.
+    void addSiteStatistics(RunId id, const CalibrationResult& result, const std::vector<std::string>& siteNamesById);
     void addSensitivity(RunId id, const SensitivityCell& cell, SensitivityMetric metric);
     void addAssignments(RunId id, const std::vector<AssignmentRow>& rows);
     void addArtifact(RunId id, const ArtifactRow& artifact);

@@ -67,12 +67,13 @@ public:
 
 public Q_SLOTS:
     void setCheckpoint(std::shared_ptr<const bw::Checkpoint> checkpoint, std::shared_ptr<const bw::Model> model);
+    /// @throws Error fileNotFound, logTooNew, logCorrupt; no log is open then.
     void setLog(const QString& path);
     void refreshLog();                     ///< polled by the window (4 Hz); emits logChanged when data_version moved
     void replaceRecipe(const bw::Recipe& recipe); ///< opening a recipe: clears undo
     void selectSite(const QString& site);
     void selectRuns(bw::RunId a, bw::RunId b);
-    void setCalibrationRun(bw::RunId run);
+    void setCalibrationRun(bw::RunId run); ///< emits logChanged, as setSweepRun does
     void setSweepRun(bw::RunId run);
     void setWeightView(const bw::WeightView& view);
     void setSiteFacts(const QString& site, const bw::SiteFacts& facts);
@@ -97,6 +98,8 @@ Q_SIGNALS:
 private:
     friend class RecipeCommand;
     void applyRecipe(const Recipe& recipe);
+    /// Shows a newer calibration or sweep of the open checkpoint as soon as the log has one.
+    void adoptLatestRuns();
     std::shared_ptr<const Checkpoint> checkpoint_;
     std::shared_ptr<const Model> model_;
     std::unique_ptr<LogReader> log_;
@@ -106,6 +109,7 @@ private:
     QUndoStack undo_;
     QString site_;
     RunId runA_, runB_, calibrationRun_, sweepRun_;
+    RunId latestCalibration_, latestSweep_; ///< newest ones already adopted
     QHash<QString, WeightView> views_;
     QHash<QString, SiteFacts> facts_;
 };

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/theme/theme.h"
+
+#include "widgets/theme/icon_engine.h"
+#include "widgets/theme/style_sheet.h"
+
+#include <QApplication>
+#include <QFontDatabase>
+#include <QStyleFactory>
+#include <cmath>
+
+// Outside every namespace: the macro declares a global function.
+static void loadIconResources() { Q_INIT_RESOURCE(resources); }
+
+namespace bw {
+namespace {
+
+Tokens darkTokens() {
+    return {QColor(0x14171c), QColor(0x1b1f26), QColor(0x242a34), QColor(0x2f3642), QColor(0xe6e9ef), QColor(0x98a2b1),
+            QColor(0x4c9ffe), QColor(0xe5a50a), QColor(0xe5484d), QColor(0x3fb68b), true};
+}
+
+/// The same hues, darkened until each reads 4.5:1 on white.
+Tokens lightTokens() {
+    return {QColor(0xf5f6f8), QColor(0xffffff), QColor(0xeef0f4), QColor(0xd8dce3), QColor(0x1a1e26), QColor(0x5c6675),
+            QColor(0x1a6ed0), QColor(0x8f6400), QColor(0xc8282e), QColor(0x1b7a57), false};
+}
+
+QPalette paletteFor(const Tokens& t) {
+    QPalette p;
+    p.setColor(QPalette::Window, t.ground);
+    p.setColor(QPalette::Base, t.panel);
+    p.setColor(QPalette::AlternateBase, t.raised);
+    p.setColor(QPalette::Button, t.raised);
+    p.setColor(QPalette::WindowText, t.text);
+    p.setColor(QPalette::Text, t.text);
+    p.setColor(QPalette::ButtonText, t.text);
+    p.setColor(QPalette::BrightText, t.red);
+    p.setColor(QPalette::PlaceholderText, t.muted);
+    p.setColor(QPalette::Highlight, t.accent);
+    p.setColor(QPalette::HighlightedText, Theme::textOn(t.accent));
+    p.setColor(QPalette::Link, t.accent);
+    p.setColor(QPalette::LinkVisited, t.accent);
+    p.setColor(QPalette::ToolTipBase, t.raised);
+    p.setColor(QPalette::ToolTipText, t.text);
+    p.setColor(QPalette::Light, t.raised);
+    p.setColor(QPalette::Mid, t.line);
+    p.setColor(QPalette::Dark, t.line);
+    p.setColor(QPalette::Shadow, t.ground);
+    for (const auto role : {QPalette::WindowText, QPalette::Text, QPalette::ButtonText})
+        p.setColor(QPalette::Disabled, role, t.muted);
+    return p;
+}
+
+/// Relative luminance of WCAG 2.
+double luminance(const QColor& c) {
+    const auto linear = [](double v) { return v <= 0.04045 ? v / 12.92 : std::pow((v + 0.055) / 1.055, 2.4); };
+    return 0.2126 * linear(c.redF()) + 0.7152 * linear(c.greenF()) + 0.0722 * linear(c.blueF());
+}
+
+bool systemIsDark() {
+    // Asked once, before our own palette hides the platform's.
+    static const bool dark = QApplication::palette().color(QPalette::Window).lightness() < 128;
+    return dark;
+}
+
+} // namespace
+
+Theme& Theme::instance() {
+    static Theme theme;
+    return theme;
+}
+
+void Theme::apply(Mode mode) {
+    loadIconResources();
+    const bool systemDark = systemIsDark();
+    mode_ = mode;
+    tokens_ = mode == Mode::dark || (mode == Mode::system && systemDark) ? darkTokens() : lightTokens();
+    QApplication::setStyle(QStyleFactory::create(QStringLiteral("Fusion")));
+    QFont font = QFontDatabase::systemFont(QFontDatabase::GeneralFont);
+    font.setPixelSize(13);
+    QApplication::setFont(font);
+    QApplication::setPalette(paletteFor(tokens_));
+    qApp->setStyleSheet(styleSheetFor(tokens_, figures().family()));
+    Q_EMIT changed();
+}
+
+QColor Theme::formatColor(int codeBits) const {
+    if (codeBits <= 2) return QColor(0xc2467e);
+    switch (codeBits) {
+    case 3: return QColor(0xe0732c);
+    case 4: return QColor(0xd9a521);
+    case 5: return QColor(0x7fb24a);
+    case 6: return QColor(0x2fa58c);
+    case 7:
+    case 8: return QColor(0x3f86d6);
+    default: return codeBits <= 16 ? QColor(0x8a93a3) : QColor(0xb4bac6);
+    }
+}
+
+QColor Theme::textOn(const QColor& background) {
+    const double l = luminance(background);
+    // Contrast with white is 1.05/(l+0.05), with near-black about (l+0.05)/0.055: take the larger.
+    const QColor black(0x0b0d10);
+    return 1.05 / (l + 0.05) >= (l + 0.05) / (luminance(black) + 0.05) ? QColor(Qt::white) : black;
+}
+
+QFont Theme::figures() const {
+    QFont font = QFontDatabase::systemFont(QFontDatabase::FixedFont);
+    font.setPixelSize(12);
+    return font;
+}
+
+QIcon Theme::icon(const QString& name) const {
+    loadIconResources();
+    const QString resource = QStringLiteral(":/icons/%1.svg").arg(name);
+    // A null icon rather than an invisible one: the caller's text stays readable.
+    return TintedSvgEngine::exists(resource) ? QIcon(new TintedSvgEngine(resource)) : QIcon();
+}
+
+} // namespace bw
