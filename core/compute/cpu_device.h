@@ -23,7 +23,9 @@ void accumulateGram(MatrixView<const float> x, MatrixView<float> gram);
 double logSumExp(std::span<const float> x);
 /// KL(p‖q) in nats with p = softmax(base), q = softmax(other): Σ p·(log p − log q), f64 sums, never below −1e-9.
 double klDivergence(std::span<const float> base, std::span<const float> other);
-/// Σ w and Σ (a−b)² w helpers.
+/// Σ (a−b)², sum in f64.
 double squaredDistance(std::span<const float> a, std::span<const float> b);
+/// No NaN and no infinity among the values.
+bool allFinite(std::span<const float> x);
 
 } // namespace bw
