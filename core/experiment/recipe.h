@@ -36,6 +36,9 @@ struct Recipe {
         std::string tie = "none";
         std::map<std::string, std::string> pins;
         std::int64_t sweepRun = 0;            ///< run whose map is solved
+        /// Output-error run that fills formats `sweepRun` has not measured: cost(f) = cost(f₀)·error(f)/error(f₀), f₀ the
+        /// measured format with the largest cost at that site. 0 = none; every cell must then be in `sweepRun`.
+        std::int64_t scaleRun = 0;
     } assignment;
 
     std::string transform = "none";           ///< the only member so far
@@ -47,9 +50,14 @@ struct Recipe {
 
     struct Generation { std::string prompt; std::int64_t maxTokens = 64; double temperature = 0, topP = 1; } generation;
 
+    /// Every field, in the order of this struct, with "version".
     Json toJson() const;
+    /// @throws Error(invalidRecipe) for an unknown key, a wrong type, an impossible value (names the key's path), or a
+    /// document of a newer version. Keys left out keep their defaults; "version" is required.
     static Recipe fromJson(const Json& json);
+    /// @throws as fromJson, and Error fileNotFound, invalidHeader (no JSON).
     static Recipe load(const std::string& path);
+    friend bool operator==(const Recipe& a, const Recipe& b) { return a.toJson() == b.toJson(); }
 };
 
 } // namespace bw

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Read models of the log over one read-only connection. Every call is a short read transaction of its own.
+#include "core/experiment/log_impl.h"
+#include "core/experiment/schema.h"
+
+#include <cstring>
+#include <limits>
+#include <unordered_map>
+
+namespace bw {
+
+struct LogReader::Impl {
+    std::string path;
+    std::unique_ptr<SQLite::Database> database;
+    mutable std::mutex mutex;
+
+    /// Reads under the mutex in one deferred transaction, so that several statements see the same state.
+    template <class Body>
+    auto read(Body&& body) const {
+        const std::lock_guard lock(mutex);
+        return guarded(path, [&] {
+            SQLite::Transaction transaction(*database);
+            return std::forward<Body>(body)(*database);
+        });
+    }
+};
+
+namespace {
+
+std::string text(SQLite::Statement& row, int column) { return row.getColumn(column).getString(); }
+std::uint64_t unsignedOf(SQLite::Statement& row, int column) { return static_cast<std::uint64_t>(row.getColumn(column).getInt64()); }
+
+double realOf(SQLite::Statement& row, int column) {
+    const SQLite::Column value = row.getColumn(column);
+    return value.isNull() ? std::numeric_limits<double>::quiet_NaN() : value.getDouble();
+}
+
+template <class T>
+std::vector<T> blobOf(SQLite::Statement& row, int column) {
+    const SQLite::Column value = row.getColumn(column);
+    std::vector<T> out(static_cast<std::size_t>(value.getBytes()) / sizeof(T));
+    if (!out.empty())
+        std::memcpy(out.data(), value.getBlob(), out.size() * sizeof(T));
+    return out;
+}
+
+constexpr const char* kSummaryColumns =
+    "SELECT r.id, r.kind, r.name, r.status, c.name, r.started_at, r.seconds, r.error, r.starred, coalesce(n.text, '') "
+    "FROM runs r JOIN checkpoints c ON c.id = r.checkpoint LEFT JOIN notes n ON n.run = r.id ";
+
+RunSummary summaryOf(SQLite::Statement& row) {
+    RunSummary out;
+    out.id = RunId(row.getColumn(0).getInt64());
+    out.kind = text(row, 1);
+    out.name = text(row, 2);
+    out.status = text(row, 3);
+    out.checkpoint = text(row, 4);
+    out.startedAt = text(row, 5);
+    out.seconds = row.getColumn(6).getDouble();
+    out.error = text(row, 7);
+    out.starred = row.getColumn(8).getInt() != 0;
+    out.note = text(row, 9);
+    return out;
+}
+
+MetricRow metricOf(SQLite::Statement& row) {
+    MetricRow metric{text(row, 1), realOf(row, 2), std::nullopt, text(row, 4)};
+    if (!row.getColumn(3).isNull())
+        metric.standardError = row.getColumn(3).getDouble();
+    return metric;
+}
+
+void addMetricsAndTags(SQLite::Database& database, std::vector<RunSummary>& runs) {
+    if (runs.empty())
+        return;
+    std::unordered_map<std::int64_t, RunSummary*> byId;
+    for (RunSummary& run : runs)
+        byId[run.id.value()] = &run;
+    const std::int64_t oldest = runs.back().id.value(), newest = runs.front().id.value();
+    SQLite::Statement metrics(database, "SELECT run, name, value, standard_error, unit FROM metrics WHERE run BETWEEN ? AND ? ORDER BY run, name");
+    bindValues(metrics, oldest, newest);
+    while (metrics.executeStep())
+        if (const auto found = byId.find(metrics.getColumn(0).getInt64()); found != byId.end())
+            found->second->metrics.push_back(metricOf(metrics));
+    SQLite::Statement tags(database, "SELECT run, tag FROM tags WHERE run BETWEEN ? AND ? ORDER BY run, tag");
+    bindValues(tags, oldest, newest);
+    while (tags.executeStep())
+        if (const auto found = byId.find(tags.getColumn(0).getInt64()); found != byId.end())
+            found->second->tags.push_back(text(tags, 1));
+}
+
+CheckpointRow checkpointOf(SQLite::Statement& row) {
+    return {row.getColumn(0).getInt64(), text(row, 1), text(row, 2), text(row, 3), text(row, 4), row.getColumn(5).getInt64(),
+            unsignedOf(row, 6), row.getColumn(7).getDouble()};
+}
+
+constexpr const char* kCheckpointColumns = "SELECT c.id, c.path, c.name, c.kind, c.family, c.parameters, c.bytes, c.bits_per_weight FROM checkpoints c ";
+
+void addStack(SQLite::Database& database, RunDetail& detail) {
+    SQLite::Statement row(database, "SELECT s.id, s.program, s.compiler, s.libraries, s.cpu, s.device, s.threads, r.recipe, r.command_line "
+                                    "FROM runs r JOIN stacks s ON s.id = r.stack WHERE r.id = ?");
+    bindValues(row, detail.summary.id);
+    if (!row.executeStep())
+        return;
+    detail.stack = {row.getColumn(0).getInt64(), text(row, 1), text(row, 2), text(row, 3), text(row, 4), text(row, 5), row.getColumn(6).getInt()};
+    detail.recipe = parseJson(text(row, 7), "recipe of run " + std::to_string(detail.summary.id.value()));
+    detail.commandLine = text(row, 8);
+}
+
+void addFilesAndTexts(SQLite::Database& database, RunDetail& detail) {
+    SQLite::Statement data(database, "SELECT d.id, d.path, d.sha256, u.role, d.bytes, u.tokens FROM run_datasets u "
+                                     "JOIN datasets d ON d.id = u.dataset WHERE u.run = ? ORDER BY u.role, d.path");
+    bindValues(data, detail.summary.id);
+    while (data.executeStep())
+        detail.datasets.push_back({data.getColumn(0).getInt64(), text(data, 1), text(data, 2), text(data, 3), unsignedOf(data, 4), data.getColumn(5).getInt64()});
+    SQLite::Statement files(database, "SELECT kind, path, sha256, bytes, state FROM artifacts WHERE run = ? ORDER BY id");
+    bindValues(files, detail.summary.id);
+    while (files.executeStep())
+        detail.artifacts.push_back({text(files, 0), text(files, 1), text(files, 2), unsignedOf(files, 3), text(files, 4)});
+    SQLite::Statement outputs(database, "SELECT prompt, text, ids FROM outputs WHERE run = ? ORDER BY id");
+    bindValues(outputs, detail.summary.id);
+    while (outputs.executeStep())
+        detail.outputs.push_back({text(outputs, 0), text(outputs, 1), parseJson(text(outputs, 2), "ids of an output")});
+}
+
+void addAssignmentRows(SQLite::Database& database, RunDetail& detail) {
+    SQLite::Statement rows(database, "SELECT site, asked, used, why, bytes, cost, relative_error FROM assignments WHERE run = ? ORDER BY position");
+    bindValues(rows, detail.summary.id);
+    while (rows.executeStep())
+        detail.assignments.push_back({text(rows, 0), text(rows, 1), text(rows, 2), text(rows, 3), unsignedOf(rows, 4), rows.getColumn(5).getDouble(),
+                                      rows.getColumn(6).getDouble()});
+}
+
+void requireRun(SQLite::Database& database, RunId id, const std::string& path) {
+    if (lookUp(database, 0, "SELECT count(*) FROM runs WHERE id = ?", id) == 0)
+        throw Error(ErrorCode::unknownRun, "the log '" + path + "' has no run " + std::to_string(id.value()), "'bitwright-cli runs list' shows what there is");
+}
+
+Histogram histogramOf(SQLite::Statement& row, int column) {
+    Histogram out;
+    out.low = static_cast<float>(realOf(row, column));
+    out.high = static_cast<float>(realOf(row, column + 1));
+    out.bins = parseJson(text(row, column + 2), "bins of a histogram").get<std::vector<std::uint64_t>>();
+    out.below = unsignedOf(row, column + 3);
+    out.above = unsignedOf(row, column + 4);
+    out.nan = unsignedOf(row, column + 5);
+    out.infinite = unsignedOf(row, column + 6);
+    return out;
+}
+
+std::vector<float> floatsOf(const std::string& json) {
+    std::vector<float> out;
+    for (const Json& value : parseJson(json, "channel maxima"))
+        out.push_back(value.is_number() ? value.get<float>() : std::numeric_limits<float>::quiet_NaN());
+    return out;
+}
+
+} // namespace
+
+LogReader::LogReader(const std::string& path) : impl_(std::make_unique<Impl>()) {
+    impl_->path = path;
+    impl_->database = openLogForReading(path);
+    guarded(path, [&] {
+        if (impl_->database->execAndGet("PRAGMA application_id").getInt() != kLogApplicationId)
+            throw Error(ErrorCode::logCorrupt, "'" + path + "' is an SQLite database, but not a Bitwright log", "name another file with --log");
+        const int version = logVersion(*impl_->database);
+        if (version > currentLogVersion())
+            throw Error(ErrorCode::logTooNew,
+                        "the log '" + path + "' has version " + std::to_string(version) + ", this program reads up to version " +
+                            std::to_string(currentLogVersion()),
+                        "use the newer program; a sqlite3 shell can read it too");
+    });
+}
+
+LogReader::~LogReader() = default;
+
+std::vector<RunSummary> LogReader::runs(std::int64_t limit) const {
+    return impl_->read([&](SQLite::Database& database) {
+        std::vector<RunSummary> out;
+        SQLite::Statement rows(database, std::string(kSummaryColumns) + "ORDER BY r.id DESC LIMIT ?");
+        bindValues(rows, limit);
+        while (rows.executeStep())
+            out.push_back(summaryOf(rows));
+        addMetricsAndTags(database, out);
+        return out;
+    });
+}
+
+RunDetail LogReader::run(RunId id) const {
+    return impl_->read([&](SQLite::Database& database) {
+        requireRun(database, id, impl_->path);
+        RunDetail detail;
+        SQLite::Statement row(database, std::string(kSummaryColumns) + "WHERE r.id = ?");
+        bindValues(row, id);
+        row.executeStep();
+        std::vector<RunSummary> one{summaryOf(row)};
+        addMetricsAndTags(database, one);
+        detail.summary = std::move(one.front());
+        SQLite::Statement checkpoint(database, std::string(kCheckpointColumns) + "JOIN runs r ON r.checkpoint = c.id WHERE r.id = ?");
+        bindValues(checkpoint, id);
+        if (checkpoint.executeStep())
+            detail.checkpoint = checkpointOf(checkpoint);
+        addStack(database, detail);
+        addFilesAndTexts(database, detail);
+        addAssignmentRows(database, detail);
+        return detail;
+    });
+}
+
+std::vector<SensitivityRow> LogReader::sensitivities(RunId id) const {
+    return impl_->read([&](SQLite::Database& database) {
+        std::vector<SensitivityRow> out;
+        SQLite::Statement rows(database, "SELECT site, format, used, metric, bytes, value, standard_error FROM sensitivities WHERE run = ? ORDER BY site, format");
+        bindValues(rows, id);
+        while (rows.executeStep())
+            out.push_back({text(rows, 0), text(rows, 1), text(rows, 2), text(rows, 3), unsignedOf(rows, 4), rows.getColumn(5).getDouble(), rows.getColumn(6).getDouble()});
+        return out;
+    });
+}
+
+std::vector<SiteStatisticsRow> LogReader::siteStatistics(RunId id) const {
+    return impl_->read([&](SQLite::Database& database) {
+        std::vector<SiteStatisticsRow> out;
+        std::unordered_map<std::string, std::size_t> byGroup;
+        SQLite::Statement rows(database, "SELECT s.input_group, s.sites, s.tokens, s.abs_max, s.outlier_share, s.kurtosis, s.outlier_channels, "
+                                         "s.channel_max, h.low, h.high, h.bins, h.below, h.above, h.nan, h.infinite FROM site_statistics s "
+                                         "JOIN histograms h ON h.run = s.run AND h.input_group = s.input_group WHERE s.run = ? ORDER BY s.input_group");
+        bindValues(rows, id);
+        while (rows.executeStep()) {
+            SiteStatisticsRow& made = out.emplace_back();
+            made.group = text(rows, 0);
+            made.sites = text(rows, 1);
+            made.tokens = rows.getColumn(2).getInt64();
+            made.absMax = rows.getColumn(3).getDouble();
+            made.outlierShare = rows.getColumn(4).getDouble();
+            made.kurtosis = rows.getColumn(5).getDouble();
+            made.outlierChannels = rows.getColumn(6).getInt();
+            made.channelMax = floatsOf(text(rows, 7));
+            made.histogram = histogramOf(rows, 8);
+            byGroup[made.group] = out.size() - 1;
+        }
+        SQLite::Statement ranges(database, "SELECT input_group, calibrator, low, high, heldout_error FROM clip_ranges WHERE run = ?");
+        bindValues(ranges, id);
+        while (ranges.executeStep()) {
+            const auto found = byGroup.find(text(ranges, 0));
+            if (found == byGroup.end())
+                continue;
+            SiteStatisticsRow& row = out[found->second];
+            row.ranges[text(ranges, 1)] = {ranges.getColumn(2).getDouble(), ranges.getColumn(3).getDouble()};
+            if (!ranges.getColumn(4).isNull())
+                row.heldOutError[text(ranges, 1)] = ranges.getColumn(4).getDouble();
+        }
+        return out;
+    });
+}
+
+std::optional<TokenScoreRow> LogReader::tokenScores(RunId id) const {
+    return impl_->read([&](SQLite::Database& database) -> std::optional<TokenScoreRow> {
+        SQLite::Statement row(database, "SELECT ids, nll, kl FROM token_scores WHERE run = ?");
+        bindValues(row, id);
+        if (!row.executeStep())
+            return std::nullopt;
+        return TokenScoreRow{blobOf<float>(row, 1), blobOf<float>(row, 2), blobOf<TokenId>(row, 0)};
+    });
+}
+
+RunId LogReader::latest(const std::string& kind, const std::string& checkpointPath) const {
+    return impl_->read([&](SQLite::Database& database) {
+        return RunId(lookUp(database, 0,
+                            "SELECT r.id FROM runs r JOIN checkpoints c ON c.id = r.checkpoint "
+                            "WHERE r.kind = ? AND c.path = ? AND r.status = 'done' ORDER BY r.id DESC LIMIT 1",
+                            kind, checkpointPath));
+    });
+}
+
+std::int64_t LogReader::dataVersion() const {
+    const std::lock_guard lock(impl_->mutex);
+    return guarded(impl_->path, [&] { return impl_->database->execAndGet("PRAGMA data_version").getInt64(); });
+}
+
+std::vector<CheckpointRow> LogReader::checkpoints() const {
+    return impl_->read([&](SQLite::Database& database) {
+        std::vector<CheckpointRow> out;
+        SQLite::Statement rows(database, std::string(kCheckpointColumns) + "ORDER BY c.id DESC");
+        while (rows.executeStep())
+            out.push_back(checkpointOf(rows));
+        return out;
+    });
+}
+
+} // namespace bw

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Rows that stages add to their run.
+#include "core/experiment/log_impl.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+
+namespace bw {
+namespace {
+
+std::string joined(const std::vector<std::string>& words) {
+    std::string out;
+    for (const std::string& word : words)
+        out += (out.empty() ? "" : ", ") + word;
+    return out;
+}
+
+/// Sites of a group by name; a result knows ids only.
+std::vector<std::string> siteNames(const InputStatistics& input, const std::vector<std::string>& names) {
+    std::vector<std::string> out;
+    for (const SiteId site : input.sites)
+        out.push_back(site.value() >= 0 && static_cast<std::size_t>(site.value()) < names.size()
+                          ? names[static_cast<std::size_t>(site.value())]
+                          : "site " + std::to_string(site.value()));
+    return out;
+}
+
+/// A JSON array of floats as short as it can be while giving the same floats back.
+std::string jsonOf(const std::vector<float>& values) {
+    std::string out = "[";
+    for (const float value : values) {
+        if (out.size() > 1)
+            out += ',';
+        out += std::isfinite(value) ? fmt::format("{}", value) : "null";
+    }
+    return out + "]";
+}
+
+double finiteOrZero(double value) { return std::isfinite(value) ? value : 0.0; }
+
+std::optional<double> finiteOrNull(double value) { return std::isfinite(value) ? std::optional(value) : std::nullopt; }
+
+void addInput(SQLite::Database& database, RunId id, const InputStatistics& input, const std::vector<std::string>& names) {
+    double absMax = 0;
+    for (const float value : input.channelMax)
+        absMax = std::max(absMax, static_cast<double>(value));
+    execute(database,
+            "INSERT OR REPLACE INTO site_statistics (run, input_group, sites, tokens, abs_max, outlier_share, outlier_channels, kurtosis, channel_max) "
+            "VALUES (?,?,?,?,?,?,?,?,?)",
+            id, input.group, joined(siteNames(input, names)), input.tokens, finiteOrZero(absMax), finiteOrZero(input.outlierShare),
+            input.outlierChannels, finiteOrZero(input.kurtosis), jsonOf(input.channelMax));
+    for (const auto& [calibrator, range] : input.ranges) {
+        const auto error = input.heldOutError.find(calibrator);
+        execute(database, "INSERT OR REPLACE INTO clip_ranges (run, input_group, calibrator, low, high, heldout_error) VALUES (?,?,?,?,?,?)", id,
+                input.group, calibrator, finiteOrZero(range.low), finiteOrZero(range.high),
+                error == input.heldOutError.end() ? std::nullopt : finiteOrNull(error->second));
+    }
+    const Histogram& histogram = input.fit.histogram();
+    execute(database, "INSERT OR REPLACE INTO histograms (run, input_group, low, high, bins, below, above, nan, infinite) VALUES (?,?,?,?,?,?,?,?,?)",
+            id, input.group, static_cast<double>(histogram.low), static_cast<double>(histogram.high), Json(histogram.bins).dump(),
+            histogram.below, histogram.above, histogram.nan, histogram.infinite);
+}
+
+template <class T>
+std::span<const std::byte> bytesOf(const std::vector<T>& values) {
+    return std::as_bytes(std::span(values));
+}
+
+} // namespace
+
+void ExperimentLog::addDataset(RunId id, const TextData& data, const std::string& role) {
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        execute(database, "INSERT OR IGNORE INTO datasets (path, sha256, bytes) VALUES (?,?,?)", data.path, data.sha256, data.bytes);
+        const std::int64_t dataset = lookUp(database, 0, "SELECT id FROM datasets WHERE path = ? AND sha256 = ?", data.path, data.sha256);
+        execute(database, "INSERT OR REPLACE INTO run_datasets (run, dataset, role, tokens) VALUES (?,?,?,?)", id, dataset, role,
+                static_cast<std::int64_t>(data.ids.size()));
+    });
+}
+
+void ExperimentLog::addMetrics(RunId id, const std::vector<MetricRow>& metrics) {
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        for (const MetricRow& metric : metrics)
+            execute(database, "INSERT OR REPLACE INTO metrics (run, name, value, standard_error, unit) VALUES (?,?,?,?,?)", id, metric.name,
+                    finiteOrNull(metric.value), metric.standardError, metric.unit);
+    });
+}
+
+void ExperimentLog::addSiteStatistics(RunId id, const CalibrationResult& result, const std::vector<std::string>& siteNamesById) {
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        for (const InputStatistics& input : result.inputs)
+            addInput(database, id, input, siteNamesById);
+    });
+}
+
+void ExperimentLog::addSiteStatistics(RunId id, const CalibrationResult& result) { addSiteStatistics(id, result, {}); }
+
+void ExperimentLog::addSensitivity(RunId id, const SensitivityCell& cell, SensitivityMetric metric) {
+    impl_->transact([&](SQLite::Database& database) {
+        execute(database,
+                "INSERT OR REPLACE INTO sensitivities (run, site, format, used, metric, bytes, value, standard_error) VALUES (?,?,?,?,?,?,?,?)", id,
+                cell.site_name, cell.format, cell.used, std::string(metricName(metric)), cell.bytes, cell.value, cell.standardError);
+    });
+}
+
+void ExperimentLog::addAssignments(RunId id, const std::vector<AssignmentRow>& rows) {
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        std::int64_t position = 0;
+        for (const AssignmentRow& row : rows)
+            execute(database,
+                    "INSERT OR REPLACE INTO assignments (run, position, site, asked, used, why, bytes, cost, relative_error) VALUES (?,?,?,?,?,?,?,?,?)",
+                    id, position++, row.site, row.asked, row.used, row.why, row.bytes, row.cost, finiteOrZero(row.relativeError));
+    });
+}
+
+void ExperimentLog::addArtifact(RunId id, const ArtifactRow& artifact) {
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        execute(database,
+                "INSERT INTO artifacts (run, kind, path, sha256, bytes, state, created_at) VALUES (?,?,?,?,?,?,?) "
+                "ON CONFLICT (run, path) DO UPDATE SET kind = excluded.kind, sha256 = excluded.sha256, bytes = excluded.bytes, state = excluded.state",
+                id, artifact.kind, artifact.path, artifact.sha256, artifact.bytes, artifact.state, utcNow());
+    });
+}
+
+void ExperimentLog::addOutput(RunId id, const OutputRow& output) {
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        execute(database, "INSERT INTO outputs (run, prompt, text, ids) VALUES (?,?,?,?)", id, output.prompt, output.text, output.ids.dump());
+    });
+}
+
+void ExperimentLog::addTokenScores(RunId id, const TokenScoreRow& scores) {
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        execute(database, "INSERT OR REPLACE INTO token_scores (run, tokens, ids, nll, kl) VALUES (?,?,?,?,?)", id,
+                static_cast<std::int64_t>(scores.nll.size()), bytesOf(scores.ids), bytesOf(scores.nll), bytesOf(scores.kl));
+    });
+}
+
+void ExperimentLog::setNote(RunId id, const std::string& note) {
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        if (note.empty())
+            execute(database, "DELETE FROM notes WHERE run = ?", id);
+        else
+            execute(database, "INSERT OR REPLACE INTO notes (run, text, written_at) VALUES (?,?,?)", id, note, utcNow());
+    });
+}
+
+void ExperimentLog::setStar(RunId id, bool starred) {
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        execute(database, "UPDATE runs SET starred = ? WHERE id = ?", starred ? 1 : 0, id);
+    });
+}
+
+void ExperimentLog::addTag(RunId id, const std::string& tag) {
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        execute(database, "INSERT OR IGNORE INTO tags (run, tag) VALUES (?,?)", id, tag);
+    });
+}
+
+void ExperimentLog::removeTag(RunId id, const std::string& tag) {
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        execute(database, "DELETE FROM tags WHERE run = ? AND tag = ?", id, tag);
+    });
+}
+
+std::vector<SensitivityCell> ExperimentLog::knownCells(RunId id, const Model& model) const {
+    const std::lock_guard lock(impl_->mutex);
+    return guarded(impl_->path, [&] {
+        impl_->requireRun(id);
+        std::vector<SensitivityCell> cells;
+        SQLite::Statement rows(*impl_->database, "SELECT site, format, used, bytes, value, standard_error FROM sensitivities WHERE run = ?");
+        bindValues(rows, id);
+        while (rows.executeStep()) {
+            const std::string name = rows.getColumn(0).getString();
+            const Site* site = model.findSite(name);
+            if (!site)
+                throw Error(ErrorCode::usage, "run " + std::to_string(id.value()) + " has a cell for site '" + name + "', which this checkpoint lacks",
+                            "resume it with the checkpoint it began with");
+            cells.push_back({site->id, name, rows.getColumn(1).getString(), rows.getColumn(2).getString(),
+                             static_cast<std::uint64_t>(rows.getColumn(3).getInt64()), rows.getColumn(4).getDouble(), rows.getColumn(5).getDouble()});
+        }
+        return cells;
+    });
+}
+
+} // namespace bw

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Recipes to JSON and back. Reading is strict: whatever is not understood is refused by its path, so that a misspelt key
+// can never be a silent default.
+#include "core/experiment/recipe.h"
+
+#include "core/base/error.h"
+#include "core/base/text.h"
+#include "core/calibrate/dataset.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <initializer_list>
+#include <set>
+#include <string_view>
+
+namespace bw {
+namespace {
+
+constexpr const char* kHint = "see 'bitwright-cli quantize --help' for the recipe's keys";
+
+[[noreturn]] void refuse(const std::string& path, const std::string& what, const std::string& hint = kHint) {
+    throw Error(ErrorCode::invalidRecipe, "recipe: \"" + escapeForDisplay(path) + "\" " + what, hint);
+}
+
+/// Reads one JSON object and remembers which keys were asked for; `close` refuses the rest.
+class Section {
+public:
+    Section(const Json& json, std::string path) : json_(json), path_(std::move(path)) {
+        if (!json.is_object())
+            refuse(path_.empty() ? "(top)" : path_, "must be an object {…}");
+    }
+
+    void text(const char* key, std::string& out) {
+        if (const Json* value = find(key)) {
+            if (!value->is_string())
+                refuse(at(key), "must be text");
+            out = value->get<std::string>();
+        }
+    }
+    void choice(const char* key, std::string& out, std::initializer_list<const char*> allowed) {
+        text(key, out);
+        if (std::any_of(allowed.begin(), allowed.end(), [&](const char* word) { return out == word; }))
+            return;
+        std::string list;
+        for (const char* word : allowed)
+            list += std::string(list.empty() ? "" : ", ") + word;
+        refuse(at(key), "is \"" + escapeForDisplay(out) + "\"; it can be " + list);
+    }
+    void flag(const char* key, bool& out) {
+        if (const Json* value = find(key)) {
+            if (!value->is_boolean())
+                refuse(at(key), "must be true or false");
+            out = value->get<bool>();
+        }
+    }
+    void integer(const char* key, std::int64_t& out, std::int64_t least, std::int64_t most) {
+        if (const Json* value = find(key)) {
+            if (!value->is_number_integer() || (value->is_number_unsigned() && value->get<std::uint64_t>() > INT64_MAX))
+                refuse(at(key), "must be a whole number");
+            out = value->get<std::int64_t>();
+        }
+        if (out < least || out > most)
+            refuse(at(key), "is " + std::to_string(out) + "; it must lie in " + std::to_string(least) + "…" + std::to_string(most));
+    }
+    void seed(const char* key, std::uint64_t& out) {
+        if (const Json* value = find(key)) {
+            if (!value->is_number_unsigned())
+                refuse(at(key), "must be a whole number ≥ 0");
+            out = value->get<std::uint64_t>();
+        }
+    }
+    void real(const char* key, double& out, double least, double most) {
+        if (const Json* value = find(key)) {
+            if (!value->is_number())
+                refuse(at(key), "must be a number");
+            out = value->get<double>();
+        }
+        if (!std::isfinite(out) || out < least || out > most)
+            refuse(at(key), "is out of range");
+    }
+    void texts(const char* key, std::vector<std::string>& out) {
+        const Json* value = find(key);
+        if (!value)
+            return;
+        if (!value->is_array())
+            refuse(at(key), "must be a list of texts");
+        out.clear();
+        for (std::size_t i = 0; i < value->size(); ++i) {
+            if (!(*value)[i].is_string())
+                refuse(at(key) + "[" + std::to_string(i) + "]", "must be text");
+            out.push_back((*value)[i].get<std::string>());
+        }
+    }
+    const Json* find(const char* key) {
+        known_.insert(key);
+        const auto found = json_.find(key);
+        return found == json_.end() ? nullptr : &*found;
+    }
+    std::string at(const std::string& key) const { return path_.empty() ? key : path_ + "." + key; }
+
+    void close() const {
+        for (const auto& entry : json_.items()) {
+            if (known_.contains(entry.key()))
+                continue;
+            std::string list;
+            for (const std::string& word : known_)
+                list += (list.empty() ? "" : ", ") + word;
+            refuse(at(entry.key()), "is not a key of a recipe", "known keys here: " + list);
+        }
+    }
+
+private:
+    const Json& json_;
+    std::string path_;
+    std::set<std::string> known_;
+};
+
+constexpr std::int64_t kManyTokens = std::int64_t{1} << 40; ///< more than any text set; keeps products in 64 bits
+
+void checkFormat(const std::string& path, const std::string& format, bool emptyIsFine) {
+    if ((emptyIsFine && format.empty()) || format == "keep")
+        return;
+    try {
+        parseFormat(format);
+    } catch (const Error& e) {
+        refuse(path, "is \"" + escapeForDisplay(format) + "\": " + e.message(), e.hint());
+    }
+}
+
+template <class Parse>
+void checkParses(const std::string& path, const std::string& text, Parse parse) {
+    try {
+        parse(text);
+    } catch (const Error& e) {
+        refuse(path, "is \"" + escapeForDisplay(text) + "\": " + e.message(), e.hint());
+    }
+}
+
+void readVersion(Section& top) {
+    const Json* version = top.find("version");
+    if (!version || !version->is_number_integer())
+        refuse("version", "is missing or no whole number", "write \"version\": " + std::to_string(Recipe::kVersion));
+    if (version->get<std::int64_t>() > Recipe::kVersion)
+        refuse("version", "is " + version->dump() + "; this program reads up to " + std::to_string(Recipe::kVersion),
+               "use the newer program that wrote it");
+    if (version->get<std::int64_t>() < 1)
+        refuse("version", "is " + version->dump() + "; the first is 1");
+}
+
+void readCalibration(Section& top, Recipe::Calibration& out) {
+    const Json* json = top.find("calibration");
+    if (!json)
+        return;
+    Section section(*json, "calibration");
+    section.texts("files", out.files);
+    section.integer("samples", out.samples, 1, 1 << 24);
+    section.integer("length", out.length, 2, 1 << 24);
+    section.close();
+}
+
+void readEvaluation(Section& top, Recipe::Evaluation& out) {
+    const Json* json = top.find("evaluation");
+    if (!json)
+        return;
+    Section section(*json, "evaluation");
+    section.texts("files", out.files);
+    section.text("protocol", out.protocol);
+    checkParses("evaluation.protocol", out.protocol, [](const std::string& text) { parseProtocol(text); });
+    section.integer("tokens", out.tokens, 0, kManyTokens);
+    section.close();
+}
+
+void readSweep(Section& top, Recipe::Sweep& out) {
+    const Json* json = top.find("sweep");
+    if (!json)
+        return;
+    Section section(*json, "sweep");
+    section.texts("formats", out.formats);
+    for (std::size_t i = 0; i < out.formats.size(); ++i)
+        checkFormat("sweep.formats[" + std::to_string(i) + "]", out.formats[i], false);
+    section.choice("metric", out.metric, {"output", "kl"});
+    section.close();
+}
+
+void readRules(Section& section, std::vector<FormatRule>& out) {
+    const Json* rules = section.find("rules");
+    if (!rules)
+        return;
+    if (!rules->is_array())
+        refuse("assignment.rules", "must be a list of {pattern, format}");
+    out.clear();
+    for (std::size_t i = 0; i < rules->size(); ++i) {
+        const std::string path = "assignment.rules[" + std::to_string(i) + "]";
+        Section rule((*rules)[i], path);
+        FormatRule& made = out.emplace_back();
+        rule.text("pattern", made.pattern);
+        rule.text("format", made.format);
+        rule.close();
+        if (made.pattern.empty())
+            refuse(path + ".pattern", "is missing or empty");
+        checkFormat(path + ".format", made.format, false);
+    }
+}
+
+void readAssignment(Section& top, Recipe::Assignment& out) {
+    const Json* json = top.find("assignment");
+    if (!json)
+        return;
+    Section section(*json, "assignment");
+    section.text("format", out.format);
+    checkFormat("assignment.format", out.format, false);
+    section.text("head", out.head);
+    checkFormat("assignment.head", out.head, true);
+    readRules(section, out.rules);
+    section.text("budget", out.budget);
+    if (!out.budget.empty())
+        checkParses("assignment.budget", out.budget, [](const std::string& text) { parseBudget(text); });
+    section.choice("tie", out.tie, {"none", "fused"});
+    if (const Json* pins = section.find("pins")) {
+        if (!pins->is_object())
+            refuse("assignment.pins", "must be an object of site pattern: format");
+        out.pins.clear();
+        for (const auto& pin : pins->items()) {
+            if (!pin.value().is_string())
+                refuse("assignment.pins." + pin.key(), "must be a format's name");
+            checkFormat("assignment.pins." + pin.key(), pin.value().get<std::string>(), false);
+            out.pins[pin.key()] = pin.value().get<std::string>();
+        }
+    }
+    section.integer("sweep_run", out.sweepRun, 0, INT64_MAX);
+    section.integer("scale_run", out.scaleRun, 0, INT64_MAX);
+    section.close();
+}
+
+void readExport(Section& top, Recipe::Export& out) {
+    const Json* json = top.find("export");
+    if (!json)
+        return;
+    Section section(*json, "export");
+    section.text("path", out.path);
+    section.flag("replace", out.replace);
+    section.close();
+}
+
+void readGeneration(Section& top, Recipe::Generation& out) {
+    const Json* json = top.find("generation");
+    if (!json)
+        return;
+    Section section(*json, "generation");
+    section.text("prompt", out.prompt);
+    section.integer("max_tokens", out.maxTokens, 1, 1 << 20);
+    section.real("temperature", out.temperature, 0, 100);
+    section.real("top_p", out.topP, 0, 1);
+    section.close();
+}
+
+} // namespace
+
+Json Recipe::toJson() const {
+    Json rules = Json::array();
+    for (const FormatRule& rule : assignment.rules)
+        rules.push_back({{"pattern", rule.pattern}, {"format", rule.format}});
+    return {
+        {"version", kVersion},
+        {"kind", kind},
+        {"name", name},
+        {"checkpoint", checkpoint},
+        {"base", base},
+        {"seed", seed},
+        {"device", device},
+        {"calibration", {{"files", calibration.files}, {"samples", calibration.samples}, {"length", calibration.length}}},
+        {"evaluation", {{"files", evaluation.files}, {"protocol", evaluation.protocol}, {"tokens", evaluation.tokens}}},
+        {"sweep", {{"formats", sweep.formats}, {"metric", sweep.metric}}},
+        {"assignment",
+         {{"format", assignment.format},
+          {"head", assignment.head},
+          {"rules", rules},
+          {"budget", assignment.budget},
+          {"tie", assignment.tie},
+          {"pins", assignment.pins},
+          {"sweep_run", assignment.sweepRun},
+          {"scale_run", assignment.scaleRun}}},
+        {"transform", transform},
+        {"rounder", rounder},
+        {"clip_search", clipSearch},
+        {"activations", activations},
+        {"kv_cache", kvCache},
+        {"export", {{"path", exporting.path}, {"replace", exporting.replace}}},
+        {"generation",
+         {{"prompt", generation.prompt},
+          {"max_tokens", generation.maxTokens},
+          {"temperature", generation.temperature},
+          {"top_p", generation.topP}}},
+    };
+}
+
+Recipe Recipe::fromJson(const Json& json) {
+    Recipe recipe;
+    Section top(json, "");
+    readVersion(top);
+    top.choice("kind", recipe.kind, {"calibrate", "sweep", "assign", "quantize", "evaluate", "generate"});
+    top.text("name", recipe.name);
+    top.text("checkpoint", recipe.checkpoint);
+    top.text("base", recipe.base);
+    top.seed("seed", recipe.seed);
+    top.text("device", recipe.device);
+    readCalibration(top, recipe.calibration);
+    readEvaluation(top, recipe.evaluation);
+    readSweep(top, recipe.sweep);
+    readAssignment(top, recipe.assignment);
+    top.choice("transform", recipe.transform, {"none"});
+    top.choice("rounder", recipe.rounder, {"nearest", "weighted"});
+    top.flag("clip_search", recipe.clipSearch);
+    top.choice("activations", recipe.activations, {"none"});
+    top.choice("kv_cache", recipe.kvCache, {"none"});
+    readExport(top, recipe.exporting);
+    readGeneration(top, recipe.generation);
+    top.close();
+    return recipe;
+}
+
+Recipe Recipe::load(const std::string& path) {
+    try {
+        return fromJson(readJsonFile(path));
+    } catch (Error& e) {
+        e.add("recipe", path);
+        throw;
+    }
+}
+
+} // namespace bw
