@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What a Checkpoint holds inside; shared by the files that build it and read from it. Not for: anything outside this folder.
+#pragma once
+
+#include "core/checkpoint/checkpoint.h"
+#include "core/checkpoint/packed_reader.h"
+
+#include <string_view>
+#include <unordered_map>
+
+namespace bw {
+
+struct Checkpoint::Impl {
+    CheckpointKind kind = CheckpointKind::safetensors;
+    std::string path, folder, displayName;
+    ModelConfig config;
+    std::vector<MappedFile> files;
+    std::vector<TensorInfo> tensors;
+    GgufMetadata metadata;
+    Json configJson;
+    std::vector<std::string> warnings;
+    /// Parts of the packed tensors by (logical) name.
+    std::unordered_map<std::string, PackedParts> packed;
+    /// Keys point into `tensors`, which does not change after opening.
+    std::unordered_map<std::string_view, std::size_t> byCanonical, byName;
+
+    void buildIndex();
+    const TensorInfo* find(std::string_view name) const;
+};
+
+} // namespace bw
