@@ -19,7 +19,9 @@ namespace {
 /// Values per piece of an elementwise loop: 16k floats take a few µs, enough to pay for waking a thread.
 constexpr std::int64_t kPieceValues = 16'384;
 
-std::int64_t rowGrain(std::int64_t cols) { return std::max<std::int64_t>(1, kPieceValues / std::max<std::int64_t>(1, cols)); }
+std::int64_t rowGrain(std::int64_t cols) {
+    return std::max<std::int64_t>(1, kPieceValues / std::max<std::int64_t>(1, cols));
+}
 
 /// The caller's f32 weight, not copied.
 class CpuWeight final : public DeviceWeight {
@@ -142,7 +144,8 @@ private:
         if (!rope_ || rope_->half != half || rope_->theta != theta || rope_->positions < positions) {
             // Grown by doubling, so that a generation does not compute a table for every token.
             const bool grows = rope_ && rope_->half == half && rope_->theta == theta;
-            const std::int64_t wanted = grows ? std::max(positions, 2 * rope_->positions) : std::max<std::int64_t>(positions, 512);
+            const std::int64_t wanted =
+                grows ? std::max(positions, 2 * rope_->positions) : std::max<std::int64_t>(positions, 512);
             rope_ = makeRopeTable(half, theta, wanted);
         }
         return rope_;
@@ -154,9 +157,13 @@ private:
 
 } // namespace
 
-std::unique_ptr<Device> makeCpuDevice() { return std::make_unique<CpuDevice>(); }
+std::unique_ptr<Device> makeCpuDevice() {
+    return std::make_unique<CpuDevice>();
+}
 
-double logSumExp(std::span<const float> x) { return kernels::logSumExp(x.data(), static_cast<std::int64_t>(x.size())); }
+double logSumExp(std::span<const float> x) {
+    return kernels::logSumExp(x.data(), static_cast<std::int64_t>(x.size()));
+}
 
 double klDivergence(std::span<const float> base, std::span<const float> other) {
     assert(base.size() == other.size());
@@ -168,6 +175,8 @@ double squaredDistance(std::span<const float> a, std::span<const float> b) {
     return kernels::squaredDistance(a.data(), b.data(), static_cast<std::int64_t>(a.size()));
 }
 
-bool allFinite(std::span<const float> x) { return kernels::allFinite(x.data(), static_cast<std::int64_t>(x.size())); }
+bool allFinite(std::span<const float> x) {
+    return kernels::allFinite(x.data(), static_cast<std::int64_t>(x.size()));
+}
 
 } // namespace bw

@@ -24,7 +24,9 @@ std::string modelName() {
 
 } // namespace
 
-std::string cpuInstructionSet() { return gemmTable().name; }
+std::string cpuInstructionSet() {
+    return gemmTable().name;
+}
 
 std::string cpuDescription() {
     std::string text = modelName() + ":";

@@ -15,9 +15,12 @@ namespace {
 
 std::atomic<const GemmTable*> chosenTable{nullptr};
 
-std::int64_t ceilDivide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+std::int64_t ceilDivide(std::int64_t a, std::int64_t b) {
+    return (a + b - 1) / b;
+}
 
-/// Both operands of a tile are packed anew, which costs about 1/rows + 1/cols of its time: tiles of 512 keep that small.
+/// Both operands of a tile are packed anew, which costs about 1/rows + 1/cols of its time: tiles of 512 keep that
+/// small.
 constexpr std::int64_t kTileCols = 512;
 constexpr std::int64_t kTileRows = 512;
 /// Below this many multiply-adds a tile is not worth waking a thread for (about 20 µs).
@@ -73,7 +76,9 @@ const GemmTable& gemmTable() {
     return *table;
 }
 
-void useGemmTable(const GemmTable* table) { chosenTable.store(table, std::memory_order_relaxed); }
+void useGemmTable(const GemmTable* table) {
+    chosenTable.store(table, std::memory_order_relaxed);
+}
 
 void gemmTransposed(MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> y, bool add) {
     assert(a.cols == b.cols && y.rows == a.rows && y.cols == b.rows);

@@ -21,7 +21,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 using F32 = hn::ScalableTag<float>;
 using VecF = hn::Vec<F32>;
 
-std::int64_t lanes() { return static_cast<std::int64_t>(hn::Lanes(F32())); }
+std::int64_t lanes() {
+    return static_cast<std::int64_t>(hn::Lanes(F32()));
+}
 
 /// The last values of a row, fewer than a vector, padded with `fill`.
 struct Tail {
@@ -184,9 +186,15 @@ void ropeRow(float* x, std::int64_t heads, std::int64_t half, const float* cosin
 void softmaxRow(float* x, std::int64_t n, std::int64_t padded, float scale) {
     HWY_DYNAMIC_DISPATCH(SoftmaxRow)(x, n, padded, scale);
 }
-void siluMultiply(float* gate, const float* up, std::int64_t n) { HWY_DYNAMIC_DISPATCH(SiluMultiply)(gate, up, n); }
-void addInPlace(float* x, const float* y, std::int64_t n) { HWY_DYNAMIC_DISPATCH(AddInPlace)(x, y, n); }
-bool allFinite(const float* x, std::int64_t n) { return HWY_DYNAMIC_DISPATCH(AllFinite)(x, n); }
+void siluMultiply(float* gate, const float* up, std::int64_t n) {
+    HWY_DYNAMIC_DISPATCH(SiluMultiply)(gate, up, n);
+}
+void addInPlace(float* x, const float* y, std::int64_t n) {
+    HWY_DYNAMIC_DISPATCH(AddInPlace)(x, y, n);
+}
+bool allFinite(const float* x, std::int64_t n) {
+    return HWY_DYNAMIC_DISPATCH(AllFinite)(x, n);
+}
 
 } // namespace bw::kernels
 #endif

@@ -24,7 +24,9 @@ using Full = hn::ScalableTag<float>;
 using VecD = hn::Vec<F64>;
 using VecF = hn::Vec<F32>;
 
-std::int64_t doubleLanes() { return static_cast<std::int64_t>(hn::Lanes(F64())); }
+std::int64_t doubleLanes() {
+    return static_cast<std::int64_t>(hn::Lanes(F64()));
+}
 
 /// The last values of a row, fewer than a vector, padded with `fill`.
 VecF LoadTail(const float* x, std::int64_t count, float fill) {
@@ -64,8 +66,8 @@ double LogSumExp(const float* x, std::int64_t n) {
     }
     for (; i < n; i += step) {
         const std::int64_t left = n - i;
-        const VecF v = left >= step ? hn::LoadU(df, x + i)
-                                    : LoadTail(x + i, left, -std::numeric_limits<float>::infinity());
+        const VecF v =
+            left >= step ? hn::LoadU(df, x + i) : LoadTail(x + i, left, -std::numeric_limits<float>::infinity());
         s0 = hn::Add(s0, exponential(v));
     }
     return static_cast<double>(peak) + std::log(hn::GetLane(hn::SumOfLanes(dd, hn::Add(s0, s1))));
@@ -165,7 +167,9 @@ HWY_EXPORT(KlDivergence);
 HWY_EXPORT(SquaredDistance);
 HWY_EXPORT(HistogramOf);
 
-double logSumExp(const float* x, std::int64_t n) { return HWY_DYNAMIC_DISPATCH(LogSumExp)(x, n); }
+double logSumExp(const float* x, std::int64_t n) {
+    return HWY_DYNAMIC_DISPATCH(LogSumExp)(x, n);
+}
 double klDivergence(const float* base, const float* other, std::int64_t n) {
     return HWY_DYNAMIC_DISPATCH(KlDivergence)(base, other, n);
 }

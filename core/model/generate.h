@@ -17,8 +17,8 @@ struct GenerateOptions {
 };
 
 struct GenerateResult {
-    std::vector<TokenId> ids; ///< new tokens only
-    double tokensPerSecond = 0;
+    std::vector<TokenId> ids; ///< new tokens only, without the end-of-text token
+    double tokensPerSecond = 0; ///< of new tokens, the prompt's pass excluded
     bool hitEos = false;
 };
 

@@ -73,6 +73,7 @@ struct InputGroup {
 
 class Model {
 public:
+    ~Model();
     /// @throws Error unsupportedModel, tensorMissing, shapeMismatch (names both shapes).
     static std::shared_ptr<const Model> open(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Device> device);
 
@@ -100,6 +101,14 @@ public:
     /// sequence (`cache` given: position0 = cache->length(), its length is advanced by the caller after the last block).
     void runBlock(const BlockWeights& weights, MatrixView<float> x, KvCache* cache, ActivationObserver* observer,
                   std::int64_t window) const;
+    /// Runs one block in place over several whole windows at once: x holds (B·T)×C, T = `windowLength`. The linears see
+    /// all rows in one product, which pays for reading the weights; attention stays inside each window. Results equal
+    /// those of runBlock() window by window up to f32 rounding. `observer` is called per window, numbered from
+    /// `firstWindow`; `job` (may be null) is asked for a stop between the products.
+    void runBlockWindows(const BlockWeights& weights, MatrixView<float> x, std::int64_t windowLength,
+                         ActivationObserver* observer, std::int64_t firstWindow, JobContext* job = nullptr) const;
+    /// How many windows of this length runBlockWindows() should be given: few enough that activations take ≤ 64 MiB.
+    std::int64_t batchWindows(std::int64_t windowLength) const;
     /// Final norm and head: x T×C → logits T×V. `observer` sees the input of `output` (group "output_in").
     void logits(const HeadWeights& head, MatrixView<const float> x, MatrixView<float> out,
                 ActivationObserver* observer = nullptr, std::int64_t window = 0) const;

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/model/site.h"
+
+namespace bw {
+
+std::string_view siteKindName(SiteKind kind) {
+    switch (kind) {
+    case SiteKind::tokenEmbedding:
+        return "token_embd";
+    case SiteKind::attnQ:
+        return "attn_q";
+    case SiteKind::attnK:
+        return "attn_k";
+    case SiteKind::attnV:
+        return "attn_v";
+    case SiteKind::attnOutput:
+        return "attn_output";
+    case SiteKind::ffnGate:
+        return "ffn_gate";
+    case SiteKind::ffnUp:
+        return "ffn_up";
+    case SiteKind::ffnDown:
+        return "ffn_down";
+    case SiteKind::output:
+        return "output";
+    }
+    return "?";
+}
+
+} // namespace bw
