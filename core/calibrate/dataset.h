@@ -21,12 +21,15 @@ struct TextData {
     std::vector<TokenId> ids;
 };
 
-/// @param maxTokens stop reading once that many tokens are there (0 = all).
-/// @throws Error fileNotFound, binaryText (NUL bytes or mostly invalid UTF-8), textTooShort (empty).
+/// No special tokens are added; JSONL texts are tokenized one by one and follow each other.
+/// @param maxTokens stop reading once that many tokens are there (0 = all). The hash is of the whole file all the same.
+/// @throws Error fileNotFound, binaryText (NUL bytes or more than a tenth invalid UTF-8), textTooShort (empty),
+/// invalidHeader (a broken JSONL line, with its number), usage (more than 2^28 tokens without a limit), cancelled.
 TextData loadText(const std::string& path, const Tokenizer& tokenizer, std::int64_t maxTokens, JobContext& job);
 
 /// Protocol "windows:N": consecutive non-overlapping windows of N from the start, tail dropped, at most maxTokens.
-/// "llama.cpp:N": same windows; BOS over the first token where the tokenizer wants it, second half scored.
+/// "llama.cpp:N": same windows; BOS over the first token where the tokenizer wants it (and one in front of the whole text,
+/// as that program does), second half scored.
 struct Protocol {
     enum class Kind { windows, llamaCpp } kind = Kind::windows;
     std::int64_t length = 256;
@@ -35,7 +38,9 @@ struct Protocol {
 Protocol parseProtocol(std::string_view text); ///< @throws Error(usage)
 /// @throws Error(textTooShort) naming the file, its tokens and N.
 Windows cutWindows(const TextData& text, const Protocol& protocol, const Tokenizer& tokenizer, std::int64_t maxTokens);
-/// `samples` windows of `length` tokens spread evenly over the concatenation of `texts`, each text in proportion.
+/// `samples` windows of `length` tokens spread evenly over the concatenation of `texts`, each text in proportion. They
+/// never overlap nor cross from one text into the next: short texts give fewer (see the warnings).
+/// @throws Error(textTooShort) when no text holds one window; Error(usage).
 Windows calibrationWindows(const std::vector<TextData>& texts, std::int64_t samples, std::int64_t length);
 
 /// Share of the calibration's 13-grams (token ids) that also occur in the evaluation text, 0…1.

@@ -35,7 +35,9 @@ struct Evaluation {
     double seconds = 0, tokensPerSecond = 0;
 };
 
-/// Perplexity of a model (with `source`, of its quantized form).
+/// Perplexity of a model (with `source`, of its quantized form). @param windows cut by the protocol named in `options`;
+/// with options.maxTokens only the first of them. @throws Error(textTooShort), Error(nonFinite) naming window and position,
+/// Error(cancelled). Cost: one walk and the head at every position; memory: the states and one window of logits.
 Evaluation evaluatePerplexity(const Model& model, const WeightSource* source, const Windows& windows,
                               const EvaluateOptions& options, JobContext& job);
 /// The same plus KL(base‖model). Both are walked block by block; their heads run side by side window by window, so no

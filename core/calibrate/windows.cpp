@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Cutting token streams into windows, and what a careful engineer would say about them.
+#include "core/base/error.h"
+#include "core/base/text.h"
+#include "core/calibrate/dataset.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <unordered_set>
+
+namespace bw {
+namespace {
+
+constexpr std::int64_t kLongestWindow = 1 << 20;
+constexpr std::int64_t kGram = 13;
+// Fewer samples than these make ranges and importances depend visibly on the draw.
+constexpr std::int64_t kGoodSamples = 128, kFewSamples = 64, kGoodLength = 512;
+
+/// A 64-bit mix of 13 ids. Two of n different grams collide with chance n²/2^65: 1e-7 for a million.
+std::uint64_t gramHash(const TokenId* ids) {
+    std::uint64_t h = 0x9e3779b97f4a7c15ull;
+    for (std::int64_t i = 0; i < kGram; ++i) {
+        h = (h ^ static_cast<std::uint32_t>(ids[i])) * 0xbf58476d1ce4e5b9ull;
+        h ^= h >> 29;
+    }
+    return h;
+}
+
+std::string tooShort(const std::string& name, std::int64_t tokens, std::int64_t length) {
+    return "'" + escapeForDisplay(name) + "' has " + std::to_string(tokens) + " tokens, fewer than one window of " + std::to_string(length);
+}
+
+} // namespace
+
+std::string Protocol::name() const { return (kind == Kind::windows ? "windows:" : "llama.cpp:") + std::to_string(length); }
+
+Protocol parseProtocol(std::string_view text) {
+    const auto refuse = [&](const std::string& why) {
+        return Error(ErrorCode::usage, "protocol '" + escapeForDisplay(text) + "' " + why, "write windows:256 or llama.cpp:512");
+    };
+    const auto colon = text.find(':');
+    const std::string_view kind = text.substr(0, colon);
+    if (colon == std::string_view::npos || (kind != "windows" && kind != "llama.cpp"))
+        throw refuse("is not known");
+    Protocol protocol;
+    protocol.kind = kind == "windows" ? Protocol::Kind::windows : Protocol::Kind::llamaCpp;
+    const std::string_view number = text.substr(colon + 1);
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), protocol.length);
+    // Four tokens are the least of which the second half still has a scored position.
+    if (error != std::errc{} || end != number.data() + number.size() || protocol.length < 4 || protocol.length > kLongestWindow)
+        throw refuse("needs a window length from 4 to " + std::to_string(kLongestWindow));
+    return protocol;
+}
+
+Windows cutWindows(const TextData& text, const Protocol& protocol, const Tokenizer& tokenizer, std::int64_t maxTokens) {
+    const std::int64_t length = protocol.length;
+    bool addsBos = false;
+    if (protocol.kind == Protocol::Kind::llamaCpp && tokenizer.bos() >= 0) {
+        const std::vector<TokenId> nothing = tokenizer.encode("", true);
+        addsBos = !nothing.empty() && nothing.front() == tokenizer.bos();
+    }
+    // llama.cpp tokenizes the whole text with its BOS in front, then writes BOS over every window's first token.
+    const std::int64_t shift = addsBos ? 1 : 0;
+    const auto tokens = static_cast<std::int64_t>(text.ids.size()) + shift;
+    if (maxTokens > 0 && maxTokens < length)
+        throw Error(ErrorCode::usage, std::to_string(maxTokens) + " tokens are fewer than one window of " + std::to_string(length),
+                    "ask for at least " + std::to_string(length) + " tokens or a shorter window");
+    Windows windows;
+    windows.length = length;
+    windows.count = (maxTokens > 0 ? std::min(tokens, maxTokens) : tokens) / length;
+    if (windows.count == 0)
+        throw Error(ErrorCode::textTooShort, tooShort(text.name.empty() ? text.path : text.name, tokens, length),
+                    "give more text or a shorter window");
+    windows.ids.reserve(static_cast<std::size_t>(windows.tokens()));
+    for (std::int64_t i = 0; i < windows.tokens(); ++i) {
+        const bool bos = addsBos && i % length == 0;
+        windows.ids.push_back(bos ? static_cast<TokenId>(tokenizer.bos()) : text.ids[static_cast<std::size_t>(i - shift)]);
+    }
+    return windows;
+}
+
+Windows calibrationWindows(const std::vector<TextData>& texts, std::int64_t samples, std::int64_t length) {
+    if (samples < 1 || length < 1 || length > kLongestWindow)
+        throw Error(ErrorCode::usage, std::to_string(samples) + " samples of " + std::to_string(length) + " tokens make no calibration set",
+                    "ask for at least one sample of 1 to " + std::to_string(kLongestWindow) + " tokens");
+    struct Slot { const TextData* text; std::int64_t start; };
+    std::vector<Slot> slots;
+    std::int64_t longest = 0;
+    std::string name = "the calibration text";
+    for (const TextData& text : texts) {
+        const auto tokens = static_cast<std::int64_t>(text.ids.size());
+        for (std::int64_t start = 0; start + length <= tokens; start += length)
+            slots.push_back({&text, start});
+        if (tokens >= longest) {
+            longest = tokens;
+            name = text.name.empty() ? text.path : text.name;
+        }
+    }
+    if (slots.empty())
+        throw Error(ErrorCode::textTooShort, tooShort(name, longest, length), "give more calibration text or shorter samples");
+    Windows windows;
+    windows.length = length;
+    windows.count = std::min(samples, static_cast<std::int64_t>(slots.size()));
+    for (std::int64_t k = 0; k < windows.count; ++k) {
+        const Slot& slot = slots[static_cast<std::size_t>(k * static_cast<std::int64_t>(slots.size()) / windows.count)];
+        const auto first = slot.text->ids.begin() + slot.start;
+        windows.ids.insert(windows.ids.end(), first, first + length);
+    }
+    return windows;
+}
+
+double overlapShare(const Windows& calibration, std::span<const TokenId> evaluation) {
+    std::unordered_set<std::uint64_t> known;
+    for (std::int64_t i = 0; i + kGram <= static_cast<std::int64_t>(evaluation.size()); ++i)
+        known.insert(gramHash(evaluation.data() + i));
+    std::int64_t grams = 0, shared = 0;
+    for (std::int64_t w = 0; w < calibration.count; ++w) {
+        const auto window = calibration.window(w);
+        for (std::int64_t i = 0; i + kGram <= calibration.length; ++i, ++grams)
+            shared += known.contains(gramHash(window.data() + i)) ? 1 : 0;
+    }
+    return grams == 0 ? 0.0 : static_cast<double>(shared) / static_cast<double>(grams);
+}
+
+std::vector<std::string> calibrationWarnings(const Windows& calibration, std::span<const TokenId> evaluation) {
+    std::vector<std::string> warnings;
+    const std::string count = std::to_string(calibration.count);
+    if (calibration.count < kFewSamples)
+        warnings.push_back("only " + count + " calibration samples: with fewer than " + std::to_string(kFewSamples) +
+                           ", ranges and importances change from draw to draw");
+    else if (calibration.count < kGoodSamples)
+        warnings.push_back(count + " calibration samples: " + std::to_string(kGoodSamples) + " or more are usual");
+    if (calibration.length < kGoodLength)
+        warnings.push_back("calibration samples of " + std::to_string(calibration.length) + " tokens: activations late in long texts are not seen (" +
+                           std::to_string(kGoodLength) + " or more are usual)");
+    if (const double share = overlapShare(calibration, evaluation); share > 0) {
+        char percent[32];
+        std::snprintf(percent, sizeof percent, "%.2g %%", 100.0 * share);
+        warnings.push_back(std::string("calibration and evaluation text share ") + percent +
+                           " of their 13-token sequences: figures on this evaluation text flatter");
+    }
+    return warnings;
+}
+
+} // namespace bw
