@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Weights per second of one core: encoding and decoding rows of the number formats. Aims: nearest rounding of q4_0, q8_0
+// and int4:g64 ≥ 300 M/s, decoding of q4_0, q8_0, f16, bf16 ≥ 1 G/s.
+#include "core/base/matrix.h"
+#include "core/base/parallel.h"
+#include "core/base/random.h"
+#include "core/format/format.h"
+
+#include <benchmark/benchmark.h>
+
+namespace {
+
+constexpr std::int64_t kRows = 256, kCols = 4096; // 4 MiB of f32: the size of a small layer
+
+bw::Matrix weights() {
+    bw::Matrix m(kRows, kCols);
+    bw::Random random(1);
+    for (std::int64_t i = 0; i < m.size(); ++i) m.data()[i] = static_cast<float>(0.02 * random.normal());
+    return m;
+}
+
+void encode(benchmark::State& state, const std::string& name, bool clip, bool weighted) {
+    bw::setThreadCount(1);
+    const bw::FormatPtr format = bw::parseFormat(name);
+    const bw::Matrix w = weights();
+    const std::vector<float> importance(weighted ? static_cast<std::size_t>(kCols) : 0, 1.0f);
+    std::vector<std::byte> out(format->bytes(kRows, kCols));
+    for (auto _ : state) {
+        format->encode(w.view(), {importance, clip}, out);
+        benchmark::DoNotOptimize(out.data());
+    }
+    state.SetItemsProcessed(state.iterations() * w.size());
+}
+
+void decode(benchmark::State& state, const std::string& name) {
+    bw::setThreadCount(1);
+    const bw::FormatPtr format = bw::parseFormat(name);
+    bw::Matrix w = weights();
+    std::vector<std::byte> bytes(format->bytes(kRows, kCols));
+    format->encode(w.view(), {}, bytes);
+    // One row's worth of output is reused, as the block walk's consumers do: the figure is the kernel's, not memory's.
+    bw::Matrix row(1, kCols);
+    for (auto _ : state)
+        for (std::int64_t r = 0; r < kRows; ++r) {
+            format->decodeRows(bytes, kRows, r, row.view());
+            benchmark::DoNotOptimize(row.data());
+        }
+    state.SetItemsProcessed(state.iterations() * w.size());
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    for (const char* name : {"f16", "bf16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "int2:g64", "int3:g64", "int4:g64", "int4:g64:sym", "int8:channel"}) {
+        const std::string text = name;
+        benchmark::RegisterBenchmark(("decode/" + text).c_str(), [text](benchmark::State& s) { decode(s, text); });
+        benchmark::RegisterBenchmark(("encode/" + text).c_str(), [text](benchmark::State& s) { encode(s, text, false, false); });
+        if (text.starts_with("int")) benchmark::RegisterBenchmark(("clip/" + text).c_str(), [text](benchmark::State& s) { encode(s, text, true, false); });
+        if (text.starts_with("q")) benchmark::RegisterBenchmark(("weighted/" + text).c_str(), [text](benchmark::State& s) { encode(s, text, false, true); });
+    }
+    benchmark::Initialize(&argc, argv);
+    benchmark::RunSpecifiedBenchmarks();
+    return 0;
+}
