@@ -144,7 +144,7 @@ RunId ExperimentLog::beginRun(const Recipe& recipe, const std::string& commandLi
         execute(database,
                 "INSERT INTO runs (kind, name, status, checkpoint, stack, recipe, command_line, started_at, pid, process_start, boot_id) "
                 "VALUES (?,?,'running',?,?,?,?,?,?,?,?)",
-                recipe.kind, recipe.name, checkpointId(database, checkpoint, print), stackId(database, stack), recipe.toJson().dump(),
+                recipe.kind, recipe.name, checkpointId(database, checkpoint, print), stackId(database, stack), recipe.toJson().dump(-1, ' ', false, Json::error_handler_t::replace),
                 commandLine, utcNow(), impl_->process.pid, impl_->process.start, impl_->process.bootId);
         const RunId id(database.getLastInsertRowid());
         impl_->started[id.value()] = std::chrono::steady_clock::now();

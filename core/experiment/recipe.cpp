@@ -180,6 +180,7 @@ void readSweep(Section& top, Recipe::Sweep& out) {
     for (std::size_t i = 0; i < out.formats.size(); ++i)
         checkFormat("sweep.formats[" + std::to_string(i) + "]", out.formats[i], false);
     section.choice("metric", out.metric, {"output", "kl"});
+    section.integer("tokens", out.tokens, 0, kManyTokens);
     section.close();
 }
 
@@ -271,7 +272,7 @@ Json Recipe::toJson() const {
         {"device", device},
         {"calibration", {{"files", calibration.files}, {"samples", calibration.samples}, {"length", calibration.length}}},
         {"evaluation", {{"files", evaluation.files}, {"protocol", evaluation.protocol}, {"tokens", evaluation.tokens}}},
-        {"sweep", {{"formats", sweep.formats}, {"metric", sweep.metric}}},
+        {"sweep", {{"formats", sweep.formats}, {"metric", sweep.metric}, {"tokens", sweep.tokens}}},
         {"assignment",
          {{"format", assignment.format},
           {"head", assignment.head},

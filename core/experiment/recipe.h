@@ -26,7 +26,8 @@ struct Recipe {
     struct Calibration { std::vector<std::string> files; std::int64_t samples = 128, length = 512; } calibration;
     struct Evaluation { std::vector<std::string> files; std::string protocol = "windows:256"; std::int64_t tokens = 0; } evaluation;
 
-    struct Sweep { std::vector<std::string> formats; std::string metric = "output"; } sweep;
+    /// `tokens`: only that many of the calibration tokens are swept (evenly spread windows, at least one); 0 = all.
+    struct Sweep { std::vector<std::string> formats; std::string metric = "output"; std::int64_t tokens = 0; } sweep;
 
     struct Assignment {
         std::string format = "q4_0";          ///< default of every site

@@ -38,13 +38,25 @@ public:
         std::int64_t samples = 128, length = 512, sweepTokens = 2048, evaluationTokens = 0;
         std::string protocol = "windows:256", tie = "none", device = "cpu", rounder = "weighted", uniformFormat = "q4_0";
         bool replace = false;
+        std::uint64_t seed = 1234;
+        bool clipSearch = true;
+        std::map<std::string, std::string> pins; ///< site pattern → format
+        /// Metric "kl" measures every site at the smallest format only and scales the other formats by their output errors
+        /// (Recipe::Assignment::scaleRun); true measures every cell.
+        bool measureEveryCell = false;
+        /// Uniform mixes to evaluate beside the nearest larger and smaller one; empty = `uniformFormat` only.
+        std::vector<std::string> uniformFormats;
     };
     /// result: CLI.md's `mix` keys plus "runs" (ids by stage), "stages" (seconds each), "table" (rows for people).
     RunOutcome mix(const MixOptions& options, JobContext& job, const std::string& commandLine);
 
     /// Compares two logged runs: metrics with differences and 95 % intervals, fair or why not.
     static Json compare(const LogReader& log, RunId a, RunId b);
-    /// Repeats a logged run as a new one and tells whether its figures agree.
+    /// Repeats a logged run as a new one and tells whether its figures agree. On the same stack figures must be equal to
+    /// 1e-9 relative; after a change of program, libraries, CPU or device to 1e-4 (round-off of other kernels).
+    /// result: run, of, agrees, tolerance, recipe_equal, stack_changes[], metrics[{name, was, is, relative, agrees}], cells_compared,
+    /// cells_worst, artifacts[{path, was, is, equal}]. A repeated export is written beside the first one and removed when
+    /// its bytes are the same.
     RunOutcome rerun(RunId id, JobContext& job, const std::string& commandLine);
 
 private:

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Two logged runs side by side: differences with 95 % intervals, and whether the comparison is fair.
+#include "core/experiment/runner.h"
+
+#include <cmath>
+#include <fmt/format.h>
+#include <map>
+#include <set>
+
+namespace bw {
+namespace {
+
+constexpr double kNormal95 = 1.959964; ///< two-sided 95 % of a normal distribution
+
+enum class Better { lower, higher, neither };
+
+Better betterOf(const std::string& metric) {
+    static const std::set<std::string> lower{"perplexity", "nll",    "ece",       "brier",  "kl_mean", "kl_median", "kl_p90",        "kl_p99",      "kl_p999",
+                                             "kl_max",     "bytes",  "bits_per_weight", "predicted_kl", "predicted_error", "delta_p_rms", "peak_memory"};
+    static const std::set<std::string> higher{"same_top1", "tokens_per_second"};
+    if (lower.contains(metric))
+        return Better::lower;
+    return higher.contains(metric) ? Better::higher : Better::neither;
+}
+
+struct Difference { double value = 0, error = 0; bool hasError = false; const char* how = ""; };
+
+/// Mean and standard error of the token-by-token difference: both runs scored the same tokens, so what the text adds to
+/// the spread cancels.
+std::optional<Difference> paired(const std::vector<float>& a, const std::vector<float>& b) {
+    if (a.size() != b.size() || a.size() < 2)
+        return std::nullopt;
+    double sum = 0, squares = 0;
+    const auto n = static_cast<double>(a.size());
+    for (std::size_t i = 0; i < a.size(); ++i)
+        sum += static_cast<double>(b[i]) - static_cast<double>(a[i]);
+    const double mean = sum / n;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        const double d = static_cast<double>(b[i]) - static_cast<double>(a[i]) - mean;
+        squares += d * d;
+    }
+    return Difference{mean, std::sqrt(squares / (n - 1) / n), true, "paired by token"};
+}
+
+Difference unpaired(const MetricRow& a, const MetricRow& b) {
+    Difference d{b.value - a.value, 0, false, "no error known"};
+    if (a.standardError || b.standardError) {
+        d.error = std::hypot(a.standardError.value_or(0), b.standardError.value_or(0));
+        d.hasError = true;
+        d.how = "independent errors";
+    }
+    return d;
+}
+
+const char* verdict(const Difference& d, Better better) {
+    if (better == Better::neither)
+        return "";
+    const double reach = d.hasError ? kNormal95 * d.error : 0;
+    if (std::abs(d.value) <= reach)
+        return "no clear difference";
+    return (d.value < 0) == (better == Better::lower) ? "b is better" : "b is worse";
+}
+
+struct Pairing { std::optional<Difference> nll, kl; };
+
+Pairing pairTokens(const LogReader& log, RunId a, RunId b) {
+    const std::optional<TokenScoreRow> left = log.tokenScores(a), right = log.tokenScores(b);
+    if (!left || !right || left->ids != right->ids)
+        return {};
+    return {paired(left->nll, right->nll), paired(left->kl, right->kl)};
+}
+
+Json compareMetrics(const RunDetail& a, const RunDetail& b, const Pairing& pairing) {
+    std::map<std::string, const MetricRow*> right;
+    for (const MetricRow& metric : b.summary.metrics)
+        right[metric.name] = &metric;
+    Json rows = Json::array();
+    for (const MetricRow& metric : a.summary.metrics) {
+        const auto found = right.find(metric.name);
+        if (found == right.end())
+            continue;
+        Difference d = unpaired(metric, *found->second);
+        if (metric.name == "nll" && pairing.nll)
+            d = *pairing.nll;
+        if (metric.name == "kl_mean" && pairing.kl)
+            d = *pairing.kl;
+        if (metric.name == "perplexity" && pairing.nll) {
+            // exp is steep but smooth: the paired error of the mean log-likelihood times the perplexity, to first order.
+            d.error = pairing.nll->error * 0.5 * (metric.value + found->second->value);
+            d.hasError = true;
+            d.how = pairing.nll->how;
+        }
+        rows.push_back({{"name", metric.name},
+                        {"unit", metric.unit},
+                        {"a", metric.value},
+                        {"b", found->second->value},
+                        {"difference", d.value},
+                        {"ci_low", d.hasError ? Json(d.value - kNormal95 * d.error) : Json()},
+                        {"ci_high", d.hasError ? Json(d.value + kNormal95 * d.error) : Json()},
+                        {"interval", d.how},
+                        {"verdict", verdict(d, betterOf(metric.name))}});
+    }
+    return rows;
+}
+
+std::set<std::string> textsOf(const RunDetail& run, const std::string& role) {
+    std::set<std::string> out;
+    for (const DatasetRow& data : run.datasets)
+        if (data.role == role)
+            out.insert(data.sha256);
+    return out;
+}
+
+std::vector<std::string> unfairReasons(const RunDetail& a, const RunDetail& b) {
+    std::vector<std::string> reasons;
+    const auto differ = [&](const std::string& what, const std::string& left, const std::string& right) {
+        if (left != right)
+            reasons.push_back(fmt::format("{}: {} against {}", what, left.empty() ? "none" : left, right.empty() ? "none" : right));
+    };
+    const Recipe left = Recipe::fromJson(a.recipe), right = Recipe::fromJson(b.recipe);
+    if (textsOf(a, "evaluation") != textsOf(b, "evaluation"))
+        reasons.emplace_back("evaluated on different texts");
+    differ("protocol", left.evaluation.protocol, right.evaluation.protocol);
+    differ("evaluation tokens", std::to_string(left.evaluation.tokens), std::to_string(right.evaluation.tokens));
+    if (a.summary.status != "done" || b.summary.status != "done")
+        reasons.push_back(fmt::format("not both are finished: {} and {}", a.summary.status, b.summary.status));
+    const auto baseOf = [](const Recipe& r) { return r.kind == "quantize" && r.base.empty() ? r.checkpoint : r.base; };
+    differ("baseline of the KL", baseOf(left), baseOf(right));
+    differ("program", a.stack.program, b.stack.program);
+    differ("device", a.stack.device, b.stack.device);
+    differ("CPU", a.stack.cpu, b.stack.cpu);
+    return reasons;
+}
+
+Json sideJson(const RunDetail& run) {
+    return {{"run", run.summary.id.value()}, {"kind", run.summary.kind}, {"name", run.summary.name}, {"checkpoint", run.summary.checkpoint}, {"status", run.summary.status}};
+}
+
+Json recipeChanges(const RunDetail& a, const RunDetail& b) {
+    Json out = Json::array();
+    for (const Json& change : Json::diff(a.recipe, b.recipe))
+        if (change.at("path") != "/name")
+            out.push_back(change.at("path"));
+    return out;
+}
+
+Json siteErrors(const RunDetail& a, const RunDetail& b) {
+    std::map<std::string, const AssignmentRow*> right;
+    for (const AssignmentRow& row : b.assignments)
+        right[row.site] = &row;
+    Json rows = Json::array();
+    for (const AssignmentRow& row : a.assignments)
+        if (const auto found = right.find(row.site); found != right.end())
+            rows.push_back({{"site", row.site},
+                            {"a", row.used},
+                            {"b", found->second->used},
+                            {"error_a", row.relativeError},
+                            {"error_b", found->second->relativeError},
+                            {"difference", found->second->relativeError - row.relativeError}});
+    return rows;
+}
+
+} // namespace
+
+Json Runner::compare(const LogReader& log, RunId a, RunId b) {
+    const RunDetail left = log.run(a), right = log.run(b);
+    const std::vector<std::string> reasons = unfairReasons(left, right);
+    return {{"a", sideJson(left)},
+            {"b", sideJson(right)},
+            {"metrics", compareMetrics(left, right, pairTokens(log, a, b))},
+            {"fair", reasons.empty()},
+            {"unfair_because", reasons},
+            {"recipe_changes", recipeChanges(left, right)},
+            {"sites", siteErrors(left, right)}};
+}
+
+} // namespace bw

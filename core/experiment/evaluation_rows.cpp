@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Names of evaluation figures, in one place.
+#include "core/experiment/evaluation_rows.h"
+
+namespace bw {
+
+std::vector<MetricRow> evaluationMetrics(const Evaluation& e) {
+    std::vector<MetricRow> rows{
+        {"perplexity", e.perplexity, e.perplexityStandardError, ""},
+        {"nll", e.nll, e.nllStandardError, "nats/token"},
+        {"ece", e.ece, std::nullopt, ""},
+        {"brier", e.brier, std::nullopt, ""},
+        {"evaluation_tokens", static_cast<double>(e.tokens), std::nullopt, "tokens"},
+        {"evaluation_windows", static_cast<double>(e.windows), std::nullopt, "windows"},
+        {"evaluation_seconds", e.seconds, std::nullopt, "s"},
+        {"tokens_per_second", e.tokensPerSecond, std::nullopt, "tokens/s"},
+    };
+    if (!e.hasBase)
+        return rows;
+    rows.insert(rows.end(), {
+                                {"base_perplexity", e.basePerplexity, std::nullopt, ""},
+                                {"kl_mean", e.klMean, e.klStandardError, "nats/token"},
+                                {"kl_median", e.klMedian, std::nullopt, "nats/token"},
+                                {"kl_p90", e.klP90, std::nullopt, "nats/token"},
+                                {"kl_p99", e.klP99, std::nullopt, "nats/token"},
+                                {"kl_p999", e.klP999, std::nullopt, "nats/token"},
+                                {"kl_max", e.klMax, std::nullopt, "nats/token"},
+                                {"same_top1", e.sameTop1, e.sameTop1StandardError, "share"},
+                                {"delta_p_mean", e.deltaPMean, std::nullopt, ""},
+                                {"delta_p_rms", e.deltaPRms, std::nullopt, ""},
+                            });
+    return rows;
+}
+
+Json evaluationJson(const Evaluation& e) {
+    Json out{{"protocol", e.protocol},     {"windows", e.windows}, {"tokens", e.tokens},   {"perplexity", e.perplexity},
+             {"perplexity_se", e.perplexityStandardError}, {"nll", e.nll},         {"nll_se", e.nllStandardError}, {"ece", e.ece},
+             {"brier", e.brier},           {"seconds", e.seconds}, {"tokens_per_second", e.tokensPerSecond}};
+    if (e.hasBase)
+        out.update(Json{{"base_perplexity", e.basePerplexity},
+                        {"kl_mean", e.klMean},
+                        {"kl_se", e.klStandardError},
+                        {"kl_median", e.klMedian},
+                        {"kl_p90", e.klP90},
+                        {"kl_p99", e.klP99},
+                        {"kl_p999", e.klP999},
+                        {"kl_max", e.klMax},
+                        {"same_top1", e.sameTop1},
+                        {"same_top1_se", e.sameTop1StandardError},
+                        {"delta_p_mean", e.deltaPMean},
+                        {"delta_p_rms", e.deltaPRms}});
+    return out;
+}
+
+TokenScoreRow tokenScoreRow(const Evaluation& evaluation, const Windows& windows) {
+    TokenScoreRow row;
+    const std::int64_t scored = windows.count > 0 ? evaluation.tokens / windows.count : 0;
+    for (std::int64_t w = 0; w < windows.count; ++w) {
+        const std::span<const TokenId> ids = windows.window(w).last(static_cast<std::size_t>(scored));
+        row.ids.insert(row.ids.end(), ids.begin(), ids.end());
+    }
+    for (const TokenScore& score : evaluation.tokensScored) {
+        row.nll.push_back(score.nll);
+        if (evaluation.hasBase)
+            row.kl.push_back(score.kl);
+    }
+    return row;
+}
+
+} // namespace bw

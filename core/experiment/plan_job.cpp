@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What a recipe would do, without doing it: for a quantization the exporter's plan, for the rest windows, passes and time.
+#include "core/experiment/plan_rows.h"
+#include "core/experiment/workbench.h"
+
+#include "core/base/parallel.h"
+#include "core/compute/cpu_device.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace bw {
+namespace {
+
+/// Multiply-adds per second of this machine right now, from a small product: a few milliseconds.
+double measuredMultiplyAdds() {
+    constexpr std::int64_t kTokens = 256, kWidth = 512; // 67 M multiply-adds a round: large enough to fill every core
+    Matrix x(kTokens, kWidth), w(kWidth, kWidth), y(kTokens, kWidth);
+    x.fill(0.5f);
+    w.fill(0.25f);
+    gemmTransposed(x.view(), w.view(), y.view()); // warms threads and caches
+    double best = 1e9;
+    for (int round = 0; round < 3; ++round) {
+        const auto begun = std::chrono::steady_clock::now();
+        gemmTransposed(x.view(), w.view(), y.view());
+        best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+    }
+    return static_cast<double>(kTokens * kWidth * kWidth) / std::max(best, 1e-6);
+}
+
+/// Norms, attention and loading beside the matrix products; between 1.2 and 1.5 on the models tried.
+constexpr double kBesideProducts = 1.35;
+
+double forwardSeconds(const Model& model, std::int64_t tokens, double multiplyAdds) {
+    double weights = 0;
+    for (const Site& site : model.sites())
+        if (site.kind != SiteKind::tokenEmbedding || model.config().tiedHead)
+            weights += static_cast<double>(site.rows * site.cols);
+    return weights * static_cast<double>(tokens) / multiplyAdds * kBesideProducts;
+}
+
+/// Share of a forward pass behind a site, averaged: measured KL restarts at the site's block.
+constexpr double kMeanRestart = 0.55;
+
+Json planSweep(const Model& model, const Recipe& recipe, std::int64_t tokens, double rate) {
+    const auto cells = static_cast<std::int64_t>(model.sites().size() * recipe.sweep.formats.size());
+    const std::int64_t swept = recipe.sweep.tokens > 0 ? std::min(recipe.sweep.tokens, tokens) : tokens;
+    const double pass = forwardSeconds(model, swept, rate);
+    const double seconds = recipe.sweep.metric == "kl" ? pass * (1 + kMeanRestart * static_cast<double>(cells)) : 2.5 * pass;
+    return {{"cells", cells}, {"tokens", swept}, {"seconds_estimate", seconds}};
+}
+
+} // namespace
+
+Json Runner::plan(const Recipe& asked, JobContext& job) {
+    Workbench bench(log_, devices_);
+    const Recipe recipe = withAbsolutePaths(asked);
+    const std::shared_ptr<const Model> model = bench.model(recipe.checkpoint, recipe.device);
+    const double rate = measuredMultiplyAdds();
+    Json out{{"kind", recipe.kind}, {"checkpoint", recipe.checkpoint}, {"device", model->device().description()}, {"threads", threadCount()}};
+    double seconds = 0;
+    if (!recipe.calibration.files.empty() && (recipe.kind != "quantize" || recipe.rounder == "weighted")) {
+        const TextSet texts = bench.calibrationTexts(*model, recipe, job);
+        out["calibration"] = {{"windows", texts.windows.count}, {"tokens", texts.windows.tokens()}};
+        if (recipe.kind == "sweep") {
+            const Json sweep = planSweep(*model, recipe, texts.windows.tokens(), rate);
+            seconds += sweep.at("seconds_estimate").get<double>();
+            out["sweep"] = sweep;
+        }
+        if (recipe.kind != "sweep" || recipe.rounder == "weighted")
+            seconds += forwardSeconds(*model, texts.windows.tokens(), rate);
+    }
+    if (!recipe.evaluation.files.empty() && (recipe.kind == "quantize" || recipe.kind == "evaluate")) {
+        const TextSet texts = bench.evaluationTexts(*model, recipe, job);
+        const double passes = recipe.kind == "quantize" || !recipe.base.empty() ? 2 : 1;
+        out["evaluation"] = {{"windows", texts.windows.count}, {"tokens", texts.windows.tokens()}, {"protocol", recipe.evaluation.protocol}};
+        seconds += passes * forwardSeconds(*model, texts.windows.tokens(), rate);
+    }
+    if (recipe.kind == "quantize") {
+        const ExportPlan plan = planFor(*model, recipeFormats(*model, recipe), recipe);
+        out.update(planJson(plan));
+        out["site_bits_per_weight"] = siteBitsPerWeight(*model, plan);
+        out["bytes"] = plan.fileBytes;
+        seconds += plan.secondsEstimate;
+    }
+    out["seconds_estimate"] = seconds;
+    return out;
+}
+
+} // namespace bw

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Plans for recipes, and their rows.
+#include "core/experiment/plan_rows.h"
+
+#include "core/base/error.h"
+#include "core/format/storage_type.h"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace bw {
+namespace {
+
+/// Where a simulated result would be written: only its kind and size matter, nothing is created.
+std::string pretendPath(const std::vector<SiteFormat>& formats) {
+    const bool blocksOnly = std::all_of(formats.begin(), formats.end(),
+                                        [](const SiteFormat& f) { return !f.used || f.used->storage() != StorageType::unknown; });
+    const std::filesystem::path folder = std::filesystem::temp_directory_path();
+    return (folder / (blocksOnly ? "bitwright-simulated.gguf" : "bitwright-simulated")).string();
+}
+
+/// Sizes from the formats alone, for models that no container here can hold (an unknown tokenizer, say).
+ExportPlan planWithoutContainer(const Model& model, const std::vector<SiteFormat>& formats) {
+    ExportPlan plan;
+    for (const TensorInfo& tensor : model.checkpoint().tensors()) {
+        PlannedTensor row;
+        row.name = tensor.canonical.empty() ? tensor.name : tensor.canonical;
+        row.asked = row.used = tensor.typeName;
+        row.bytes = tensor.bytes;
+        for (const SiteFormat& format : formats) {
+            const Site& site = model.site(format.site);
+            if (site.tensor != tensor.canonical)
+                continue;
+            row.site = site.id;
+            row.asked = format.asked;
+            row.used = format.used ? format.used->name() : tensor.typeName;
+            row.whyDiffers = format.whyDiffers;
+            row.bytes = format.used ? format.used->bytes(site.rows, site.cols) : tensor.bytes;
+        }
+        plan.tensorBytes += row.bytes;
+        plan.tensors.push_back(std::move(row));
+    }
+    plan.fileBytes = plan.tensorBytes;
+    plan.bitsPerWeight = 8.0 * static_cast<double>(plan.tensorBytes) / static_cast<double>(std::max<std::int64_t>(1, model.checkpoint().parameters()));
+    plan.warnings.push_back("no container: sizes are those of the tensors alone");
+    return plan;
+}
+
+} // namespace
+
+std::vector<SiteFormat> recipeFormats(const Model& model, const Recipe& recipe) {
+    std::vector<FormatRule> rules = recipe.assignment.rules;
+    for (const auto& [pattern, format] : recipe.assignment.pins)
+        rules.push_back({pattern, format}); // a pin holds against every rule
+    return resolveFormats(model, recipe.assignment.format, recipe.assignment.head, rules);
+}
+
+ExportPlan planFor(const Model& model, const std::vector<SiteFormat>& formats, const Recipe& recipe) {
+    if (!recipe.exporting.path.empty())
+        return planExport(model, formats, recipe.exporting.path, recipe.exporting.replace);
+    try {
+        return planExport(model, formats, pretendPath(formats), true);
+    } catch (const Error& e) {
+        if (e.code() != ErrorCode::unsupportedModel && e.code() != ErrorCode::unsupportedTokenizer && e.code() != ErrorCode::diskFull &&
+            e.code() != ErrorCode::permissionDenied)
+            throw;
+        return planWithoutContainer(model, formats);
+    }
+}
+
+std::vector<SiteFormat> asPlanned(std::vector<SiteFormat> formats, const ExportPlan& plan) {
+    for (SiteFormat& format : formats) {
+        const auto row = std::find_if(plan.tensors.begin(), plan.tensors.end(), [&](const PlannedTensor& t) { return t.site == format.site; });
+        if (!format.used || row == plan.tensors.end() || row->used == format.used->name())
+            continue;
+        format.used = parseFormat(row->used);
+        format.whyDiffers = row->whyDiffers;
+    }
+    return formats;
+}
+
+Json planJson(const ExportPlan& plan) {
+    Json tensors = Json::array();
+    for (const PlannedTensor& t : plan.tensors)
+        tensors.push_back({{"name", t.name}, {"site", t.site.value() >= 0}, {"asked", t.asked}, {"used", t.used}, {"why", t.whyDiffers}, {"bytes", t.bytes}});
+    return {{"path", plan.path},
+            {"container", plan.kind == ExportKind::gguf ? "gguf" : "safetensors"},
+            {"tensors", tensors},
+            {"tensor_bytes", plan.tensorBytes},
+            {"file_bytes", plan.fileBytes},
+            {"bits_per_weight", plan.bitsPerWeight},
+            {"memory_bytes", plan.memoryBytes},
+            {"disk_free", plan.diskFree},
+            {"seconds_estimate", plan.secondsEstimate},
+            {"differs_from_asked", plan.differsFromAsked()},
+            {"warnings", plan.warnings}};
+}
+
+std::vector<AssignmentRow> assignmentRows(const Model& model, const ExportPlan& plan) {
+    std::vector<AssignmentRow> rows;
+    for (const PlannedTensor& t : plan.tensors)
+        if (t.site.value() >= 0)
+            rows.push_back({model.site(t.site).name, t.asked, t.used, t.whyDiffers, t.bytes, 0, 0});
+    // The plan lists tensors in file order; people think in model order.
+    std::stable_sort(rows.begin(), rows.end(), [&](const AssignmentRow& a, const AssignmentRow& b) {
+        return model.findSite(a.site)->id < model.findSite(b.site)->id;
+    });
+    return rows;
+}
+
+std::int64_t siteWeights(const Model& model) {
+    std::int64_t sum = 0;
+    for (const Site& site : model.sites())
+        sum += site.rows * site.cols;
+    return sum;
+}
+
+double siteBitsPerWeight(const Model& model, const ExportPlan& plan) {
+    std::uint64_t bytes = 0;
+    for (const PlannedTensor& t : plan.tensors)
+        bytes += t.site.value() >= 0 ? t.bytes : 0;
+    return 8.0 * static_cast<double>(bytes) / static_cast<double>(std::max<std::int64_t>(1, siteWeights(model)));
+}
+
+void requireAsAsked(const ExportPlan& plan) {
+    if (!plan.differsFromAsked())
+        return;
+    std::string list;
+    int shown = 0, more = 0;
+    for (const PlannedTensor& t : plan.tensors) {
+        if (t.whyDiffers.empty())
+            continue;
+        if (++shown > 5) {
+            ++more;
+            continue;
+        }
+        list += (list.empty() ? "" : "; ") + t.name + ": " + t.asked + " → " + t.used + " (" + t.whyDiffers + ")";
+    }
+    if (more > 0)
+        list += "; and " + std::to_string(more) + " more";
+    throw Error(ErrorCode::strictViolation, "the plan differs from what was asked: " + list,
+                "drop --strict to accept it, or choose formats that fit; --dry-run shows the whole plan");
+}
+
+} // namespace bw

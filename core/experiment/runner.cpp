@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One recipe as one logged run, and what it would do.
+#include "core/experiment/runner.h"
+
+#include "core/experiment/plan_rows.h"
+#include "core/experiment/stack.h"
+#include "core/experiment/workbench.h"
+
+
+#include <fmt/format.h>
+#include <new>
+
+namespace bw {
+namespace {
+
+using StageFunction = Json (*)(const Stage&);
+
+StageFunction stageOf(const std::string& kind) {
+    if (kind == "calibrate")
+        return runCalibrate;
+    if (kind == "sweep")
+        return runSweep;
+    if (kind == "assign")
+        return runAssign;
+    if (kind == "quantize")
+        return runQuantize;
+    if (kind == "evaluate")
+        return runEvaluate;
+    if (kind == "generate")
+        return runGenerate;
+    throw Error(ErrorCode::invalidRecipe, "there is no run of kind '" + kind + "'", "kinds: calibrate, sweep, assign, quantize, evaluate, generate");
+}
+
+/// A resumed run must be the one that was begun: cells of two different sweeps must never meet in one map.
+void requireSameSweep(const ExperimentLog& log, RunId id, const Recipe& recipe) {
+    const RunDetail stored = LogReader(log.path()).run(id);
+    if (stored.summary.kind != "sweep")
+        throw Error(ErrorCode::usage, fmt::format("run {} is of kind '{}'; only sweeps can be resumed", id.value(), stored.summary.kind), "use rerun to repeat it");
+    Recipe begun = Recipe::fromJson(stored.recipe);
+    begun.name = recipe.name;
+    if (begun == recipe)
+        return;
+    const Json a = begun.toJson(), b = recipe.toJson();
+    std::string list;
+    for (const auto& change : Json::diff(a, b))
+        list += (list.empty() ? "" : ", ") + change.value("path", std::string());
+    throw Error(ErrorCode::usage, fmt::format("run {} was begun with another recipe (differs at {})", id.value(), list), "resume without changing options, or start a new sweep");
+}
+
+/// The log says what ran on the device and what fell back to the CPU.
+void logOperations(ExperimentLog& log, RunId run, const Device& device, JobContext& job) {
+    std::vector<MetricRow> rows;
+    std::string onCpu;
+    for (const auto& [operation, counts] : device.operationCounts()) {
+        rows.push_back({"device." + operation + ".on_device", static_cast<double>(counts.onDevice), std::nullopt, "calls"});
+        rows.push_back({"device." + operation + ".on_cpu", static_cast<double>(counts.onCpu), std::nullopt, "calls"});
+        if (counts.onCpu > 0)
+            onCpu += (onCpu.empty() ? "" : ", ") + operation;
+    }
+    rows.push_back({"peak_memory", static_cast<double>(peakMemoryBytes()), std::nullopt, "bytes"});
+    log.addMetrics(run, rows);
+    if (!onCpu.empty() && device.name() != "cpu")
+        job.note(fmt::format("{} has no kernel for {}: these ran on the CPU", device.name(), onCpu));
+}
+
+/// Writes the end of a run that did not succeed. A log that can't be written any more must not hide the first error.
+void finishQuietly(ExperimentLog& log, RunId run, RunStatus status, const std::string& error, JobContext& job) noexcept {
+    try {
+        log.finishRun(run, status, error);
+    } catch (const std::exception& second) {
+        try {
+            job.note(std::string("the log could not note the end of the run: ") + second.what());
+        } catch (...) { // out of memory: the first error is what counts
+        }
+    }
+}
+
+} // namespace
+
+RunOutcome runLogged(Workbench& bench, const Recipe& asked, JobContext& job, const std::string& commandLine, RunId resume, bool strict) {
+    const Recipe recipe = withAbsolutePaths(asked);
+    const StageFunction function = stageOf(recipe.kind);
+    if (resume.value() != 0)
+        requireSameSweep(bench.log(), resume, recipe);
+    const std::shared_ptr<const Model> model = bench.model(recipe.checkpoint, recipe.device);
+    RunId run = resume;
+    if (resume.value() != 0)
+        bench.log().resumeRun(resume);
+    else
+        run = bench.log().beginRun(recipe, commandLine, model->checkpoint(), model->device());
+    try {
+        const Stage stage{bench, run, recipe, *model, job, strict, resume.value() != 0};
+        Json result = function(stage);
+        logOperations(bench.log(), run, model->device(), job);
+        bench.log().finishRun(run, RunStatus::done);
+        result["run"] = run.value();
+        return {run, std::move(result)};
+    } catch (Error& e) {
+        const bool cancelled = e.code() == ErrorCode::cancelled;
+        finishQuietly(bench.log(), run, cancelled ? RunStatus::cancelled : RunStatus::failed, cancelled ? "" : e.oneLine(), job);
+        e.add("run", std::to_string(run.value()));
+        throw;
+    } catch (const std::bad_alloc&) {
+        finishQuietly(bench.log(), run, RunStatus::failed, "out of memory", job);
+        throw Error(ErrorCode::outOfMemory, fmt::format("run {} ran out of memory", run.value()), "use shorter or fewer windows, or --memory to spill earlier");
+    } catch (const std::exception& e) {
+        finishQuietly(bench.log(), run, RunStatus::failed, e.what(), job);
+        throw Error(ErrorCode::internal, fmt::format("run {}: {}", run.value(), e.what()), "please report this with the command line");
+    }
+}
+
+Runner::Runner(ExperimentLog& log, DeviceFactory devices) : log_(log), devices_(std::move(devices)) {}
+
+RunOutcome Runner::run(const Recipe& recipe, JobContext& job, const std::string& commandLine, RunId resume, bool strict) {
+    Workbench bench(log_, devices_);
+    return runLogged(bench, recipe, job, commandLine, resume, strict);
+}
+
+} // namespace bw

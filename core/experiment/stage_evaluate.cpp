@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The evaluate and generate stages.
+#include "core/experiment/evaluation_rows.h"
+#include "core/experiment/workbench.h"
+
+#include "core/model/generate.h"
+
+namespace bw {
+
+Json runEvaluate(const Stage& stage) {
+    const Recipe& recipe = stage.recipe;
+    const TextSet texts = stage.bench.evaluationTexts(stage.model, recipe, stage.job);
+    for (const TextData& text : texts.texts)
+        stage.log().addDataset(stage.run, text, "evaluation");
+    EvaluateOptions options;
+    options.protocol = parseProtocol(recipe.evaluation.protocol);
+    options.keepTokens = true;
+    Evaluation evaluation;
+    if (recipe.base.empty()) {
+        evaluation = evaluatePerplexity(stage.model, nullptr, texts.windows, options, stage.job);
+    } else {
+        const std::shared_ptr<const Model> base = stage.bench.model(recipe.base, recipe.device);
+        evaluation = evaluateAgainstBase(stage.model, nullptr, *base, nullptr, texts.windows, options, stage.job);
+    }
+    stage.log().addMetrics(stage.run, evaluationMetrics(evaluation));
+    stage.log().addTokenScores(stage.run, tokenScoreRow(evaluation, texts.windows));
+    return evaluationJson(evaluation);
+}
+
+Json runGenerate(const Stage& stage) {
+    const Recipe::Generation& wanted = stage.recipe.generation;
+    const std::shared_ptr<const Tokenizer> tokenizer = stage.bench.tokenizer(stage.model);
+    const std::vector<TokenId> prompt = tokenizer->encode(wanted.prompt, true);
+    const GenerateOptions options{wanted.maxTokens, wanted.temperature, wanted.topP, stage.recipe.seed, true};
+    const GenerateResult result = generate(stage.model, prompt, options, nullptr, stage.job);
+    const std::string text = tokenizer->decode(result.ids, false);
+    stage.log().addOutput(stage.run, {wanted.prompt, text, result.ids});
+    stage.log().addMetrics(stage.run, {{"generated_tokens", static_cast<double>(result.ids.size()), std::nullopt, "tokens"},
+                                       {"tokens_per_second", result.tokensPerSecond, std::nullopt, "tokens/s"}});
+    return {{"prompt", wanted.prompt}, {"ids", result.ids}, {"text", text}, {"tokens_per_second", result.tokensPerSecond}, {"stopped_at_eos", result.hitEos}};
+}
+
+} // namespace bw

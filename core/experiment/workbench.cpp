@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Opening models and texts once per job.
+#include "core/experiment/workbench.h"
+
+#include <filesystem>
+#include <fmt/format.h>
+
+namespace bw {
+namespace {
+
+std::string absolutePath(const std::string& path) {
+    if (path.empty())
+        return path;
+    std::error_code failure;
+    const std::filesystem::path made = std::filesystem::absolute(path, failure).lexically_normal();
+    return failure ? path : made.string();
+}
+
+void append(Windows& windows, const Windows& more) {
+    windows.length = more.length;
+    windows.count += more.count;
+    windows.ids.insert(windows.ids.end(), more.ids.begin(), more.ids.end());
+}
+
+} // namespace
+
+std::vector<TokenId> TextSet::ids() const {
+    std::vector<TokenId> out;
+    for (const TextData& text : texts)
+        out.insert(out.end(), text.ids.begin(), text.ids.end());
+    return out;
+}
+
+ImportanceLookup Calibrated::lookup() const {
+    return [this](const Site& site) -> std::span<const float> {
+        const auto found = importance.find(site.id.value());
+        return found == importance.end() ? std::span<const float>() : std::span<const float>(found->second);
+    };
+}
+
+std::shared_ptr<const Model> Workbench::model(const std::string& path, const std::string& device) {
+    if (path.empty())
+        throw Error(ErrorCode::usage, "no checkpoint is named", "give a folder, a .safetensors or a .gguf file");
+    auto& slot = models_[{absolutePath(path), device}];
+    if (!slot)
+        slot = Model::open(Checkpoint::open(path), devices_(device));
+    return slot;
+}
+
+std::shared_ptr<const Tokenizer> Workbench::tokenizer(const Model& model) {
+    auto& slot = tokenizers_[&model.checkpoint()];
+    if (!slot)
+        slot = Tokenizer::open(model.checkpoint());
+    return slot;
+}
+
+const TextData& Workbench::text(const Model& model, const std::string& path, JobContext& job) {
+    const auto key = std::make_pair(&model.checkpoint(), absolutePath(path));
+    const auto found = texts_.find(key);
+    if (found != texts_.end())
+        return found->second;
+    return texts_.emplace(key, loadText(path, *tokenizer(model), 0, job)).first->second;
+}
+
+TextSet Workbench::calibrationTexts(const Model& model, const Recipe& recipe, JobContext& job) {
+    if (recipe.calibration.files.empty())
+        throw Error(ErrorCode::usage, "this needs calibration text, and none is named", "add --text FILE (.txt or .jsonl)");
+    TextSet set;
+    for (const std::string& file : recipe.calibration.files)
+        set.texts.push_back(text(model, file, job));
+    set.windows = calibrationWindows(set.texts, recipe.calibration.samples, recipe.calibration.length);
+    return set;
+}
+
+TextSet Workbench::evaluationTexts(const Model& model, const Recipe& recipe, JobContext& job) {
+    if (recipe.evaluation.files.empty())
+        throw Error(ErrorCode::usage, "this needs evaluation text, and none is named", "add --text FILE (.txt or .jsonl)");
+    const Protocol protocol = parseProtocol(recipe.evaluation.protocol);
+    TextSet set;
+    std::int64_t left = recipe.evaluation.tokens; // 0 = all of every file
+    for (const std::string& file : recipe.evaluation.files) {
+        if (recipe.evaluation.tokens > 0 && left < protocol.length && set.windows.count > 0)
+            break;
+        set.texts.push_back(text(model, file, job));
+        append(set.windows, cutWindows(set.texts.back(), protocol, *tokenizer(model), recipe.evaluation.tokens > 0 ? left : 0));
+        left = recipe.evaluation.tokens - set.windows.tokens();
+    }
+    return set;
+}
+
+std::shared_ptr<const Calibrated> Workbench::calibrated(const Model& model, const Recipe& recipe, JobContext& job) {
+    std::string key = fmt::format("{}|{}|{}", static_cast<const void*>(&model), recipe.calibration.samples, recipe.calibration.length);
+    for (const std::string& file : recipe.calibration.files)
+        key += "|" + absolutePath(file);
+    auto& slot = calibrations_[key];
+    if (slot)
+        return slot;
+    auto made = std::make_shared<Calibrated>();
+    made->set = calibrationTexts(model, recipe, job);
+    made->result = calibrate(model, made->set.windows, {}, job);
+    for (const Site& site : model.sites())
+        if (const InputStatistics* input = made->result.forSite(site.id))
+            if (std::vector<float> importance = input->importance(); static_cast<std::int64_t>(importance.size()) == site.cols)
+                made->importance[site.id.value()] = std::move(importance);
+    slot = made;
+    return slot;
+}
+
+std::vector<std::string> checkTexts(const Stage& stage, const TextSet& calibration, const TextSet* evaluation) {
+    std::vector<TokenId> evaluationIds;
+    if (evaluation) {
+        for (const TextData& fitted : calibration.texts)
+            for (const TextData& judged : evaluation->texts)
+                if (fitted.sha256 == judged.sha256)
+                    throw Error(ErrorCode::usage,
+                                fmt::format("'{}' is both calibration and evaluation text: figures on it would flatter the result", judged.path),
+                                "evaluate on a text that was not used to calibrate");
+        evaluationIds = evaluation->ids();
+        stage.log().addMetrics(stage.run, {{"calibration_overlap", overlapShare(calibration.windows, evaluationIds), std::nullopt, "share of 13-grams"}});
+    }
+    std::vector<std::string> warnings = calibrationWarnings(calibration.windows, evaluationIds);
+    for (const std::string& warning : warnings)
+        stage.job.note("warning: " + warning);
+    return warnings;
+}
+
+Recipe withAbsolutePaths(Recipe recipe) {
+    recipe.checkpoint = absolutePath(recipe.checkpoint);
+    recipe.base = absolutePath(recipe.base);
+    for (std::string& file : recipe.calibration.files)
+        file = absolutePath(file);
+    for (std::string& file : recipe.evaluation.files)
+        file = absolutePath(file);
+    recipe.exporting.path = absolutePath(recipe.exporting.path);
+    return recipe;
+}
+
+} // namespace bw

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the stages of a job share: opened models, tokenizers, texts and calibration results, each made once. Private to
+// core/experiment. Used from the job's thread only.
+#pragma once
+
+#include "core/base/error.h"
+#include "core/calibrate/dataset.h"
+#include "core/calibrate/observers.h"
+#include "core/experiment/runner.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace bw {
+
+/// Texts of one role and the windows cut from them.
+struct TextSet {
+    std::vector<TextData> texts;
+    Windows windows;
+    std::vector<TokenId> ids() const; ///< all texts, one after another
+};
+
+/// Calibration windows walked, and per-column importance of every site that has one.
+struct Calibrated {
+    TextSet set;
+    CalibrationResult result;
+    std::map<int, std::vector<float>> importance; ///< by SiteId
+    ImportanceLookup lookup() const;              ///< valid while this object lives
+};
+
+class Workbench {
+public:
+    Workbench(ExperimentLog& log, const DeviceFactory& devices) : log_(log), devices_(devices) {}
+
+    ExperimentLog& log() { return log_; }
+    std::shared_ptr<const Model> model(const std::string& path, const std::string& device);
+    std::shared_ptr<const Tokenizer> tokenizer(const Model& model);
+    /// @throws Error(usage) when no file is named.
+    TextSet calibrationTexts(const Model& model, const Recipe& recipe, JobContext& job);
+    TextSet evaluationTexts(const Model& model, const Recipe& recipe, JobContext& job);
+    std::shared_ptr<const Calibrated> calibrated(const Model& model, const Recipe& recipe, JobContext& job);
+
+private:
+    ExperimentLog& log_;
+    const DeviceFactory& devices_;
+    std::map<std::pair<std::string, std::string>, std::shared_ptr<const Model>> models_;
+    std::map<const Checkpoint*, std::shared_ptr<const Tokenizer>> tokenizers_;
+    std::map<std::pair<const Checkpoint*, std::string>, TextData> texts_;
+    std::map<std::string, std::shared_ptr<const Calibrated>> calibrations_;
+    const TextData& text(const Model& model, const std::string& path, JobContext& job);
+};
+
+/// Everything a stage works with.
+struct Stage {
+    Workbench& bench;
+    RunId run;
+    const Recipe& recipe;
+    const Model& model;
+    JobContext& job;
+    bool strict = false;
+    bool resumed = false;
+    ExperimentLog& log() const { return bench.log(); }
+};
+
+// Each stage logs what it finds under `stage.run` and returns the command's JSON (CLI.md).
+Json runCalibrate(const Stage& stage);
+Json runSweep(const Stage& stage);
+Json runAssign(const Stage& stage);
+Json runQuantize(const Stage& stage);
+Json runEvaluate(const Stage& stage);
+Json runGenerate(const Stage& stage);
+
+/// Refuses calibration on the evaluation text and notes the warnings of a careful engineer; returns the warnings.
+std::vector<std::string> checkTexts(const Stage& stage, const TextSet& calibration, const TextSet* evaluation);
+
+/// Runs one recipe as one logged run; failures and cancellations are logged, then rethrown with the run's id as context.
+RunOutcome runLogged(Workbench& bench, const Recipe& recipe, JobContext& job, const std::string& commandLine, RunId resume, bool strict);
+
+/// Paths made absolute, so that a logged recipe can be repeated from anywhere.
+Recipe withAbsolutePaths(Recipe recipe);
+
+} // namespace bw
