@@ -20,10 +20,13 @@ public:
     static std::shared_ptr<const Tokenizer> open(const Checkpoint& checkpoint);
 
     /// @param addSpecial adds what the model's template asks for (BOS…). Special tokens written in the text are
-    /// recognised either way. Invalid UTF-8 follows the reference: each bad byte becomes U+FFFD before encoding.
+    /// recognised either way. Invalid UTF-8 becomes U+FFFD before encoding, one for each maximal ill-formed piece
+    /// (Python's errors="replace", which is how the reference is fed); valid text decodes back byte for byte.
     /// Linear in practice; constant stack; thread safe. Bytes whose symbol the vocabulary lacks are dropped.
+    /// @throws Error usage (text over 2 GiB), invalidTokenizer (a hostile split pattern hits its limits).
     virtual std::vector<TokenId> encode(std::string_view text, bool addSpecial) const = 0;
-    /// Bytes of the tokens; may be cut inside a UTF-8 character. @param keepSpecial write special tokens' text too.
+    /// Bytes of the tokens, ids without token left out; may be cut inside a UTF-8 character. @param keepSpecial write
+    /// special tokens' text too.
     virtual std::string decode(std::span<const TokenId> ids, bool keepSpecial = true) const = 0;
     /// The bytes of one token as text (for colouring tokens).
     virtual std::string tokenText(TokenId id) const = 0;
@@ -31,6 +34,8 @@ public:
     virtual std::int64_t bos() const = 0;        ///< −1 when there is none
     virtual std::int64_t eos() const = 0;
     virtual bool isSpecial(TokenId id) const = 0;
+    /// Things worth telling that are no errors ("the embedding has 64 rows more than there are tokens").
+    virtual const std::vector<std::string>& warnings() const = 0;
     virtual std::string description() const = 0; ///< "byte-level BPE, 2,048 tokens, gpt2 pre-tokenizer"
 };
 

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The hand-written scanners against the very patterns they stand for, run by PCRE2 on random text.
+#include "core/tokenizer/pre_tokenizer.h"
+
+#include "core/tokenizer/scanners.h"
+#include "tests/unit/tokenizer/support.h"
+
+#include <gmock/gmock.h>
+#include <random>
+
+namespace bw {
+namespace {
+
+using Scanner = PreTokenizer::Scanner;
+
+std::vector<std::string> pieces(const PreTokenizer& preTokenizer, std::string_view text) {
+    std::vector<std::string> all;
+    preTokenizer.split(text, [&](std::string_view piece) { all.emplace_back(piece); });
+    return all;
+}
+
+PreTokenizer withPattern(std::string_view pattern) {
+    return {"regex", {{Scanner::regex, std::make_shared<const SplitRegex>(std::string(pattern))}}};
+}
+
+std::string randomText(std::mt19937& rng) {
+    static const std::vector<std::string> atoms{
+        "a",    "Bc",    "é",      "ſ",      "日",     "अ",      "\u0301",
+        "1",    "23",    "٣",      "½",      " ",      "  ",     "\n",
+        "\r\n", "\t",    "\u00a0", "\u3000", "\u2028", "\u0085", "\u200b",
+        "'",    "'s",    "'S",     "'re",    "'rE",    "'LL",    "'ll",
+        "'v",   "'ſ",    ".",      "!?",     "🙂",   "𠀀",     std::string(1, '\0'),
+        "_",    "\u1680"};
+    std::uniform_int_distribution<std::size_t> atom(0, atoms.size() - 1), length(0, 24);
+    std::string text;
+    for (std::size_t i = length(rng); i > 0; --i) text += atoms[atom(rng)];
+    return text;
+}
+
+void expectSamePieces(Scanner scanner, std::string_view pattern) {
+    const PreTokenizer byHand("hand", {{scanner, nullptr}});
+    const PreTokenizer byRegex = withPattern(pattern);
+    std::mt19937 rng(11);
+    for (int round = 0; round < 4000; ++round) {
+        const std::string text = randomText(rng);
+        ASSERT_EQ(pieces(byHand, text), pieces(byRegex, text)) << "round " << round << ": " << text;
+    }
+}
+
+TEST(PreTokenizer, Gpt2ScannerEqualsItsPattern) {
+    expectSamePieces(Scanner::gpt2, kGpt2Pattern);
+}
+TEST(PreTokenizer, Llama3ScannerEqualsItsPattern) {
+    expectSamePieces(Scanner::llama3, kLlama3Pattern);
+}
+TEST(PreTokenizer, Qwen2ScannerEqualsItsPattern) {
+    expectSamePieces(Scanner::qwen2, kQwen2Pattern);
+}
+TEST(PreTokenizer, DigitScannersEqualTheirPatterns) {
+    expectSamePieces(Scanner::digit, R"(\p{N})");
+    expectSamePieces(Scanner::digits, R"(\p{N}+)");
+}
+
+TEST(PreTokenizer, KnownPatternsGetScanners) {
+    EXPECT_EQ(PreTokenizer::stageForPattern(std::string(kGpt2Pattern)).scanner, Scanner::gpt2);
+    EXPECT_EQ(PreTokenizer::stageForPattern(std::string(kLlama3Pattern)).scanner, Scanner::llama3);
+    EXPECT_EQ(PreTokenizer::stageForPattern(std::string(kQwen2Pattern)).scanner, Scanner::qwen2);
+    EXPECT_EQ(PreTokenizer::stageForPattern("x").scanner, Scanner::regex);
+}
+
+TEST(PreTokenizer, GgufNames) {
+    EXPECT_THAT(pieces(PreTokenizer::fromGgufName("gpt-2"), "ab 12"), testing::ElementsAre("ab", " 12"));
+    EXPECT_THAT(pieces(PreTokenizer::fromGgufName("smollm"), "ab 12"), testing::ElementsAre("ab", " ", "1", "2"));
+    EXPECT_THAT(pieces(PreTokenizer::fromGgufName("llama-bpe"), "ab 1234"),
+                testing::ElementsAre("ab", " ", "123", "4"));
+    EXPECT_THAT(pieces(PreTokenizer::fromGgufName("qwen2"), "ab 12"), testing::ElementsAre("ab", " ", "1", "2"));
+    EXPECT_THAT(pieces(PreTokenizer::fromGgufName("default"), "a+=b 12345"),
+                testing::ElementsAre("a", "+=", "b", " ", "123", "45"));
+    const Error error = test::errorOf([] { PreTokenizer::fromGgufName("grok-9"); });
+    EXPECT_EQ(error.code(), ErrorCode::unsupportedTokenizer);
+    EXPECT_THAT(error.message(), testing::HasSubstr("grok-9"));
+}
+
+TEST(PreTokenizer, GapsAndMatchesCanBeLeftOut) {
+    PreTokenizer::Stage stage = PreTokenizer::stageForPattern("-");
+    stage.keepMatches = false;
+    EXPECT_THAT(pieces({"x", {stage}}, "-a--b"), testing::ElementsAre("a", "b"));
+    stage.keepMatches = true;
+    stage.keepGaps = false;
+    EXPECT_THAT(pieces({"x", {stage}}, "-a--b"), testing::ElementsAre("-", "-", "-"));
+}
+
+TEST(PreTokenizer, PrefixSpaceIsPutOnlyWhereNoneIs) {
+    const PreTokenizer spaced("x", {{Scanner::prefixSpace, nullptr}, {Scanner::gpt2, nullptr}});
+    EXPECT_THAT(pieces(spaced, "a b"), testing::ElementsAre(" a", " b"));
+    EXPECT_THAT(pieces(spaced, " a"), testing::ElementsAre(" a"));
+}
+
+TEST(SplitRegex, RunawayPatternsEndInAnError) {
+    for (const char* pattern : {"(a+)+$", "(a|aa)+$", "(?:a?){60}a{60}c", "((a*)*)*b"}) {
+        const auto started = std::chrono::steady_clock::now();
+        const Error error = test::errorOf([&] { pieces(withPattern(pattern), std::string(5000, 'a') + "!"); });
+        EXPECT_EQ(error.code(), ErrorCode::invalidTokenizer) << pattern;
+        EXPECT_THAT(error.message(), testing::HasSubstr("runs away"));
+        // The step limit stops it in about a second; ten leave room for a busy machine.
+        EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(10)) << pattern;
+    }
+}
+
+TEST(SplitRegex, PatternsThatMoveNowhereStillEnd) {
+    EXPECT_THAT(pieces(withPattern("x*"), "axxb"), testing::ElementsAre("a", "xx", "b"));
+    EXPECT_EQ(test::errorOf([] { pieces(withPattern(R"((?=ab\K))"), "ab"); }).code(), ErrorCode::invalidTokenizer);
+}
+
+TEST(SplitRegex, MistakesArePointedAt) {
+    const Error error = test::errorOf([] { SplitRegex regex("a(b"); });
+    EXPECT_EQ(error.code(), ErrorCode::invalidTokenizer);
+    EXPECT_THAT(error.message(), testing::HasSubstr("byte 3"));
+    EXPECT_EQ(test::errorOf([] { SplitRegex regex(std::string(100'000, 'a')); }).code(), ErrorCode::invalidTokenizer);
+    EXPECT_EQ(test::errorOf([] { SplitRegex regex("\xFF"); }).code(), ErrorCode::invalidTokenizer);
+}
+
+} // namespace
+} // namespace bw
