@@ -4,6 +4,7 @@
 // cells already known are skipped.
 #pragma once
 
+#include "core/model/walk.h"
 #include "core/quantize/quantized_model.h"
 
 #include <functional>
@@ -34,8 +35,14 @@ struct SweepOptions {
     bool includeHead = true;   ///< token_embd / output too (tied: damage through both look-up and head)
 };
 
-/// @param known cells of an earlier, interrupted run: not computed again.
-/// @param onCell called on the walk's thread for every new cell, in order; commit there.
+/// @param known cells of an earlier, interrupted run (matched by site name and asked format): not computed again.
+/// @param onCell called on the walk's thread for every new cell: block by block in model order, embedding and head last;
+/// commit there. Formats that fall back to the same one at a site are measured once.
+/// @return known and new cells, in model order, then in the order of the formats.
+/// @throws Error(usage), Error(textTooShort), Error(nonFinite) naming site and format, Error(cancelled): cells handed out
+/// before stay valid.
+/// Memory: output error: the Gram matrices of one block (≤ 1 GiB of folds, at least one); KL: every block's boundary and
+/// the base logits (scratch, spilled past the limit), all blocks in f32 when half of the free memory holds them.
 /// Cost: output error: one forward walk + per cell O·I² flops on the Gram matrix; KL: per cell the blocks behind the site.
 std::vector<SensitivityCell> sweep(const Model& model, const Windows& windows, const SweepOptions& options,
                                    const ImportanceLookup& importance, const std::vector<SensitivityCell>& known,
