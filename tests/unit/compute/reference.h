@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Naive f64 references and random matrices for the tests of core/compute.
+#pragma once
+
+#include "core/base/matrix.h"
+#include "core/base/random.h"
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+namespace bw::test {
+
+constexpr double kEps = std::numeric_limits<float>::epsilon();
+
+inline Matrix randomMatrix(std::int64_t rows, std::int64_t cols, std::uint64_t seed, double scale = 1.0) {
+    Matrix m(rows, cols);
+    Random random(seed);
+    for (std::int64_t i = 0; i < m.size(); ++i) m.data()[i] = static_cast<float>(scale * random.normal());
+    return m;
+}
+
+/// Largest |y − reference| / tolerance over all elements, where the tolerance of an element is
+/// factor·eps·Σ|a||b| (+ eps·|reference| for the final rounding): the usual bound for a sum of products, with the
+/// number of terms replaced by `factor` because blocked sums of n terms err like √n at most in practice.
+struct ProductCheck {
+    double worst = 0;
+    void see(double value, double reference, double magnitude, double factor) {
+        const double tolerance = kEps * (factor * magnitude + std::abs(reference)) + 1e-30;
+        worst = std::max(worst, std::abs(value - reference) / tolerance);
+        if (std::isnan(value)) worst = std::numeric_limits<double>::infinity();
+    }
+};
+
+} // namespace bw::test
