@@ -66,6 +66,8 @@ void recoverRuns(SQLite::Database& database) {
 }
 
 std::string absolutePath(const std::string& path) {
+    if (path == ExperimentLog::kInMemory)
+        return path;
     std::error_code failure;
     const std::filesystem::path made = std::filesystem::absolute(path, failure);
     return failure ? path : made.string();

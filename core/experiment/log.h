@@ -88,6 +88,8 @@ class ExperimentLog {
 public:
     /// Creates or migrates. A log of a newer version: Error(logTooNew), nothing written. Migrations back up first.
     /// Runs left "running" by a process that is gone become "interrupted" (resumable).
+    /// `kInMemory` keeps nothing: for plans and dry runs (no LogReader can open it).
+    static constexpr const char* kInMemory = ":memory:";
     explicit ExperimentLog(const std::string& path);
     ~ExperimentLog();
     const std::string& path() const;

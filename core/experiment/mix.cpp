@@ -22,6 +22,7 @@ public:
 private:
     Recipe recipe(const std::string& kind, const std::string& name) const;
     RunOutcome stage(const std::string& key, const std::string& what, const Recipe& recipe);
+    void requireWritable(const Model& model) const;
     std::string smallestFormat() const;
     std::uint64_t uniformBytes(const std::string& format) const;
     std::vector<std::pair<std::string, std::string>> uniformChoices(std::uint64_t mixBytes) const;
@@ -58,13 +59,23 @@ RunOutcome MixJob::stage(const std::string& key, const std::string& what, const 
     return outcome;
 }
 
-/// Bytes of the sites alone: what orders formats by size.
+/// Bytes of the whole file in one format.
 std::uint64_t MixJob::uniformBytes(const std::string& format) const {
     Recipe uniform = recipe("quantize", "");
     uniform.assignment.format = format;
     uniform.exporting = {options_.outPath, true}; // only planned: the same container as the mix
     const std::shared_ptr<const Model> model = bench_.model(options_.checkpoint, options_.device);
     return planFor(*model, recipeFormats(*model, uniform), uniform).fileBytes;
+}
+
+/// A target that exists or is the source is refused now, not after the sweeps.
+void MixJob::requireWritable(const Model& model) const {
+    if (options_.outPath.empty())
+        return;
+    Recipe planned = recipe("quantize", "");
+    planned.assignment.format = options_.formats.front();
+    planned.exporting = {options_.outPath, options_.replace};
+    planFor(model, recipeFormats(model, planned), withAbsolutePaths(planned));
 }
 
 std::string MixJob::smallestFormat() const {
@@ -133,6 +144,8 @@ RunOutcome MixJob::run() {
     if (options_.evaluationFiles.empty())
         throw Error(ErrorCode::usage, "a mix needs evaluation text, so that its damage is measured and not only predicted", "add --eval-text FILE");
     const bool byKl = options_.metric == "kl";
+    const std::shared_ptr<const Model> model = bench_.model(options_.checkpoint, options_.device);
+    requireWritable(*model);
 
     Recipe calibration = recipe("calibrate", "mix: calibrate");
     calibration.evaluation = {options_.evaluationFiles, options_.protocol, options_.evaluationTokens};
@@ -170,7 +183,6 @@ RunOutcome MixJob::run() {
     for (const auto& [format, rounder] : uniformChoices(mixBytes))
         uniforms.push_back(uniform(format, rounder));
 
-    const std::shared_ptr<const Model> model = bench_.model(options_.checkpoint, options_.device);
     Json table = Json::array();
     table.push_back(tableRow("as it is", model->checkpoint().totalBytes(), model->checkpoint().bitsPerWeight(), measured, true));
     table.push_back(tableRow("mix " + options_.budget, mixBytes, made.result.at("bits_per_weight"), measured, false));

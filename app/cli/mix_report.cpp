@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The report of mix and demo.
+#include "app/cli/mix_report.h"
+
+#include "app/cli/output.h"
+#include "core/base/text.h"
+
+#include <cmath>
+#include <fmt/format.h>
+#include <map>
+
+namespace bw::cli {
+namespace {
+
+std::string heading(const std::string& text) {
+    std::string out = text + " ";
+    while (displayColumns(out) < kReportColumns)
+        out += "─";
+    return out + "\n";
+}
+
+std::string stagesTable(const Json& stages) {
+    Table table({{"stage", false}, {"run"}, {"seconds"}});
+    double total = 0;
+    for (const Json& stage : stages) {
+        total += stage.at("seconds").get<double>();
+        table.add({stage.at("what"), std::to_string(stage.at("run").get<std::int64_t>()), fmt::format("{:.2f}", stage.at("seconds").get<double>())});
+    }
+    table.add({"in all", "", fmt::format("{:.2f}", total)});
+    return table.text();
+}
+
+std::string qualityTable(const Json& rows) {
+    Table table({{"model", false}, {"bytes"}, {"bits/weight"}, {"perplexity"}, {"KL, nats per token"}, {"same top 1"}});
+    for (const Json& row : rows)
+        table.add({row.at("name"), groupDigits(row.at("bytes").get<double>()), fmt::format("{:.3f}", row.at("bits_per_weight").get<double>()),
+                   withError(row.at("perplexity"), row.at("perplexity_se"), 6), withError(row.at("kl"), row.at("kl_se"), 5),
+                   fmt::format("{:.2f} %", 100 * row.at("same_top1").get<double>())});
+    return table.text();
+}
+
+/// The mix against the uniform formats of the same size or more: what a person wants to know first.
+std::string verdict(const Json& result) {
+    const double kl = result.at("measured_kl").get<double>(), bytes = result.at("bytes").get<double>();
+    const Json* rival = nullptr;
+    for (const Json& uniform : result.at("uniform"))
+        if (uniform.at("bytes").get<double>() >= bytes && (!rival || uniform.at("bytes").get<double>() < rival->at("bytes").get<double>()))
+            rival = &uniform;
+    if (!rival)
+        return "no uniform format of the list is as large as the mix\n";
+    const double theirs = rival->at("kl").get<double>();
+    const double saved = rival->at("bytes").get<double>() - bytes;
+    return fmt::format("against uniform {} ({}): KL {} times {}, {} bytes smaller\n", rival->at("format").get<std::string>(), rival->at("rounder").get<std::string>(),
+                       number(kl < theirs ? theirs / kl : kl / theirs, 3), kl < theirs ? "lower" : "HIGHER", groupDigits(saved));
+}
+
+std::string prediction(const Json& result) {
+    if (!result.at("predicted_kl").is_number())
+        return "";
+    const double predicted = result.at("predicted_kl").get<double>(), measured = result.at("measured_kl").get<double>();
+    return fmt::format("predicted KL {}, measured {}  (ratio {})\n", number(predicted, 4), withError(measured, result.at("measured_se"), 4),
+                       number(measured > 0 ? predicted / measured : 0.0, 3));
+}
+
+std::string solution(const Json& result) {
+    return fmt::format("mix: {}\nbudget reaches from {} to {} bytes; proven within {} of the best mix\n", mixSummary(result.at("formats")),
+                       groupDigits(result.at("floor").get<double>()), groupDigits(result.at("ceiling").get<double>()), number(result.at("gap"), 2));
+}
+
+std::string written(const Json& result) {
+    if (!result.contains("audit"))
+        return "nothing was written (no --out)\n";
+    const Json& audit = result.at("audit");
+    return fmt::format("written  {}\naudit    re-opened, {} tensors as planned, {} rows decoded, nll {} against {} simulated\n", result.at("path").get<std::string>(),
+                       audit.at("tensors_checked").get<std::int64_t>(), audit.at("rows_decoded").get<std::int64_t>(), number(audit.at("reopened_nll"), 7),
+                       number(audit.at("simulated_nll"), 7));
+}
+
+} // namespace
+
+std::string mixSummary(const Json& formats) {
+    std::map<std::string, int> uses;
+    for (const auto& entry : formats.items())
+        ++uses[entry.value().get<std::string>()];
+    std::string out;
+    for (const auto& [format, count] : uses)
+        out += fmt::format("{}{} ×{}", out.empty() ? "" : ", ", format, count);
+    return out;
+}
+
+std::string mixReport(const Json& result, const std::string& checkpoint, const std::string& logPath) {
+    std::string out = heading("Mixed bits: " + checkpoint);
+    out += stagesTable(result.at("stages")) + "\n";
+    out += solution(result) + "\n";
+    out += qualityTable(result.at("table")) + "\n";
+    out += verdict(result) + prediction(result) + "\n";
+    out += written(result);
+    out += "memory   " + formatBytes(result.at("peak_memory").get<std::uint64_t>()) + " at most\n";
+    out += "log      " + logPath + "\n";
+    return out;
+}
+
+} // namespace bw::cli

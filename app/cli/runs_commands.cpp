@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The log: runs list, show, export; rerun; compare.
+#include "app/cli/output.h"
+#include "app/cli/run.h"
+#include "app/cli/signals.h"
+#include "core/base/atomic_file.h"
+#include "core/base/error.h"
+#include "core/base/text.h"
+
+#include <fmt/format.h>
+
+namespace bw::cli {
+namespace {
+
+struct RunsOptions {
+    std::int64_t id = 0, other = 0, limit = 50;
+    std::vector<std::int64_t> ids;
+    std::string kind, out;
+    bool replace = false;
+};
+
+Json metricsJson(const std::vector<MetricRow>& metrics) {
+    Json out = Json::object();
+    for (const MetricRow& metric : metrics) {
+        out[metric.name] = {{"value", metric.value}, {"unit", metric.unit}};
+        if (metric.standardError)
+            out[metric.name]["se"] = *metric.standardError;
+    }
+    return out;
+}
+
+Json summaryJson(const RunSummary& run) {
+    return {{"id", run.id.value()},   {"kind", run.kind},       {"name", run.name},   {"status", run.status}, {"checkpoint", run.checkpoint}, {"started_at", run.startedAt},
+            {"seconds", run.seconds}, {"error", run.error},     {"tags", run.tags},   {"starred", run.starred}, {"note", run.note},          {"metrics", metricsJson(run.metrics)}};
+}
+
+Json detailJson(const RunDetail& run) {
+    Json out = summaryJson(run.summary);
+    out["recipe"] = run.recipe;
+    out["command_line"] = run.commandLine;
+    out["checkpoint_path"] = run.checkpoint.path;
+    out["stack"] = {{"program", run.stack.program}, {"compiler", run.stack.compiler}, {"libraries", run.stack.libraries},
+                    {"cpu", run.stack.cpu},         {"device", run.stack.device},     {"threads", run.stack.threads}};
+    out["datasets"] = out["assignments"] = out["artifacts"] = out["outputs"] = Json::array();
+    for (const DatasetRow& data : run.datasets)
+        out["datasets"].push_back({{"path", data.path}, {"sha256", data.sha256}, {"role", data.role}, {"bytes", data.bytes}, {"tokens", data.tokens}});
+    for (const AssignmentRow& row : run.assignments)
+        out["assignments"].push_back({{"site", row.site}, {"asked", row.asked}, {"used", row.used}, {"why", row.why}, {"bytes", row.bytes},
+                                      {"cost", row.cost}, {"relative_error", row.relativeError}});
+    for (const ArtifactRow& file : run.artifacts)
+        out["artifacts"].push_back({{"kind", file.kind}, {"path", file.path}, {"sha256", file.sha256}, {"bytes", file.bytes}, {"state", file.state}});
+    for (const OutputRow& text : run.outputs)
+        out["outputs"].push_back({{"prompt", text.prompt}, {"text", text.text}, {"ids", text.ids}});
+    return out;
+}
+
+/// Everything the log knows of a run, for other programs.
+Json exportJson(const LogReader& log, RunId id) {
+    Json out = detailJson(log.run(id));
+    out["sensitivities"] = out["site_statistics"] = Json::array();
+    for (const SensitivityRow& cell : log.sensitivities(id))
+        out["sensitivities"].push_back({{"site", cell.site}, {"format", cell.format}, {"used", cell.used}, {"metric", cell.metric},
+                                        {"bytes", cell.bytes}, {"value", cell.value}, {"se", cell.standardError}});
+    for (const SiteStatisticsRow& row : log.siteStatistics(id)) {
+        Json ranges = Json::object();
+        for (const auto& [name, range] : row.ranges)
+            ranges[name] = {range.low, range.high};
+        out["site_statistics"].push_back({{"input", row.group}, {"sites", row.sites}, {"tokens", row.tokens}, {"absmax", row.absMax}, {"outlier_share", row.outlierShare},
+                                          {"outlier_channels", row.outlierChannels}, {"kurtosis", row.kurtosis}, {"ranges", ranges},
+                                          {"heldout_error", row.heldOutError}, {"channel_max", row.channelMax}});
+    }
+    return out;
+}
+
+const MetricRow* metricOf(const RunSummary& run, const std::string& name) {
+    for (const MetricRow& metric : run.metrics)
+        if (metric.name == name)
+            return &metric;
+    return nullptr;
+}
+
+std::string shortMetric(const RunSummary& run, const std::string& name, int digits) {
+    const MetricRow* metric = metricOf(run, name);
+    return metric ? number(metric->value, digits) : "";
+}
+
+int runList(Context& context, const RunsOptions& options) {
+    const LogReader log(context.logPath());
+    std::vector<RunSummary> runs = log.runs(options.kind.empty() ? options.limit : INT64_MAX);
+    if (!options.kind.empty()) {
+        std::erase_if(runs, [&](const RunSummary& run) { return run.kind != options.kind; });
+        runs.resize(std::min(runs.size(), static_cast<std::size_t>(options.limit)));
+    }
+    if (context.common.json) {
+        Json list = Json::array();
+        for (const RunSummary& run : runs) {
+            Json entry = summaryJson(run);
+            entry["recipe"] = log.run(run.id).recipe;
+            list.push_back(std::move(entry));
+        }
+        printJson({{"log", context.logPath()}, {"runs", list}});
+        return 0;
+    }
+    Table table({{"run"}, {"kind", false}, {"name", false}, {"status", false}, {"checkpoint", false}, {"started (UTC)", false}, {"time"}, {"bits"}, {"ppl"}, {"KL"}});
+    for (const RunSummary& run : runs)
+        table.add({std::to_string(run.id.value()), run.kind, escapeForDisplay(run.name, 60), run.status, escapeForDisplay(run.checkpoint, 40), run.startedAt.substr(0, 16),
+                   fmt::format("{:.1f} s", run.seconds), shortMetric(run, "bits_per_weight", 4), shortMetric(run, "perplexity", 5), shortMetric(run, "kl_mean", 3)});
+    printLine(table.text());
+    return 0;
+}
+
+void printDetail(const RunDetail& run) {
+    const auto line = [](const char* name, const std::string& value) { printLine(fmt::format("{:<12}{}", name, value)); };
+    printLine(fmt::format("run {}: {} {}, {}", run.summary.id.value(), run.summary.kind, escapeForDisplay(run.summary.name), run.summary.status));
+    line("started", run.summary.startedAt + " UTC, " + formatSeconds(run.summary.seconds));
+    line("checkpoint", escapeForDisplay(run.checkpoint.path, 400));
+    line("command", escapeForDisplay(run.commandLine, 1000));
+    line("stack", fmt::format("{}; {}; {} threads", run.stack.program, run.stack.device, run.stack.threads));
+    for (const DatasetRow& data : run.datasets)
+        line("text", fmt::format("{} ({}, {} tokens, sha256 {}…)", escapeForDisplay(data.path, 200), data.role, data.tokens, data.sha256.substr(0, 12)));
+    for (const ArtifactRow& file : run.artifacts)
+        line("file", fmt::format("{} ({}, {} bytes, {})", escapeForDisplay(file.path, 200), file.kind, file.bytes, file.state));
+    if (!run.summary.error.empty())
+        line("error", escapeForDisplay(run.summary.error, 1000));
+    if (!run.summary.metrics.empty()) {
+        Table table({{"figure", false}, {"value"}, {"unit", false}});
+        for (const MetricRow& metric : run.summary.metrics)
+            table.add({metric.name, withError(metric.value, metric.standardError ? Json(*metric.standardError) : Json(), 6), metric.unit});
+        printLine("\n" + table.text());
+    }
+    if (!run.assignments.empty()) {
+        Table table({{"site", false}, {"asked", false}, {"used", false}, {"bytes"}, {"error"}, {"cost"}, {"why", false}});
+        for (const AssignmentRow& row : run.assignments)
+            table.add({row.site, row.asked, row.used, groupDigits(static_cast<double>(row.bytes)), number(row.relativeError, 3), number(row.cost, 3), row.why});
+        printLine(table.text());
+    }
+    for (const OutputRow& text : run.outputs)
+        line("output", escapeForDisplay(text.prompt + text.text, 2000));
+}
+
+int runShow(Context& context, const RunsOptions& options) {
+    const LogReader log(context.logPath());
+    const RunDetail run = log.run(RunId(options.id));
+    if (context.common.json)
+        printJson(detailJson(run));
+    else
+        printDetail(run);
+    return 0;
+}
+
+int runExport(Context& context, const RunsOptions& options) {
+    const LogReader log(context.logPath());
+    std::vector<RunId> ids;
+    for (const std::int64_t id : options.ids)
+        ids.emplace_back(id);
+    if (ids.empty())
+        for (const RunSummary& run : log.runs(INT64_MAX))
+            ids.push_back(run.id);
+    Json runs = Json::array();
+    for (const RunId id : ids) {
+        context.job.checkpoint();
+        runs.push_back(exportJson(log, id));
+    }
+    const Json all{{"log", context.logPath()}, {"runs", runs}};
+    if (options.out.empty()) {
+        printJson(all);
+        return 0;
+    }
+    writeFileAtomically(options.out, all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n", options.replace ? AtomicFile::Replace::yes : AtomicFile::Replace::no);
+    if (context.common.json)
+        printJson({{"path", options.out}, {"runs", ids.size()}});
+    else
+        printLine(fmt::format("{} runs written to {}", ids.size(), options.out));
+    return 0;
+}
+
+int runRerun(Context& context, const RunsOptions& options) {
+    Runner runner = context.runner();
+    const RunOutcome outcome = withProgress(context, [&] { return runner.rerun(RunId(options.id), context.job, context.commandLine); });
+    const Json& r = outcome.result;
+    const bool agrees = r.at("agrees").get<bool>();
+    if (context.common.json) {
+        printJson(r);
+        return agrees ? kExitOk : kExitThreshold;
+    }
+    Table table({{"figure", false}, {"was"}, {"is"}, {"relative"}, {"", false}});
+    for (const Json& metric : r.at("metrics"))
+        table.add({metric.at("name"), number(metric.at("was"), 8), number(metric.at("is"), 8), number(metric.at("relative"), 2), metric.at("agrees").get<bool>() ? "same" : "DIFFERS"});
+    printLine(table.text());
+    if (r.at("cells_compared").get<std::int64_t>() > 0)
+        printLine(fmt::format("cells     {} compared, worst relative difference {}", r.at("cells_compared").get<std::int64_t>(), number(r.at("cells_worst"), 2)));
+    for (const Json& file : r.at("artifacts"))
+        printLine(fmt::format("file      {}: {}", file.at("path").get<std::string>(), file.at("equal").get<bool>() ? "same bytes" : "OTHER BYTES"));
+    for (const Json& change : r.at("stack_changes"))
+        printLine("changed   " + change.get<std::string>());
+    printLine(fmt::format("run {} {} run {} (tolerance {} relative)", outcome.run.value(), agrees ? "agrees with" : "DIFFERS from", options.id, number(r.at("tolerance"), 1)));
+    return agrees ? kExitOk : kExitThreshold;
+}
+
+int runCompare(Context& context, const RunsOptions& options) {
+    const LogReader log(context.logPath());
+    const Json r = Runner::compare(log, RunId(options.id), RunId(options.other));
+    if (context.common.json) {
+        printJson(r);
+        return 0;
+    }
+    const auto side = [&](const char* key) {
+        const Json& s = r.at(key);
+        return fmt::format("{}: run {}, {} {} ({})", key, s.at("run").get<std::int64_t>(), s.at("kind").get<std::string>(), s.at("name").get<std::string>(), s.at("checkpoint").get<std::string>());
+    };
+    printLine(side("a") + "\n" + side("b") + "\n");
+    Table table({{"figure", false}, {"a"}, {"b"}, {"b − a"}, {"95 % interval"}, {"", false}});
+    for (const Json& metric : r.at("metrics"))
+        table.add({metric.at("name"), number(metric.at("a"), 6), number(metric.at("b"), 6), number(metric.at("difference"), 3),
+                   metric.at("ci_low").is_number() ? fmt::format("{} … {}", number(metric.at("ci_low"), 3), number(metric.at("ci_high"), 3)) : "", metric.at("verdict")});
+    printLine(table.text());
+    if (r.at("fair").get<bool>())
+        printLine("fair: same texts, protocol, baseline and stack");
+    for (const Json& reason : r.at("unfair_because"))
+        printLine("not fair: " + reason.get<std::string>());
+    return 0;
+}
+
+} // namespace
+
+void addRunsCommands(CLI::App& app, Context& context) {
+    CLI::App* runs = app.add_subcommand("runs", "Look into the log: list, show, export");
+    runs->require_subcommand(1);
+    runs->footer("Examples:\n  bitwright-cli runs list\n  bitwright-cli runs show 7\n  bitwright-cli runs export --out runs.json");
+    auto options = std::make_shared<RunsOptions>();
+    const auto act = [&context, options](CLI::App* command, int (*run)(Context&, const RunsOptions&)) {
+        addCommon(*command, context.common);
+        command->callback([&context, options, run] { context.action = [&context, options, run] { return run(context, *options); }; });
+    };
+    CLI::App* list = runs->add_subcommand("list", "The newest runs first");
+    list->add_option("--limit", options->limit, "at most this many")->check(CLI::PositiveNumber)->capture_default_str();
+    list->add_option("--kind", options->kind, "only runs of this kind");
+    list->footer("Examples:\n  bitwright-cli runs list --kind sweep\n  bitwright-cli runs list --json | jq '.runs[].metrics'");
+    act(list, runList);
+    CLI::App* show = runs->add_subcommand("show", "All figures of one run");
+    show->add_option("ID", options->id, "run")->required();
+    show->footer("Examples:\n  bitwright-cli runs show 7 --json");
+    act(show, runShow);
+    CLI::App* exported = runs->add_subcommand("export", "Runs with everything the log knows, as JSON");
+    exported->add_option("ID", options->ids, "runs (default: all)");
+    exported->add_option("--out", options->out, "write here instead of stdout")->type_name("FILE");
+    exported->add_flag("--replace", options->replace, "replace an existing file");
+    exported->footer("Examples:\n  bitwright-cli runs export 3 7 --out two.json");
+    act(exported, runExport);
+    CLI::App* rerun = app.add_subcommand("rerun", "Repeat a logged run and compare its figures (exit code 3 when they differ)");
+    rerun->add_option("ID", options->id, "run")->required();
+    rerun->footer("Examples:\n  bitwright-cli rerun 7");
+    act(rerun, runRerun);
+    CLI::App* compare = app.add_subcommand("compare", "Compare two logged runs, with intervals");
+    compare->add_option("A", options->id, "run")->required();
+    compare->add_option("B", options->other, "run")->required();
+    compare->footer("Examples:\n  bitwright-cli compare 5 6");
+    act(compare, runCompare);
+}
+
+} // namespace bw::cli
