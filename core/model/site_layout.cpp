@@ -67,6 +67,12 @@ void checkShape(const Checkpoint& checkpoint, const std::string& name, std::span
             fmt::format("{}: the forward pass needs tensor '{}', which is not there",
                         escapeForDisplay(checkpoint.path()), name),
             "The checkpoint is incomplete or of another architecture; its other tensors can still be inspected.");
+    if (!tensor->packed && !storageTypeInfo(tensor->type).decodes)
+        throw Error(ErrorCode::unsupportedType,
+                    fmt::format("{}: tensor '{}' is stored as {}, which is not decoded here",
+                                escapeForDisplay(checkpoint.path()), escapeForDisplay(tensor->name),
+                                escapeForDisplay(tensor->typeName)),
+                    "Open a variant of this checkpoint in another type, or the original it was made from.");
     if (std::equal(tensor->shape.begin(), tensor->shape.end(), wanted.begin(), wanted.end())) return;
     throw Error(ErrorCode::shapeMismatch,
                 fmt::format("{}: tensor '{}' has shape {}, but the configuration asks for {}",

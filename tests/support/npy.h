@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Reads the .npy files of the golden data: version 1, little-endian f32 or i64, C order. Not for: anything untrusted.
+// Reads the .npy files of the golden data: version 1, little-endian f32 or i32, C order. Not for: anything untrusted.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace bw::test {
@@ -21,7 +22,7 @@ struct Npy {
     const T* row(std::int64_t r) const { return values.data() + r * shape.back(); }
 };
 
-/// T is float ("<f4") or std::int64_t ("<i8"); throws std::runtime_error when the file is anything else.
+/// T is float ("<f4") or std::int32_t ("<i4"); throws std::runtime_error when the file is anything else.
 template <class T>
 Npy<T> readNpy(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
@@ -31,7 +32,7 @@ Npy<T> readNpy(const std::string& path) {
     std::uint16_t headerLength = 0;
     std::memcpy(&headerLength, bytes.data() + 8, sizeof headerLength);
     const std::string header = bytes.substr(10, headerLength);
-    const std::string type = sizeof(T) == 4 ? "'<f4'" : "'<i8'";
+    const std::string type = std::is_same_v<T, float> ? "'<f4'" : "'<i4'";
     if (header.find(type) == std::string::npos || header.find("'fortran_order': False") == std::string::npos)
         fail("another type or order: " + header);
     Npy<T> result;

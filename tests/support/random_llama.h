@@ -70,7 +70,7 @@ struct RandomLlama {
             if (editTensor && !editTensor(tensor)) return;
             const std::size_t begin = data.size();
             append(data, tensor.values);
-            header[name] = {
+            header[tensor.name] = {
                 {"dtype", bf16 ? "BF16" : "F32"}, {"shape", tensor.shape}, {"data_offsets", {begin, data.size()}}};
         };
         add("model.embed_tokens.weight", {vocabulary, width});
