@@ -3,6 +3,7 @@
 // asked, exact to the byte; the audit re-opens what was written and holds it against the plan.
 #pragma once
 
+#include "core/model/walk.h"
 #include "core/quantize/quantized_model.h"
 
 namespace bw {

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The audit of a written file. It goes through the same reader that any later use goes through.
+#include "core/quantize/audit.h"
+
+#include "core/base/error.h"
+#include "core/base/text.h"
+#include "core/compute/cpu_device.h"
+#include "core/format/affine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+namespace bw {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::int64_t kChunkWeights = 1 << 22; ///< decoded twice in well under 100 ms, 32 MiB of floats
+constexpr double kNllTolerance = 1e-4;          ///< nats per token; both sides run the same kernels on the same bits
+constexpr std::size_t kMostMismatches = 50;     ///< enough to see the pattern
+
+class Audit {
+public:
+    Audit(const Model& model, const QuantizedModel& quantized, const ExportLayout& layout, JobContext& job)
+        : model_(model), quantized_(quantized), layout_(layout), job_(job) {}
+
+    AuditReport run(const std::string& path, const Windows& windows) {
+        try {
+            const std::shared_ptr<const Checkpoint> written = Checkpoint::open(path);
+            checkTensors(*written);
+            if (layout_.kind == ExportKind::safetensors) checkFolder(*written);
+            if (windows.count > 0 && windows.length > 1 && report_.mismatches.empty()) checkEvaluation(written, windows);
+        } catch (const Error& e) {
+            if (e.code() == ErrorCode::cancelled) throw;
+            mismatch("the written file is refused by the reader: " + e.oneLine());
+        }
+        report_.ok = report_.mismatches.empty();
+        return std::move(report_);
+    }
+
+private:
+    void mismatch(std::string text) {
+        if (report_.mismatches.size() < kMostMismatches) report_.mismatches.push_back(std::move(text));
+    }
+
+    void checkTensors(const Checkpoint& written) {
+        std::int64_t values = 0;
+        for (const ExportTensor& t : layout_.tensors) values += t.source->elements();
+        job_.beginStage("audit", values, "weights");
+        if (written.tensors().size() != layout_.tensors.size())
+            mismatch(fmt::format("{} tensors planned, {} found", layout_.tensors.size(), written.tensors().size()));
+        for (const ExportTensor& t : layout_.tensors) {
+            job_.checkpoint();
+            const TensorInfo* found = written.find(t.planned.name);
+            if (found == nullptr) found = written.find(t.source->canonical);
+            if (found == nullptr) {
+                mismatch(t.planned.name + ": not in the file");
+                continue;
+            }
+            ++report_.tensorsChecked;
+            if (checkDirectory(t, *found)) checkValues(t, written, *found);
+        }
+    }
+
+    /// The configuration, and the files that came along (tokenizer, templates): byte for byte the source's.
+    void checkFolder(const Checkpoint& written) {
+        if (written.configJson() != layout_.config) mismatch("config.json is not the planned one");
+        const fs::path from = model_.checkpoint().folder();
+        for (const fs::directory_entry& entry : fs::directory_iterator(written.folder())) {
+            job_.checkpoint();
+            const std::string name = entry.path().filename().string();
+            const bool own = name == "config.json" || name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json");
+            if (own || !fs::is_regular_file(from / name)) continue;
+            const MappedFile a((from / name).string()), b(entry.path().string());
+            if (!std::ranges::equal(a.bytes(), b.bytes())) mismatch(escapeForDisplay(name) + " is not a true copy");
+        }
+    }
+
+    /// Type, shape and size.
+    bool checkDirectory(const ExportTensor& t, const TensorInfo& found) {
+        const std::string name = found.packed ? found.packed->name() : std::string(storageTypeInfo(found.type).name);
+        if (!sameFormat(t, found)) {
+            mismatch(fmt::format("{}: planned {}, found {}", t.planned.name, t.planned.used, name));
+            return false;
+        }
+        if (found.shape != t.source->shape) {
+            mismatch(t.planned.name + ": its shape is not the source's");
+            return false;
+        }
+        if (found.bytes != t.planned.bytes) {
+            mismatch(fmt::format("{}: planned {} bytes, found {}", t.planned.name, t.planned.bytes, found.bytes));
+            return false;
+        }
+        return true;
+    }
+
+    static bool sameFormat(const ExportTensor& t, const TensorInfo& found) {
+        const auto* planned = dynamic_cast<const AffineFormat*>(t.format.get());
+        if (!planned) return !found.packed && found.type == t.type;
+        const auto* read = dynamic_cast<const AffineFormat*>(found.packed.get());
+        if (!read) return false;
+        // One group per row and one scale per channel are the same bytes; so are a single row's channel and tensor.
+        const auto groups = [&](const AffineGrid& g) {
+            if (g.scope == AffineScope::tensor) return std::int64_t{1};
+            return found.shape[0] * (g.scope == AffineScope::channel ? 1 : found.shape[1] / g.group);
+        };
+        const AffineGrid &a = planned->grid(), &b = read->grid();
+        return a.bits == b.bits && a.symmetric == b.symmetric && groups(a) == groups(b);
+    }
+
+    /// Every value of the file against the simulation's (or the source's) bit for bit.
+    void checkValues(const ExportTensor& t, const Checkpoint& written, const TensorInfo& found) {
+        const std::int64_t rows = found.rows(), cols = found.cols();
+        if (rows == 0 || cols == 0) return;
+        const std::int64_t step = std::max<std::int64_t>(1, kChunkWeights / cols);
+        Matrix got(std::min(step, rows), cols), want(std::min(step, rows), cols);
+        for (std::int64_t first = 0; first < rows; first += step) {
+            job_.checkpoint();
+            const std::int64_t count = std::min(step, rows - first);
+            const MatrixView<float> wanted = want.view().middleRows(0, count), read = got.view().middleRows(0, count);
+            written.readRows(found, first, read);
+            if (t.format) {
+                const QuantizedTensor* tensor = quantized_.find(t.planned.site);
+                tensor->format->decodeRows(tensor->bytes, rows, first, wanted);
+            } else {
+                model_.checkpoint().readRows(*t.source, first, wanted);
+            }
+            report_.rowsDecoded += count;
+            job_.advance(count * cols);
+            if (std::memcmp(read.data, wanted.data, static_cast<std::size_t>(count * cols) * sizeof(float)) == 0) continue;
+            std::int64_t at = 0;
+            while (std::memcmp(read.data + at, wanted.data + at, sizeof(float)) == 0) ++at;
+            mismatch(fmt::format("{}: row {}, column {} reads {} instead of {}", t.planned.name, first + at / cols, at % cols, read.data[at], wanted.data[at]));
+            return;
+        }
+    }
+
+    double meanNll(const Model& model, const WeightSource* source, const Windows& windows, const std::string& stage) {
+        const ScratchMatrix states = walkBlocks(model, windows, source, nullptr, job_, stage);
+        double sum = 0;
+        walkHead(model, windows, states.view(), source, job_, [&](std::int64_t w, MatrixView<const float> logits) {
+            const auto ids = windows.window(w);
+            for (std::int64_t t = 0; t + 1 < windows.length; ++t)
+                sum += logSumExp(logits.rowSpan(t)) - static_cast<double>(logits(t, ids[static_cast<std::size_t>(t + 1)]));
+        });
+        return sum / static_cast<double>(windows.count * (windows.length - 1));
+    }
+
+    void checkEvaluation(const std::shared_ptr<const Checkpoint>& written, const Windows& windows) {
+        const std::shared_ptr<Device> device(std::shared_ptr<Device>(), &model_.device()); // the caller's model keeps it alive
+        const std::shared_ptr<const Model> reopened = Model::open(written, device);
+        report_.simulatedNll = meanNll(model_, &quantized_, windows, "audit: simulation");
+        report_.reopenedNll = meanNll(*reopened, nullptr, windows, "audit: file");
+        report_.evaluatedTokens = windows.count * (windows.length - 1);
+        // Written so that NaN on either side counts as a difference.
+        if (!(std::abs(report_.simulatedNll - report_.reopenedNll) <= kNllTolerance))
+            mismatch(fmt::format("short evaluation: {:.6f} nats per token simulated, {:.6f} from the file", report_.simulatedNll, report_.reopenedNll));
+    }
+
+    const Model& model_;
+    const QuantizedModel& quantized_;
+    const ExportLayout& layout_;
+    JobContext& job_;
+    AuditReport report_;
+};
+
+} // namespace
+
+AuditReport auditExport(const Model& model, const QuantizedModel& quantized, const ExportLayout& layout, const std::string& path,
+                        const Windows& windows, JobContext& job) {
+    return Audit(model, quantized, layout, job).run(path, windows);
+}
+
+} // namespace bw

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Streaming a quantized model into its container, then audit, then rename. Nothing appears under the final name before.
+#include "core/quantize/export.h"
+
+#include "core/base/error.h"
+#include "core/base/io_ops.h"
+#include "core/base/text.h"
+#include "core/checkpoint/packed_affine.h"
+#include "core/format/affine.h"
+#include "core/quantize/audit.h"
+#include "core/quantize/layout.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <filesystem>
+
+namespace bw {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The formats of the plan, as a layout is made from them. A site without a quantized tensor is kept.
+std::vector<SiteFormat> formatsOf(const Model& model, const QuantizedModel& quantized, const ExportPlan& plan) {
+    std::vector<SiteFormat> formats;
+    for (const PlannedTensor& t : plan.tensors) {
+        if (t.site.value() < 0) continue;
+        if (static_cast<std::size_t>(t.site.value()) >= model.sites().size())
+            throw Error(ErrorCode::usage, "the plan names a site that this model does not have", "plan again");
+        const QuantizedTensor* tensor = quantized.find(t.site);
+        if (tensor && tensor->format->name() != t.used)
+            throw Error(ErrorCode::usage,
+                        fmt::format("{} was quantized to {}, but the plan writes {}", t.name, tensor->format->name(), t.used),
+                        "quantize with the formats of the plan");
+        formats.push_back({t.site, t.asked, tensor ? tensor->format : nullptr, t.whyDiffers});
+    }
+    return formats;
+}
+
+/// The layout once more, from what was really quantized; it must be the planned one.
+ExportLayout plannedLayout(const Model& model, const QuantizedModel& quantized, const ExportPlan& plan) {
+    ExportLayout layout = layOutExport(model, formatsOf(model, quantized, plan), plan.kind);
+    bool same = layout.tensors.size() == plan.tensors.size() && layout.fileBytes == plan.fileBytes;
+    for (std::size_t i = 0; same && i < plan.tensors.size(); ++i) {
+        const PlannedTensor &a = layout.tensors[i].planned, &b = plan.tensors[i];
+        same = a.name == b.name && a.site == b.site && a.used == b.used && a.bytes == b.bytes;
+    }
+    if (!same)
+        throw Error(ErrorCode::usage, "the plan was made for another model or other formats than were quantized", "plan again with these formats");
+    return layout;
+}
+
+/// Rows from HF order to GGUF's; encoded rows are as long as each other.
+std::vector<std::byte> permuted(std::span<const std::byte> bytes, std::int64_t rows, std::int64_t headDim) {
+    std::vector<std::byte> out(bytes.size());
+    const std::size_t rowBytes = bytes.size() / static_cast<std::size_t>(rows);
+    for (std::int64_t r = 0; r < rows; ++r)
+        std::memcpy(out.data() + static_cast<std::size_t>(r) * rowBytes,
+                    bytes.data() + static_cast<std::size_t>(ggufPermutedRow(r, headDim)) * rowBytes, rowBytes);
+    return out;
+}
+
+/// Values of a kept tensor in another plain type (lossless widening, or as the plan says).
+std::vector<std::byte> converted(const Checkpoint& source, const ExportTensor& t) {
+    const std::int64_t rows = t.source->rows(), cols = t.source->cols();
+    Matrix values(rows, cols);
+    source.readRows(*t.source, 0, values.view());
+    const auto rowBytes = storageBytes(t.type, 1, static_cast<std::uint64_t>(cols));
+    std::vector<std::byte> bytes(rowBytes * static_cast<std::uint64_t>(rows));
+    for (std::int64_t r = 0; r < rows; ++r)
+        encodeRow(t.type, {values.row(r), static_cast<std::size_t>(cols)}, {}, bytes.data() + static_cast<std::uint64_t>(r) * rowBytes);
+    return bytes;
+}
+
+template <class Writer>
+void writeTensor(Writer& writer, const Model& model, const QuantizedModel& quantized, const ExportTensor& t) {
+    const std::int64_t rows = t.source->rows();
+    const auto write = [&](std::span<const std::byte> bytes) {
+        if (t.headDim > 0)
+            writer.writeTensor(permuted(bytes, rows, t.headDim));
+        else
+            writer.writeTensor(bytes);
+    };
+    if (const auto* affine = dynamic_cast<const AffineFormat*>(t.format.get())) {
+        for (const std::vector<std::byte>& part : packedAffineBytes(*affine, quantized.find(t.planned.site)->bytes, rows, t.source->cols()))
+            writer.writeTensor(part);
+    } else if (t.format) {
+        write(quantized.find(t.planned.site)->bytes);
+    } else if (t.copied) {
+        write(model.checkpoint().raw(*t.source));
+    } else {
+        write(converted(model.checkpoint(), t));
+    }
+}
+
+/// Moves what failed its audit aside, under a name that nobody takes for a result.
+void keepFailed(const std::string& temporary, const std::string& target, const AuditReport& report) {
+    const std::string kept = target + ".failed-audit";
+    std::error_code ignored;
+    fs::remove_all(kept, ignored); // of an earlier attempt
+    const bool moved = ioOps().rename(temporary, kept) == 0;
+    std::string list;
+    for (std::size_t i = 0; i < report.mismatches.size() && i < 5; ++i) list += (i ? "; " : "") + report.mismatches[i];
+    if (report.mismatches.size() > 5) list += fmt::format("; and {} more", report.mismatches.size() - 5);
+    throw Error(ErrorCode::auditFailed, escapeForDisplay(target) + " is not what was planned: " + list,
+                moved ? "what was written is kept as " + escapeForDisplay(kept) + " for diagnosis" : "nothing was kept");
+}
+
+template <class Writer>
+AuditReport writeAuditCommit(Writer& writer, const Model& model, const QuantizedModel& quantized, const ExportLayout& layout,
+                             const ExportPlan& plan, const Windows& windows, JobContext& job) {
+    job.beginStage("write", static_cast<std::int64_t>(plan.tensorBytes), "bytes");
+    for (const ExportTensor& t : layout.tensors) {
+        job.checkpoint();
+        try {
+            writeTensor(writer, model, quantized, t);
+        } catch (Error& e) {
+            e.add("tensor", t.planned.name);
+            throw;
+        }
+        job.advance(static_cast<std::int64_t>(t.planned.bytes));
+    }
+    writer.finish();
+    AuditReport report = auditExport(model, quantized, layout, writer.temporaryPath(), windows, job);
+    if (!report.ok) keepFailed(writer.temporaryPath(), plan.path, report);
+    job.checkpoint();
+    writer.commit();
+    return report;
+}
+
+} // namespace
+
+AuditReport exportModel(const Model& model, const QuantizedModel& quantized, const ExportPlan& plan, bool replace,
+                        const Windows& auditWindows, JobContext& job) {
+    const ExportLayout layout = plannedLayout(model, quantized, plan);
+    const auto mode = replace ? AtomicFile::Replace::yes : AtomicFile::Replace::no;
+    if (plan.kind == ExportKind::gguf) {
+        GgufWriter writer(plan.path, layout.metadata, layout.outputs(), mode);
+        return writeAuditCommit(writer, model, quantized, layout, plan, auditWindows, job);
+    }
+    SafetensorsFolderWriter writer(plan.path, model.checkpoint(), layout.config, layout.outputs(), mode);
+    return writeAuditCommit(writer, model, quantized, layout, plan, auditWindows, job);
+}
+
+} // namespace bw

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Rounding of sites and the measure of what it cost.
+#include "core/quantize/quantized_model.h"
+
+#include "core/base/error.h"
+#include "core/base/parallel.h"
+#include "core/format/affine.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace bw {
+
+namespace {
+
+constexpr std::int64_t kPieceWeights = 1 << 16; ///< per task: about 0.1 ms of decoding
+
+struct Sums {
+    double error = 0, weight = 0; ///< Σ(w−ŵ)², Σw²
+};
+
+Sums measure(MatrixView<const float> weight, const Format& format, std::span<const std::byte> bytes) {
+    const std::int64_t grain = std::max<std::int64_t>(1, kPieceWeights / weight.cols);
+    std::vector<Sums> sums(static_cast<std::size_t>((weight.rows + grain - 1) / grain));
+    parallelFor(weight.rows, grain, [&](std::int64_t begin, std::int64_t end) {
+        Matrix decoded(end - begin, weight.cols);
+        format.decodeRows(bytes, weight.rows, begin, decoded.view());
+        Sums sum;
+        for (std::int64_t r = begin; r < end; ++r) {
+            const float* w = weight.row(r);
+            const float* d = decoded.row(r - begin);
+            for (std::int64_t c = 0; c < weight.cols; ++c) {
+                const double x = static_cast<double>(w[c]), e = x - static_cast<double>(d[c]);
+                sum.error += e * e;
+                sum.weight += x * x;
+            }
+        }
+        sums[static_cast<std::size_t>(begin / grain)] = sum;
+    });
+    Sums total; // pieces depend on the shape only, so the sum does not depend on the threads
+    for (const Sums& s : sums) {
+        total.error += s.error;
+        total.weight += s.weight;
+    }
+    return total;
+}
+
+/// Mean of Δ² over the weights, Δ the step between neighbouring grid points; 0 for floats.
+double meanSquaredStep(const Format& format, std::span<const std::byte> bytes, std::int64_t rows, std::int64_t cols) {
+    double sum = 0;
+    std::size_t count = 0;
+    if (const auto* affine = dynamic_cast<const AffineFormat*>(&format)) {
+        for (const std::uint16_t scale : affine->unpack(bytes, rows, cols).scales) {
+            const double step = static_cast<double>(halfToFloat(scale));
+            sum += step * step;
+            ++count;
+        }
+    } else if (const StorageTypeInfo& info = storageTypeInfo(format.storage()); info.blockElements == 32) {
+        for (std::size_t at = 0; at < bytes.size(); at += static_cast<std::size_t>(info.blockBytes), ++count) {
+            std::uint16_t scale = 0; // first field of every block of 32 that encodes
+            std::memcpy(&scale, bytes.data() + at, 2);
+            const double step = static_cast<double>(halfToFloat(scale));
+            sum += step * step;
+        }
+    }
+    return count ? sum / static_cast<double>(count) : 0.0;
+}
+
+} // namespace
+
+QuantizedTensor quantizeSite(const Site& site, MatrixView<const float> weight, const FormatPtr& format,
+                             std::span<const float> importance, const RounderOptions& options) {
+    try {
+        QuantizedTensor tensor{site.id, format, {}, 0, 0};
+        tensor.bytes.resize(format->bytes(weight.rows, weight.cols));
+        EncodeOptions encode;
+        if (options.weighted) encode.importance = importance;
+        encode.clipSearch = options.clipSearch;
+        format->encode(weight, encode, tensor.bytes);
+        const Sums sums = measure(weight, *format, tensor.bytes);
+        if (sums.weight > 0) {
+            tensor.relativeError = sums.error / sums.weight;
+            tensor.uniformNoise = meanSquaredStep(*format, tensor.bytes, weight.rows, weight.cols) / 12.0 *
+                                  static_cast<double>(weight.size()) / sums.weight;
+        }
+        return tensor;
+    } catch (Error& e) {
+        e.add("site", site.name);
+        throw;
+    }
+}
+
+std::shared_ptr<QuantizedModel> QuantizedModel::build(const Model& model, const std::vector<SiteFormat>& formats,
+                                                      const ImportanceLookup& importance, const RounderOptions& options,
+                                                      JobContext& job) {
+    auto result = std::make_shared<QuantizedModel>();
+    result->formats_ = formats;
+    std::int64_t total = 0;
+    for (const SiteFormat& format : formats)
+        if (format.used) total += model.site(format.site).rows * model.site(format.site).cols;
+    job.beginStage("quantize", total, "weights");
+    for (const SiteFormat& format : formats) {
+        job.checkpoint();
+        if (!format.used) continue;
+        const Site& site = model.site(format.site);
+        const Matrix weight = model.siteWeight(site);
+        job.checkpoint();
+        const std::span<const float> columns = importance ? importance(site) : std::span<const float>();
+        result->tensors_.insert_or_assign(site.id.value(), quantizeSite(site, weight.view(), format.used, columns, options));
+        job.advance(weight.size());
+    }
+    return result;
+}
+
+void QuantizedModel::apply(const Site& site, MatrixView<float> weight) const {
+    if (const QuantizedTensor* tensor = find(site.id)) tensor->format->decode(tensor->bytes, weight);
+}
+
+const QuantizedTensor* QuantizedModel::find(SiteId site) const {
+    const auto found = tensors_.find(site.value());
+    return found == tensors_.end() ? nullptr : &found->second;
+}
+
+} // namespace bw
