@@ -58,6 +58,13 @@ std::int64_t ggufFileType(const std::vector<ExportTensor>& tensors) {
     case StorageType::q5_0: return 8;
     case StorageType::q5_1: return 9;
     case StorageType::bf16: return 32;
+    case StorageType::q2_k: return 10; // kept tensors of a GGUF source; the "M" mixes are the usual ones
+    case StorageType::q3_k: return 12;
+    case StorageType::q4_k: return 15;
+    case StorageType::q5_k: return 17;
+    case StorageType::q6_k: return 18;
+    case StorageType::iq4_nl: return 25;
+    case StorageType::iq4_xs: return 30;
     default: return 0;
     }
 }

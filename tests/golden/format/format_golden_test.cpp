@@ -29,6 +29,11 @@ const std::vector<Named> kEncodable = [] {
     return all;
 }();
 
+/// Types that are read only.
+const std::vector<Named> kDecodable{{StorageType::q2_k, "Q2_K"},   {StorageType::q3_k, "Q3_K"},     {StorageType::q4_k, "Q4_K"},     {StorageType::q5_k, "Q5_K"},
+                                    {StorageType::q6_k, "Q6_K"},   {StorageType::iq4_nl, "IQ4_NL"}, {StorageType::iq4_xs, "IQ4_XS"}, {StorageType::tq1_0, "TQ1_0"},
+                                    {StorageType::tq2_0, "TQ2_0"}, {StorageType::mxfp4, "MXFP4"},   {StorageType::nvfp4, "NVFP4"},   {StorageType::q1_0, "Q1_0"}};
+
 void expectSameBits(const std::vector<float>& got, const std::vector<float>& want, const std::string& what) {
     ASSERT_EQ(got.size(), want.size()) << what;
     for (std::size_t i = 0; i < got.size(); ++i) {
@@ -67,6 +72,17 @@ TEST(FormatGolden, decodesRandomBlocks) {
             expectSameBits(got, want, std::string(n.file) + " on " + set);
         }
     });
+}
+
+TEST(FormatGolden, decodesTypesThatAreOnlyRead) {
+    for (const Named& n : kDecodable) {
+        const std::vector<std::byte> bytes = readBytes(kData + "dequantize/" + n.file + ".bin");
+        const std::vector<float> want = readFloats(kData + "dequantize/" + n.file + ".f32.bin");
+        std::vector<float> got(want.size());
+        ASSERT_EQ(storageBytes(n.type, 1, got.size()), bytes.size()) << n.file;
+        decodeRow(n.type, bytes.data(), got);
+        expectSameBits(got, want, n.file);
+    }
 }
 
 TEST(FormatGolden, convertsSixteenBitFloatsAsTorchDoes) {

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Decoders of GGML's 256-weight blocks (k-quants, IQ4_XS, ternary) and of the table-based 4-bit types. One block at a
+// time, plain code: these types are read here, not written. Every product is formed in ggml's order, so values agree bit
+// for bit (tests/data/format/dequantize).
+#include "core/format/half.h"
+#include "core/format/plain.h"
+
+#include <array>
+#include <cmath>
+#include <cstring>
+
+namespace bw {
+
+namespace {
+
+using Byte = std::uint8_t;
+
+float halfAt(const Byte* p) {
+    std::uint16_t h = 0;
+    std::memcpy(&h, p, 2);
+    return half::toFloat(h);
+}
+
+/// Q2_K: scales[16] (low nibble scale, high nibble minimum, one per 16 weights), qs[64] of 2 bits, d, dmin.
+void decodeQ2K(const Byte* b, float* out) {
+    const Byte *scales = b, *qs = b + 16;
+    const float d = halfAt(b + 80), dmin = halfAt(b + 82);
+    for (int i = 0; i < 256; ++i) {
+        const int part = i / 128, shift = i / 32 % 4 * 2, l = i % 32;
+        const int q = qs[32 * part + l] >> shift & 3, s = scales[i / 16];
+        out[i] = d * static_cast<float>(s & 15) * static_cast<float>(q) - dmin * static_cast<float>(s >> 4);
+    }
+}
+
+/// Q3_K: hmask[32] (a clear bit subtracts 4), qs[64] of 2 bits, 16 scales of 6 bits in 12 bytes with offset 32, d.
+void decodeQ3K(const Byte* b, float* out) {
+    const Byte *mask = b, *qs = b + 32, *packed = b + 96;
+    const float d = halfAt(b + 108);
+    for (int i = 0; i < 256; ++i) {
+        const int part = i / 128, shift = i / 32 % 4 * 2, l = i % 32, j = i / 16;
+        const int low = j < 8 ? packed[j] & 15 : packed[j - 8] >> 4;
+        const int scale = (low | (packed[8 + j % 4] >> (j / 4 * 2) & 3) << 4) - 32;
+        const int q = (qs[32 * part + l] >> shift & 3) - (mask[l] >> (i / 32) & 1 ? 0 : 4);
+        out[i] = d * static_cast<float>(scale) * static_cast<float>(q);
+    }
+}
+
+/// Scale and minimum (6 bits each) of sub-block j of 8 in the 12 bytes of Q4_K and Q5_K.
+std::pair<int, int> scaleAndMinimum(const Byte* s, int j) {
+    if (j < 4) return {s[j] & 63, s[j + 4] & 63};
+    return {(s[j + 4] & 15) | s[j - 4] >> 6 << 4, s[j + 4] >> 4 | s[j] >> 6 << 4};
+}
+
+/// Q4_K and Q5_K: d, dmin, 12 bytes of scales, (Q5_K: qh[32], fifth bit of sub-block j in bit j,) qs[128]: low nibbles are
+/// the even sub-block of a pair, high nibbles the odd one.
+void decodeQ45K(const Byte* b, bool five, float* out) {
+    const float d = halfAt(b), dmin = halfAt(b + 2);
+    const Byte *scales = b + 4, *high = b + 16, *qs = b + (five ? 48 : 16);
+    for (int j = 0; j < 8; ++j) {
+        const auto [scale, minimum] = scaleAndMinimum(scales, j);
+        const float ds = d * static_cast<float>(scale), dm = dmin * static_cast<float>(minimum);
+        for (int l = 0; l < 32; ++l) {
+            int q = qs[j / 2 * 32 + l] >> (j % 2 * 4) & 15;
+            if (five) q |= (high[l] >> j & 1) << 4;
+            out[32 * j + l] = ds * static_cast<float>(q) - dm;
+        }
+    }
+}
+
+/// Q6_K: ql[128], qh[64], scales[16] (signed bytes), d; codes have offset 32.
+void decodeQ6K(const Byte* b, float* out) {
+    const Byte *ql = b, *qh = b + 128, *scales = b + 192;
+    const float d = halfAt(b + 208);
+    for (int i = 0; i < 256; ++i) {
+        const int part = i / 128, quarter = i / 32 % 4, l = i % 32;
+        const int low = ql[64 * part + 32 * (quarter % 2) + l] >> (quarter / 2 * 4) & 15;
+        const int q = (low | (qh[32 * part + l] >> (2 * quarter) & 3) << 4) - 32;
+        out[i] = d * static_cast<float>(static_cast<std::int8_t>(scales[i / 16])) * static_cast<float>(q);
+    }
+}
+
+constexpr std::array<float, 16> kNonLinear{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+/// Twice the values of E2M1: sign, two exponent bits, one mantissa bit.
+constexpr std::array<float, 16> kE2M1Doubled{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+/// n weights from n/2 bytes: low nibbles first half, high nibbles second.
+void lookUpNibbles(const Byte* qs, int n, float scale, const std::array<float, 16>& table, float* out) {
+    for (int l = 0; l < n / 2; ++l) {
+        out[l] = scale * table[qs[l] & 15u];
+        out[l + n / 2] = scale * table[qs[l] >> 4];
+    }
+}
+
+/// IQ4_XS: d, scales_h (2 bits per sub-block of 32), scales_l[4] (4 bits), qs[128]; scale offset 32.
+void decodeIq4Xs(const Byte* b, float* out) {
+    const float d = halfAt(b);
+    const int high = b[2] | b[3] << 8;
+    for (int j = 0; j < 8; ++j) {
+        const int scale = (b[4 + j / 2] >> (j % 2 * 4) & 15) | (high >> (2 * j) & 3) << 4;
+        lookUpNibbles(b + 8 + 16 * j, 32, d * static_cast<float>(scale - 32), kNonLinear, out + 32 * j);
+    }
+}
+
+/// TQ1_0: five base-3 digits a byte in qs[48], four in qh[4], stored as ⌈v·256/243⌉ so that multiplying by 3ⁿ in 8 bits
+/// and taking the top digit undoes it; d last.
+void decodeTq1(const Byte* b, float* out) {
+    constexpr std::array<unsigned, 5> kPowers{1, 3, 9, 27, 81};
+    const float d = halfAt(b + 52);
+    const auto digits = [&](const Byte* q, int bytes, int count) {
+        for (int n = 0; n < count; ++n)
+            for (int l = 0; l < bytes; ++l) {
+                const unsigned v = q[l] * kPowers[static_cast<std::size_t>(n)] & 255u;
+                *out++ = d * static_cast<float>(static_cast<int>(v * 3 >> 8) - 1);
+            }
+    };
+    digits(b, 32, 5);
+    digits(b + 32, 16, 5);
+    digits(b + 48, 4, 4);
+}
+
+/// TQ2_0: qs[64] of 2 bits, d last; value d·(q − 1).
+void decodeTq2(const Byte* b, float* out) {
+    const float d = halfAt(b + 64);
+    for (int i = 0; i < 256; ++i)
+        out[i] = d * static_cast<float>((b[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3) - 1);
+}
+
+/// MXFP4: E8M0 exponent, then 32 E2M1 codes. Half the power of two, since the table holds doubled values.
+void decodeMxfp4(const Byte* b, float* out) {
+    lookUpNibbles(b + 1, 32, std::ldexp(1.0f, static_cast<int>(b[0]) - 128), kE2M1Doubled, out);
+}
+
+/// NVFP4: four E4M3 scales without sign, one per 16 weights, then 32 bytes of E2M1 codes.
+void decodeNvfp4(const Byte* b, float* out) {
+    for (int j = 0; j < 4; ++j) {
+        const int code = b[j] & 0x7f, exponent = code >> 3, mantissa = code & 7;
+        float scale = exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -9) : std::ldexp(static_cast<float>(8 + mantissa), exponent - 10);
+        if (code == 0x7f) scale = 0; // the NaN pattern means an empty group
+        lookUpNibbles(b + 4 + 8 * j, 16, 0.5f * scale, kE2M1Doubled, out + 16 * j);
+    }
+}
+
+/// Q1_0: d, then one sign bit per weight.
+void decodeQ1(const Byte* b, float* out) {
+    const float d = halfAt(b);
+    for (int i = 0; i < 128; ++i) out[i] = b[2 + i / 8] >> (i % 8) & 1 ? d : -d;
+}
+
+} // namespace
+
+bool decodeSuperBlocks(StorageType type, const std::byte* in, std::span<float> out) {
+    const StorageTypeInfo& info = storageTypeInfo(type);
+    const auto* block = reinterpret_cast<const Byte*>(in);
+    for (std::size_t at = 0; at < out.size(); at += static_cast<std::size_t>(info.blockElements), block += info.blockBytes) {
+        float* o = out.data() + at;
+        switch (type) {
+        case StorageType::q2_k: decodeQ2K(block, o); break;
+        case StorageType::q3_k: decodeQ3K(block, o); break;
+        case StorageType::q4_k: decodeQ45K(block, false, o); break;
+        case StorageType::q5_k: decodeQ45K(block, true, o); break;
+        case StorageType::q6_k: decodeQ6K(block, o); break;
+        case StorageType::iq4_nl: lookUpNibbles(block + 2, 32, halfAt(block), kNonLinear, o); break;
+        case StorageType::iq4_xs: decodeIq4Xs(block, o); break;
+        case StorageType::tq1_0: decodeTq1(block, o); break;
+        case StorageType::tq2_0: decodeTq2(block, o); break;
+        case StorageType::mxfp4: decodeMxfp4(block, o); break;
+        case StorageType::nvfp4: decodeNvfp4(block, o); break;
+        case StorageType::q1_0: decodeQ1(block, o); break;
+        default: return false;
+        }
+    }
+    return true;
+}
+
+} // namespace bw
