@@ -207,7 +207,9 @@ void CheckpointBuilder::addGguf(const GgufHeader& header) {
 void CheckpointBuilder::readConfig() {
     ModelConfig& config = impl_.config;
     if (impl_.kind == CheckpointKind::gguf) {
-        config = configFromGguf(impl_.metadata);
+        const auto isEmbedding = [](const TensorInfo& tensor) { return tensor.name == "token_embd.weight"; };
+        const auto embedding = std::find_if(impl_.tensors.begin(), impl_.tensors.end(), isEmbedding);
+        config = configFromGguf(impl_.metadata, embedding == impl_.tensors.end() ? 0 : embedding->rows());
     } else {
         try {
             const std::string path = resolveInside(impl_.folder, "config.json");
@@ -240,11 +242,7 @@ void CheckpointBuilder::compareWithConfig() {
         config.forwardSupported = false;
         if (config.whyNot.empty()) config.whyNot = std::move(why);
     };
-    if (impl_.kind == CheckpointKind::gguf) {
-        const TensorInfo* embedding = impl_.find("token_embd.weight");
-        if (embedding && embedding->shape.size() == 2 && !impl_.metadata.find(config.family + ".vocab_size")) config.vocabulary = embedding->shape[0];
-        if (impl_.find("rope_freqs.weight")) refuse("rotary embedding with factors of its own (rope_freqs) is not implemented");
-    }
+    if (impl_.find("rope_freqs.weight")) refuse("rotary embedding with factors of its own (rope_freqs) is not implemented");
     if (!config.forwardSupported) return;
     std::vector<std::string> missing;
     for (const auto& expected : expectedShapes(config)) {

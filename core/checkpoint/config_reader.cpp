@@ -231,7 +231,8 @@ void readGgufNumbers(const GgufMetadata& metadata, ModelConfig& config) {
     config.vocabulary = metadata.integer(arch + "vocab_size").value_or(0);
 }
 
-void readGgufTokens(const GgufMetadata& metadata, ModelConfig& config) {
+void readGgufTokens(const GgufMetadata& metadata, ModelConfig& config, std::int64_t embeddingRows) {
+    if (config.vocabulary == 0) config.vocabulary = embeddingRows;
     if (config.vocabulary == 0)
         if (const GgufArray* tokens = metadata.array("tokenizer.ggml.tokens")) config.vocabulary = static_cast<std::int64_t>(tokens->size());
     config.bosId = metadata.integer("tokenizer.ggml.bos_token_id").value_or(-1);
@@ -245,7 +246,7 @@ void readGgufTokens(const GgufMetadata& metadata, ModelConfig& config) {
 
 } // namespace
 
-ModelConfig configFromGguf(const GgufMetadata& metadata) {
+ModelConfig configFromGguf(const GgufMetadata& metadata, std::int64_t embeddingRows) {
     ModelConfig config;
     config.forwardSupported = true;
     try {
@@ -254,10 +255,11 @@ ModelConfig configFromGguf(const GgufMetadata& metadata) {
         if (config.family != "llama")
             refuse(config, config.family.empty() ? "the GGUF metadata name no architecture" : "the architecture '" + escapeForDisplay(config.family, 60) + "' has no forward pass here; 'llama' has");
         readGgufNumbers(metadata, config);
-        readGgufTokens(metadata, config);
+        readGgufTokens(metadata, config, embeddingRows);
     } catch (const Error& error) {
         refuse(config, error.message());
     }
+    checkNumbers(config, "GGUF metadata");
     return config;
 }
 

@@ -20,7 +20,8 @@ ModelConfig configFromHuggingFace(const Json& config);
 bool tokenizerAddsBos(const std::string& folder);
 
 /// Never throws for missing or odd values; wrong types are said in whyNot.
-ModelConfig configFromGguf(const GgufMetadata& metadata);
+/// @param embeddingRows the vocabulary where no key names it; 0 = no embedding.
+ModelConfig configFromGguf(const GgufMetadata& metadata, std::int64_t embeddingRows);
 
 /// Shapes of the family's tensors that `config` asks for; used to name disagreements (X07).
 struct ExpectedShape {

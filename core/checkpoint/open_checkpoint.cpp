@@ -48,8 +48,9 @@ std::string chooseWeights(const fs::path& folder) {
     }
     for (const auto& name : names)
         if (isPickleName(name)) refusePickle((folder / name).string());
+    std::error_code ignored;
     throw Error(ErrorCode::fileNotFound, escapeForDisplay(folder.string()) + " holds no model.safetensors, no index and no .gguf file",
-                fs::is_directory(folder / "snapshots") ? "This is a Hugging Face cache folder: open one of the folders in its 'snapshots'."
+                fs::is_directory(folder / "snapshots", ignored) ? "This is a Hugging Face cache folder: open one of the folders in its 'snapshots'."
                                                       : "Open the folder that holds the weights, or the weight file itself.");
 }
 

@@ -117,6 +117,8 @@ public:
             place_ = Place::offsets;
         } else if (place_ == Place::start) {
             fail(ErrorCode::invalidHeader, "the header is a list, not an object");
+        } else if (place_ == Place::root) {
+            fail(ErrorCode::invalidHeader, "a list stands where an object is needed");
         } else {
             deeper();
         }
@@ -128,7 +130,7 @@ public:
     }
     bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
         throw Error(ErrorCode::invalidHeader,
-                    file_ + ": the header is not valid JSON at byte " + std::to_string(position + 8) + " of the file", kDamagedHint);
+                    file_ + ": the header is not valid JSON at byte " + std::to_string(position + 7) + " of the file", kDamagedHint);
     }
 
 private:

@@ -35,7 +35,7 @@ public:
 private:
     AtomicFile file_;
     std::vector<OutputTensor> tensors_;
-    std::uint64_t fileBytes_ = 0, tensorWritten_ = 0;
+    std::uint64_t fileBytes_ = 0, tensorWritten_ = 0, alignment_ = 32;
     std::size_t next_ = 0;
 };
 
@@ -62,6 +62,8 @@ public:
                             AtomicFile::Replace replace, std::uint64_t shardBytes = 5ull << 30);
     ~SafetensorsFolderWriter();
     std::uint64_t totalBytes() const; ///< of the weight files, exact
+    /// The same before anything is created. @throws Error invalidTensor, duplicateKey.
+    static std::uint64_t weightBytes(const std::vector<OutputTensor>& tensors, std::uint64_t shardBytes = 5ull << 30);
     void writeTensor(std::span<const std::byte> data);
     void finish();
     const std::string& temporaryPath() const;

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The rules of a pre-tokenizer are compared as data with the few that llama.cpp has a name for.
+#include "core/checkpoint/hf_tokenizer_files.h"
+
+#include "core/base/error.h"
+#include "core/base/mapped_file.h"
+#include "core/base/text.h"
+#include "core/checkpoint/folder_files.h"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace bw {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Splitting regex → name. Source: the tokenizer.json of the models after which llama.cpp named the rules.
+struct NamedRegex {
+    const char* regex;
+    const char* name;
+};
+constexpr NamedRegex kSplitRegexes[] = {
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)", "llama-bpe"},
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)", "qwen2"},
+};
+
+[[noreturn]] void unsupported(const std::string& folder, const std::string& what) {
+    throw Error(ErrorCode::unsupportedTokenizer, escapeForDisplay(folder) + "/tokenizer.json: " + what + " has no counterpart in GGUF that is written here",
+                "Write a safetensors folder instead, or convert it with llama.cpp's own converter.");
+}
+
+[[noreturn]] void invalid(const std::string& folder, const std::string& what) {
+    throw Error(ErrorCode::invalidTokenizer, escapeForDisplay(folder) + "/tokenizer.json: " + what, "The tokenizer file is damaged; fetch it again.");
+}
+
+const Json& member(const Json& object, const char* key) {
+    static const Json kNull;
+    return object.is_object() && object.contains(key) ? object.at(key) : kNull;
+}
+
+std::string textOf(const Json& object, const char* key) {
+    const Json& value = member(object, key);
+    return value.is_string() ? value.get<std::string>() : std::string();
+}
+
+bool flagOf(const Json& object, const char* key, bool fallback) {
+    const Json& value = member(object, key);
+    return value.is_boolean() ? value.get<bool>() : fallback;
+}
+
+/// Whole text of a file of the folder; empty when it is not there.
+std::string optionalText(const std::string& folder, const char* name) {
+    std::error_code ignored;
+    if (!fs::exists(fs::path(folder) / name, ignored)) return {};
+    return readTextFile(resolveInside(folder, name), 256ull << 20);
+}
+
+bool isByteLevel(const Json& step, bool usesRegex) {
+    return textOf(step, "type") == "ByteLevel" && flagOf(step, "use_regex", true) == usesRegex && !flagOf(step, "add_prefix_space", true);
+}
+
+} // namespace
+
+HfTokenizerFiles::HfTokenizerFiles(const std::string& folder) : folder_(folder) {
+    const std::string text = optionalText(folder, "tokenizer.json");
+    if (text.empty())
+        throw Error(ErrorCode::fileNotFound, escapeForDisplay(folder) + " holds no tokenizer.json, which a GGUF file needs", "Copy the model's tokenizer.json into the folder.");
+    tokenizer_ = parseJson(text, escapeForDisplay(folder) + "/tokenizer.json");
+    if (const std::string config = optionalText(folder, "tokenizer_config.json"); !config.empty())
+        config_ = parseJson(config, escapeForDisplay(folder) + "/tokenizer_config.json");
+    jinja_ = optionalText(folder, "chat_template.jinja");
+    const Json& model = member(tokenizer_, "model");
+    if (textOf(model, "type") != "BPE") unsupported(folder_, "the tokenizer model '" + escapeForDisplay(textOf(model, "type"), 40) + "'");
+    if (flagOf(model, "byte_fallback", false)) unsupported(folder_, "BPE with byte fallback");
+    if (!member(model, "vocab").is_object() || !member(model, "merges").is_array()) invalid(folder_, "vocab or merges are missing");
+}
+
+std::vector<HfTokenizerFiles::Token> HfTokenizerFiles::tokens(std::int64_t count) const {
+    std::vector<Token> list(static_cast<std::size_t>(std::max<std::int64_t>(0, count)));
+    for (std::size_t i = 0; i < list.size(); ++i) list[i].text = "[PAD" + std::to_string(i) + "]";
+    const auto place = [&](const Json& id, const std::string& text, TokenType type) {
+        if (!id.is_number_unsigned()) invalid(folder_, "the token '" + escapeForDisplay(text, 60) + "' has no id");
+        const auto index = id.get<std::uint64_t>();
+        if (index >= list.size())
+            throw Error(ErrorCode::vocabularyMismatch, escapeForDisplay(folder_) + "/tokenizer.json: the token '" + escapeForDisplay(text, 60) + "' has the id " + std::to_string(index) +
+                            ", but the embedding has " + std::to_string(count) + " rows", "The tokenizer belongs to another model.");
+        list[index] = {text, type};
+    };
+    for (const auto& [text, id] : member(member(tokenizer_, "model"), "vocab").items()) place(id, text, TokenType::normal);
+    const Json& added = member(tokenizer_, "added_tokens");
+    if (added.is_array())
+        for (const Json& token : added) place(member(token, "id"), textOf(token, "content"), flagOf(token, "special", false) ? TokenType::control : TokenType::userDefined);
+    return list;
+}
+
+std::vector<std::string> HfTokenizerFiles::merges() const {
+    std::vector<std::string> list;
+    const auto protectSpaces = [](std::string text) {
+        for (auto at = text.find(' '); at != std::string::npos; at = text.find(' ', at)) text.replace(at, 1, "\xc4\xa0");
+        return text;
+    };
+    for (const Json& merge : member(member(tokenizer_, "model"), "merges")) {
+        if (merge.is_string())
+            list.push_back(merge.get<std::string>());
+        else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string())
+            list.push_back(protectSpaces(merge[0].get<std::string>()) + " " + protectSpaces(merge[1].get<std::string>()));
+        else
+            invalid(folder_, "merge " + std::to_string(list.size()) + " is no pair of symbols");
+    }
+    return list;
+}
+
+std::string HfTokenizerFiles::preTokenizerName() const {
+    const Json& normalizer = member(tokenizer_, "normalizer");
+    const Json& pre = member(tokenizer_, "pre_tokenizer");
+    const bool nfc = textOf(normalizer, "type") == "NFC";
+    if (!normalizer.is_null() && !nfc) unsupported(folder_, "the normalizer '" + escapeForDisplay(textOf(normalizer, "type"), 40) + "'");
+    if (!nfc && isByteLevel(pre, true)) return "gpt-2";
+    const Json& steps = member(pre, "pretokenizers");
+    if (textOf(pre, "type") == "Sequence" && steps.is_array() && steps.size() == 2) {
+        if (!nfc && textOf(steps[0], "type") == "Digits" && flagOf(steps[0], "individual_digits", false) && isByteLevel(steps[1], true)) return "smollm";
+        if (textOf(steps[0], "type") == "Split" && textOf(steps[0], "behavior") == "Isolated" && !flagOf(steps[0], "invert", false) && isByteLevel(steps[1], false)) {
+            const std::string regex = textOf(member(steps[0], "pattern"), "Regex");
+            for (const auto& known : kSplitRegexes)
+                if (regex == known.regex && (!nfc || std::string_view(known.name) == "qwen2")) return known.name;
+        }
+    }
+    unsupported(folder_, "the pre-tokenizer " + escapeForDisplay(pre.dump(), 160));
+}
+
+std::optional<std::int64_t> HfTokenizerFiles::specialId(const std::string& role) const {
+    const Json& token = member(config_, role.c_str());
+    const std::string text = token.is_string() ? token.get<std::string>() : textOf(token, "content");
+    if (text.empty()) return std::nullopt;
+    const Json& added = member(tokenizer_, "added_tokens");
+    if (added.is_array())
+        for (const Json& entry : added)
+            if (textOf(entry, "content") == text && member(entry, "id").is_number_integer()) return entry.at("id").get<std::int64_t>();
+    const Json& id = member(member(member(tokenizer_, "model"), "vocab"), text.c_str());
+    if (id.is_number_integer()) return id.get<std::int64_t>();
+    return std::nullopt;
+}
+
+bool HfTokenizerFiles::addsEos() const { return flagOf(config_, "add_eos_token", false); }
+
+std::vector<std::pair<std::string, std::string>> HfTokenizerFiles::chatTemplates() const {
+    std::vector<std::pair<std::string, std::string>> templates;
+    const Json& value = member(config_, "chat_template");
+    if (!jinja_.empty()) {
+        templates.emplace_back("tokenizer.chat_template", jinja_);
+    } else if (value.is_string()) {
+        templates.emplace_back("tokenizer.chat_template", value.get<std::string>());
+    } else if (value.is_array()) {
+        for (const Json& entry : value) {
+            const std::string name = textOf(entry, "name"), body = textOf(entry, "template");
+            if (name.empty() || body.empty()) continue;
+            templates.emplace_back(name == "default" ? "tokenizer.chat_template" : "tokenizer.chat_template." + name, body);
+        }
+    }
+    return templates;
+}
+
+} // namespace bw
