@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Machines without Vulkan, devices that are lost on the way, and a check that validation itself is awake.
+#include "gpu/device_context.h"
+#include "gpu/gemm.h"
+#include "tests/gpu/support.h"
+
+#include <cstdlib>
+#include <gmock/gmock.h>
+
+namespace bw {
+namespace {
+
+using test::Matrix;
+using test::randomMatrix;
+
+TEST(VulkanAbsent, WithoutLoaderTheReasonIsGiven) {
+    std::string why;
+    EXPECT_TRUE(vulkanDevices(&why, "libno-such-loader.so.1").empty());
+    EXPECT_THAT(why,
+                testing::AllOf(testing::HasSubstr("no Vulkan loader"), testing::HasSubstr("libno-such-loader.so.1")));
+    VulkanOptions options;
+    options.library = "libno-such-loader.so.1";
+    try {
+        makeVulkanDevice(0, options);
+        FAIL() << "no error";
+    } catch (const Error& e) {
+        EXPECT_EQ(e.code(), ErrorCode::deviceUnavailable);
+        EXPECT_THAT(e.hint(), testing::HasSubstr("--device cpu"));
+    }
+}
+
+TEST(VulkanAbsent, ALibraryThatIsNoLoaderIsRefused) {
+    std::string why;
+    EXPECT_TRUE(vulkanDevices(&why, "libm.so.6").empty());
+    EXPECT_THAT(why, testing::HasSubstr("vkGetInstanceProcAddr"));
+}
+
+TEST(VulkanAbsent, WithoutDriverTheReasonIsGiven) {
+    if (const std::string why = test::whyNoVulkan(); !why.empty()) GTEST_SKIP() << why;
+    const char* before = std::getenv("VK_ICD_FILENAMES");
+    const std::string kept = before ? before : "";
+    setenv("VK_ICD_FILENAMES", "/nonexistent/driver.json", 1);
+    std::string why;
+    const bool none = vulkanDevices(&why).empty();
+    if (before)
+        setenv("VK_ICD_FILENAMES", kept.c_str(), 1);
+    else
+        unsetenv("VK_ICD_FILENAMES");
+    EXPECT_TRUE(none);
+    EXPECT_THAT(why, testing::HasSubstr("no driver"));
+}
+
+TEST(VulkanAbsent, ANumberTooHighNamesHowManyThereAre) {
+    if (const std::string why = test::whyNoVulkan(); !why.empty()) GTEST_SKIP() << why;
+    for (const int index : {-1, 99}) {
+        try {
+            makeVulkanDevice(index);
+            FAIL() << "no error";
+        } catch (const Error& e) {
+            EXPECT_EQ(e.code(), ErrorCode::deviceUnavailable);
+            EXPECT_THAT(e.message(), testing::HasSubstr("vulkan:" + std::to_string(index)));
+        }
+    }
+}
+
+TEST(VulkanAbsent, DevicesAreListedWithTheirLimits) {
+    if (const std::string why = test::whyNoVulkan(); !why.empty()) GTEST_SKIP() << why;
+    for (const VulkanDeviceInfo& info : vulkanDevices()) {
+        EXPECT_FALSE(info.name.empty());
+        EXPECT_GT(info.memoryBytes, 0u);
+        EXPECT_GE(info.maxBufferBytes, 1u << 27); // what Vulkan guarantees
+    }
+}
+
+/// Counts the submits that opening a device takes (its self-test), by losing it at ever later ones.
+int submitsOfOpening() {
+    for (int at = 0; at < 100; ++at) {
+        VulkanOptions options;
+        options.loseAfterSubmits = at;
+        try {
+            makeVulkanDevice(0, options);
+            return at;
+        } catch (const Error&) {
+        }
+    }
+    return -1;
+}
+
+TEST(VulkanLost, LossWhileOpeningIsAnError) {
+    if (const std::string why = test::whyNoVulkan(); !why.empty()) GTEST_SKIP() << why;
+    VulkanOptions options;
+    options.loseAfterSubmits = 0;
+    try {
+        makeVulkanDevice(0, options);
+        FAIL() << "no error";
+    } catch (const Error& e) {
+        EXPECT_EQ(e.code(), ErrorCode::deviceUnavailable);
+        EXPECT_THAT(e.message(), testing::HasSubstr("VK_ERROR_DEVICE_LOST"));
+    }
+}
+
+TEST(VulkanLost, TheCpuGoesOnFromTheRowsThatWereDone) {
+    if (const std::string why = test::whyNoVulkan(); !why.empty()) GTEST_SKIP() << why;
+    const auto cpu = makeCpuDevice();
+    Matrix x = randomMatrix(150, 40, 1), w = randomMatrix(300, 40, 2), start = randomMatrix(150, 300, 3),
+           expected = start;
+    cpu->multiply(x.view(), *cpu->prepare(w.view()), expected.view(), true);
+    const int opening = submitsOfOpening();
+    ASSERT_GT(opening, 0);
+    // Bindings of 48,000 bytes: 40 rows of y at once, and the weight in one part, so one submit for each 40 rows.
+    for (const int later : {0, 1, 3}) {
+        VulkanOptions options;
+        options.bindingBytes = 48'000;
+        options.loseAfterSubmits = opening + later;
+        const auto device = test::openDevice(options);
+        const DeviceWeightPtr weight = device->prepare(w.view());
+        Matrix y = start;
+        device->multiply(x.view(), *weight, y.view(), true);
+        test::expectClose(x.view(), w.view(), y.view(), expected.view());
+        EXPECT_EQ(device->operationCounts().at("multiply").onCpu, 1u);
+        EXPECT_THAT(device->description(), testing::HasSubstr("VK_ERROR_DEVICE_LOST"));
+        // The flag sticks: later work, and weights prepared later, go to the CPU.
+        y = start;
+        device->multiply(x.view(), *device->prepare(w.view()), y.view(), true);
+        EXPECT_EQ(y.values, expected.values);
+        Histogram counts;
+        counts.high = 1;
+        counts.bins.resize(4);
+        device->histogram(x.values, counts);
+        EXPECT_EQ(device->operationCounts().at("histogram").onDevice, 0u);
+        EXPECT_EQ(device->operationCounts().at("multiply").onDevice, 0u);
+    }
+}
+
+/// Until a device's speed is measured, a submit holds at most 1e8 operations (0.1 s of a slow device). Here are 1.3e8.
+TEST(VulkanSubmits, LongWorkIsSplit) {
+    if (const std::string why = test::whyNoVulkan(); !why.empty()) GTEST_SKIP() << why;
+    const vk::Instance instance(VulkanOptions{});
+    vk::DeviceContext context(instance.candidates().at(0), instance.functions());
+    vk::CommandRunner runner(context, -1);
+    vk::GemmKernel gemm(context, runner, context.limits().maxStorageBufferRange);
+    Matrix x = randomMatrix(256, 256, 1), w = randomMatrix(1024, 256, 2), y(256, 1024), expected = y;
+    std::vector<vk::WeightPart> parts;
+    ASSERT_EQ(gemm.upload(w.view(), parts), VK_SUCCESS);
+    const int uploads = runner.submits();
+    std::int64_t done = 0;
+    ASSERT_EQ(gemm.multiply(x.view(), parts, y.view(), false, done), VK_SUCCESS);
+    EXPECT_EQ(done, 256);
+    EXPECT_GE(runner.submits() - uploads, 2);
+    EXPECT_GT(gemm.rate(), 0);
+    const auto cpu = makeCpuDevice();
+    cpu->multiply(x.view(), *cpu->prepare(w.view()), expected.view());
+    test::expectClose(x.view(), w.view(), y.view(), expected.view());
+}
+
+/// A deliberate mistake must be counted, or "no validation errors" in the other tests would mean nothing.
+TEST(VulkanValidation, MistakesAreSeen) {
+    if (const std::string why = test::whyNoVulkan(); !why.empty()) GTEST_SKIP() << why;
+    VulkanOptions options;
+    options.validation = true;
+    std::unique_ptr<vk::Instance> instance;
+    try {
+        instance = std::make_unique<vk::Instance>(options);
+    } catch (const Error& e) {
+        GTEST_SKIP() << e.message();
+    }
+    const int before = vulkanValidationErrors();
+    {
+        vk::DeviceContext context(instance->candidates().at(0), instance->functions());
+        VkBufferCreateInfo empty{};
+        empty.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO; // no size, no usage
+        VkBuffer buffer = VK_NULL_HANDLE;
+        if (context.functions().CreateBuffer(context.handle(), &empty, nullptr, &buffer) == VK_SUCCESS)
+            context.functions().DestroyBuffer(context.handle(), buffer, nullptr);
+    }
+    EXPECT_GT(vulkanValidationErrors(), before);
+}
+
+} // namespace
+} // namespace bw
