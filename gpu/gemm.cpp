@@ -10,7 +10,7 @@
 namespace bw::vk {
 namespace {
 
-constexpr std::int64_t kTile = 64; ///< rows and columns of y a workgroup makes, as in gemm.comp
+constexpr std::int64_t kTile = 64; ///< rows and columns of y a workgroup makes, as in both shaders
 /// A submit is sized for this; drivers give up after 2 s at the earliest, and a window stays smooth below 200 ms.
 constexpr double kSubmitSeconds = 0.1;
 /// Assumed until measured: the slowest device met, a software one, makes about 2e9.
@@ -43,8 +43,9 @@ std::int64_t tiles(std::int64_t count) {
 
 } // namespace
 
-GemmKernel::GemmKernel(DeviceContext& context, CommandRunner& runner, std::uint64_t bindingBytes)
-    : context_(context), runner_(runner), pipeline_(context, gemmShader(), 3, sizeof(Window)),
+GemmKernel::GemmKernel(DeviceContext& context, CommandRunner& runner, std::uint64_t bindingBytes, Shader shader)
+    : context_(context), runner_(runner),
+      pipeline_(context, shader == Shader::direct ? gemmDirectShader() : gemmShader(), 3, sizeof(Window)),
       bindingBytes_(bindingBytes), rate_(kFirstRate) {}
 
 VkResult GemmKernel::fill(Buffer& buffer, MatrixView<const float> from) {

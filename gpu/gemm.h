@@ -21,8 +21,12 @@ struct WeightPart {
 /// Not thread safe: one call at a time on one CommandRunner.
 class GemmKernel {
 public:
+    enum class Shader {
+        shared, ///< gemm.comp: tiles in shared memory, for GPUs
+        direct, ///< gemm_direct.comp: registers only, for devices that run on the processor
+    };
     /// @param bindingBytes largest range that one binding may have. @throws Error deviceUnavailable.
-    GemmKernel(DeviceContext& context, CommandRunner& runner, std::uint64_t bindingBytes);
+    GemmKernel(DeviceContext& context, CommandRunner& runner, std::uint64_t bindingBytes, Shader shader);
 
     /// Copies w, O×I, to the device. @returns VK_SUCCESS, an out-of-memory result when it does not fit, or a failure.
     VkResult upload(MatrixView<const float> w, std::vector<WeightPart>& parts);

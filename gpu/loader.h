@@ -14,19 +14,21 @@ namespace bw::vk {
 #define BW_VULKAN_GLOBAL(F) F(EnumerateInstanceVersion) F(EnumerateInstanceLayerProperties) F(CreateInstance)
 #define BW_VULKAN_INSTANCE(F)                                                                                          \
     F(DestroyInstance)                                                                                                 \
-    F(EnumeratePhysicalDevices) F(GetPhysicalDeviceProperties) F(GetPhysicalDeviceMemoryProperties)                    \
-        F(GetPhysicalDeviceQueueFamilyProperties) F(CreateDevice) F(GetDeviceProcAddr)
+    F(EnumeratePhysicalDevices)                                                                                        \
+    F(GetPhysicalDeviceProperties) F(GetPhysicalDeviceMemoryProperties) F(GetPhysicalDeviceQueueFamilyProperties)      \
+        F(CreateDevice) F(GetDeviceProcAddr)
 #define BW_VULKAN_DEVICE(F)                                                                                            \
     F(DestroyDevice)                                                                                                   \
-    F(GetDeviceQueue) F(DeviceWaitIdle) F(CreateBuffer) F(DestroyBuffer) F(GetBufferMemoryRequirements)                \
-        F(AllocateMemory) F(FreeMemory) F(BindBufferMemory) F(MapMemory) F(CreateShaderModule) F(DestroyShaderModule)  \
-            F(CreateDescriptorSetLayout) F(DestroyDescriptorSetLayout) F(CreatePipelineLayout)                         \
-                F(DestroyPipelineLayout) F(CreateComputePipelines) F(DestroyPipeline) F(CreateDescriptorPool)          \
-                    F(DestroyDescriptorPool) F(AllocateDescriptorSets) F(UpdateDescriptorSets) F(CreateCommandPool)    \
-                        F(DestroyCommandPool) F(AllocateCommandBuffers) F(ResetCommandPool) F(BeginCommandBuffer)      \
-                            F(EndCommandBuffer) F(CmdBindPipeline) F(CmdBindDescriptorSets) F(CmdPushConstants)        \
-                                F(CmdDispatch) F(CmdCopyBuffer) F(CmdPipelineBarrier) F(CreateFence) F(DestroyFence)   \
-                                    F(ResetFences) F(WaitForFences) F(QueueSubmit)
+    F(GetDeviceQueue)                                                                                                  \
+    F(DeviceWaitIdle) F(CreateBuffer) F(DestroyBuffer) F(GetBufferMemoryRequirements) F(AllocateMemory) F(FreeMemory)  \
+        F(BindBufferMemory) F(MapMemory) F(CreateShaderModule) F(DestroyShaderModule) F(CreateDescriptorSetLayout)     \
+            F(DestroyDescriptorSetLayout) F(CreatePipelineLayout) F(DestroyPipelineLayout) F(CreateComputePipelines)   \
+                F(DestroyPipeline) F(CreateDescriptorPool) F(DestroyDescriptorPool) F(AllocateDescriptorSets)          \
+                    F(UpdateDescriptorSets) F(CreateCommandPool) F(DestroyCommandPool) F(AllocateCommandBuffers)       \
+                        F(ResetCommandPool) F(BeginCommandBuffer) F(EndCommandBuffer) F(CmdBindPipeline)               \
+                            F(CmdBindDescriptorSets) F(CmdPushConstants) F(CmdDispatch) F(CmdCopyBuffer)               \
+                                F(CmdPipelineBarrier) F(CreateFence) F(DestroyFence) F(ResetFences) F(WaitForFences)   \
+                                    F(QueueSubmit)
 
 /// Function pointers by their names without "vk". Plain values: copying is cheap, nothing is owned.
 struct Functions {

@@ -7,6 +7,9 @@ namespace {
 constexpr std::uint32_t kGemm[] = {
 #include "gemm.comp.inc"
 };
+constexpr std::uint32_t kGemmDirect[] = {
+#include "gemm_direct.comp.inc"
+};
 constexpr std::uint32_t kHistogram[] = {
 #include "histogram.comp.inc"
 };
@@ -15,6 +18,9 @@ constexpr std::uint32_t kHistogram[] = {
 
 std::span<const std::uint32_t> gemmShader() {
     return kGemm;
+}
+std::span<const std::uint32_t> gemmDirectShader() {
+    return kGemmDirect;
 }
 std::span<const std::uint32_t> histogramShader() {
     return kHistogram;

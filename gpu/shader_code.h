@@ -8,6 +8,7 @@
 namespace bw::vk {
 
 std::span<const std::uint32_t> gemmShader();
+std::span<const std::uint32_t> gemmDirectShader();
 std::span<const std::uint32_t> histogramShader();
 
 } // namespace bw::vk

@@ -61,7 +61,7 @@ class VulkanDevice final : public Device {
 public:
     VulkanDevice(std::shared_ptr<Session> session, const VulkanOptions& options)
         : session_(std::move(session)), cpu_(makeCpuDevice()), runner_(*session_->context, options.loseAfterSubmits),
-          gemm_(*session_->context, runner_, bindingLimit(options)),
+          gemm_(*session_->context, runner_, bindingLimit(options), gemmShader(options)),
           histogram_(*session_->context, runner_, bindingLimit(options)) {
         checkMultiply();
         checkHistogram();
@@ -143,6 +143,10 @@ private:
     std::uint64_t bindingLimit(const VulkanOptions& options) const {
         const std::uint64_t limit = session_->context->limits().maxStorageBufferRange;
         return options.bindingBytes > 0 ? std::min(limit, options.bindingBytes) : limit;
+    }
+    vk::GemmKernel::Shader gemmShader(const VulkanOptions& options) const {
+        const bool software = session_->context->info().type == "cpu";
+        return software && !options.sharedMemoryGemm ? vk::GemmKernel::Shader::direct : vk::GemmKernel::Shader::shared;
     }
     void count(Operation operation, bool onDevice) { ++(onDevice ? onDevice_ : onCpu_)[operation]; }
     /// Running out of memory concerns one operation; any other failure ends the use of the device. Under mutex_.

@@ -29,6 +29,7 @@ struct VulkanOptions {
     std::string library = kVulkanLibrary; ///< what is dlopened
     int loseAfterSubmits = -1;            ///< tests: the submit of this number reports a lost device; < 0 never
     std::uint64_t bindingBytes = 0;       ///< tests: largest range of one binding; 0 = the device's own limit
+    bool sharedMemoryGemm = false;        ///< tests: the shader made for GPUs on a software device too
 };
 /// Multiplications and histograms run on the device, the rest on the CPU inside; weights are copied to the device by
 /// prepare(), but their f32 data must stay valid: the CPU takes over for a weight that does not fit, and for everything

@@ -23,13 +23,22 @@ const uint kTile = 64, kSlice = 16, kThreads = 16;
 shared float xs[kSlice][kTile + 1];
 shared float ws[kSlice][kTile + 1];
 
+void store(uint row, uint firstOut, vec4 sum) {
+    if (row >= rowEnd) return;
+    for (uint j = 0; j < 4; ++j) {
+        const uint outRow = firstOut + j * kThreads;
+        if (outRow >= outEnd) return;
+        const uint at = row * yStride + outOffset + outRow;
+        y[at] = accumulate == 1 ? y[at] + sum[j] : sum[j];
+    }
+}
+
 void main() {
     const uint row0 = rowBegin + gl_WorkGroupID.y * kTile;
     const uint out0 = outBegin + gl_WorkGroupID.x * kTile;
     const uint tx = gl_LocalInvocationID.x, ty = gl_LocalInvocationID.y;
-    float sum[4][4];
-    for (uint i = 0; i < 4; ++i)
-        for (uint j = 0; j < 4; ++j) sum[i][j] = 0.0;
+    // Vectors by name, not an array: some compilers keep indexed arrays in memory.
+    vec4 sum0 = vec4(0), sum1 = vec4(0), sum2 = vec4(0), sum3 = vec4(0);
 
     for (uint k0 = 0; k0 < depth; k0 += kSlice) {
         for (uint part = 0; part < 4; ++part) {
@@ -39,23 +48,17 @@ void main() {
         }
         barrier();
         for (uint k = 0; k < kSlice; ++k) {
-            float a[4], b[4];
-            for (uint i = 0; i < 4; ++i) a[i] = xs[k][ty + i * kThreads];
-            for (uint j = 0; j < 4; ++j) b[j] = ws[k][tx + j * kThreads];
-            for (uint i = 0; i < 4; ++i)
-                for (uint j = 0; j < 4; ++j) sum[i][j] += a[i] * b[j];
+            const vec4 b = vec4(ws[k][tx], ws[k][tx + kThreads], ws[k][tx + 2 * kThreads], ws[k][tx + 3 * kThreads]);
+            sum0 += xs[k][ty] * b;
+            sum1 += xs[k][ty + kThreads] * b;
+            sum2 += xs[k][ty + 2 * kThreads] * b;
+            sum3 += xs[k][ty + 3 * kThreads] * b;
         }
         barrier();
     }
 
-    for (uint i = 0; i < 4; ++i) {
-        const uint row = row0 + ty + i * kThreads;
-        if (row >= rowEnd) continue;
-        for (uint j = 0; j < 4; ++j) {
-            const uint outRow = out0 + tx + j * kThreads;
-            if (outRow >= outEnd) continue;
-            const uint at = row * yStride + outOffset + outRow;
-            y[at] = accumulate == 1 ? y[at] + sum[i][j] : sum[i][j];
-        }
-    }
+    store(row0 + ty, out0 + tx, sum0);
+    store(row0 + ty + kThreads, out0 + tx, sum1);
+    store(row0 + ty + 2 * kThreads, out0 + tx, sum2);
+    store(row0 + ty + 3 * kThreads, out0 + tx, sum3);
 }

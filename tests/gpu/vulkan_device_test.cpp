@@ -36,14 +36,18 @@ private:
 };
 
 TEST_F(VulkanKernels, MultiplyEqualsTheCpuForOddShapes) {
-    const auto device = test::openDevice();
     const std::int64_t shapes[][3] = {{1, 1, 1},   {1, 64, 200},   {3, 17, 65}, {64, 64, 64},
                                       {65, 63, 1}, {77, 130, 129}, {200, 5, 71}};
-    for (const auto& [T, I, O] : shapes)
-        for (const bool accumulate : {false, true}) compareMultiply(*device, T, I, O, accumulate);
-    const Device::Counts counts = device->operationCounts().at("multiply");
-    EXPECT_EQ(counts.onDevice, 14u);
-    EXPECT_EQ(counts.onCpu, 0u);
+    for (const bool sharedMemory : {false, true}) { // both shaders, whatever the device would choose
+        VulkanOptions options;
+        options.sharedMemoryGemm = sharedMemory;
+        const auto device = test::openDevice(options);
+        for (const auto& [T, I, O] : shapes)
+            for (const bool accumulate : {false, true}) compareMultiply(*device, T, I, O, accumulate);
+        const Device::Counts counts = device->operationCounts().at("multiply");
+        EXPECT_EQ(counts.onDevice, 14u);
+        EXPECT_EQ(counts.onCpu, 0u);
+    }
 }
 
 TEST_F(VulkanKernels, StridedViewsTouchOnlyTheirOwnValues) {

@@ -138,7 +138,7 @@ TEST(VulkanSubmits, LongWorkIsSplit) {
     const vk::Instance instance(VulkanOptions{});
     vk::DeviceContext context(instance.candidates().at(0), instance.functions());
     vk::CommandRunner runner(context, -1);
-    vk::GemmKernel gemm(context, runner, context.limits().maxStorageBufferRange);
+    vk::GemmKernel gemm(context, runner, context.limits().maxStorageBufferRange, vk::GemmKernel::Shader::direct);
     Matrix x = randomMatrix(256, 256, 1), w = randomMatrix(1024, 256, 2), y(256, 1024), expected = y;
     std::vector<vk::WeightPart> parts;
     ASSERT_EQ(gemm.upload(w.view(), parts), VK_SUCCESS);
