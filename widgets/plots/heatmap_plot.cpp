@@ -3,6 +3,7 @@
 
 #include "widgets/plots/number_text.h"
 #include "widgets/plots/plot_export.h"
+#include "widgets/plots/plot_style.h"
 #include "widgets/theme/theme.h"
 
 #include <QHelpEvent>
@@ -18,12 +19,6 @@ namespace {
 
 constexpr qreal kLabelGap = 8, kLegendHeight = 30, kLegendBar = 8;
 constexpr qreal kGapFrom = 7; ///< cells at least this large (px) are drawn apart
-
-QFont smallFigures() {
-    QFont font = Theme::instance().figures();
-    if (font.pointSizeF() > 0) font.setPointSizeF(font.pointSizeF() * 0.85);
-    return font;
-}
 
 /// First and one past the last cell under pixel `i` of `pixels` over `cells`.
 std::pair<int, int> cellsUnder(int i, int pixels, int cells) {

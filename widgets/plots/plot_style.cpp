@@ -14,8 +14,7 @@ QColor faded(const QColor& color, int alpha) {
 
 void dress(QCustomPlot* plot) {
     const Tokens& t = Theme::instance().tokens();
-    QFont figures = Theme::instance().figures();
-    figures.setPointSizeF(figures.pointSizeF() > 0 ? figures.pointSizeF() * 0.85 : 8.0);
+    const QFont figures = smallFigures();
     plot->setBackground(QBrush(t.panel));
     for (QCPAxisRect* rect : plot->axisRects()) {
         rect->setBackground(QBrush(Qt::NoBrush));
@@ -35,6 +34,12 @@ void dress(QCustomPlot* plot) {
 }
 
 } // namespace
+
+QFont smallFigures() {
+    QFont font = Theme::instance().figures();
+    font.setPixelSize(11);
+    return font;
+}
 
 void stylePlot(QCustomPlot* plot) {
     dress(plot);

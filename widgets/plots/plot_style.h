@@ -4,12 +4,16 @@
 
 #include "widgets/plots/custom_plot.h"
 
+#include <QFont>
 #include <QString>
 
 namespace bw {
 
 /// Dresses a plot with the theme's tokens and keeps it so when the theme changes. Call once, in the constructor.
 void stylePlot(QCustomPlot* plot);
+
+/// The figure face one step smaller: axis labels, cell labels.
+QFont smallFigures();
 
 /// Text in the middle of the plot while it has nothing to show; empty hides it.
 class PlotMessage final : public QCPLayerable {

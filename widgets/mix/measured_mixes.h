@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Mixes whose damage was measured: finished runs of the log that hold a KL against the baseline and the format of every
+// site.
+#pragma once
+
+#include "core/experiment/log.h"
+
+#include <QHash>
+#include <QString>
+#include <QVector>
+
+namespace bw {
+
+struct MeasuredMix {
+    RunId run;
+    QString name;
+    QString rounder;
+    quint64 siteBytes = 0;          ///< of the sites alone
+    quint64 fileBytes = 0;          ///< 0 when the run does not say
+    double damage = 0, standardError = 0; ///< mean KL, nats per token
+    QHash<QString, QString> asked, used;  ///< format by site
+};
+
+/// Keeps what it has read; a log only grows.
+class MeasuredMixes {
+public:
+    /// Reads finished runs of this checkpoint that are not known yet. @return something was added.
+    bool update(const LogReader& log, const std::string& checkpointPath);
+    void clear();
+    const QVector<MeasuredMix>& mixes() const { return mixes_; } ///< newest first
+
+private:
+    QVector<MeasuredMix> mixes_;
+    QHash<qint64, bool> seen_;
+};
+
+} // namespace bw

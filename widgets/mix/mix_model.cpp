@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "widgets/mix/mix_model.h"
+
+#include "core/base/error.h"
+#include "core/base/text.h"
+
+#include <QDir>
+#include <QRegularExpression>
+
+#include <algorithm>
+#include <cmath>
+
+namespace bw {
+namespace {
+
+constexpr const char* kKeep = "keep";
+
+/// Formats in use when the map has none of these bits.
+QString defaultFormat(int bits) {
+    switch (bits) {
+    case 2: return QStringLiteral("int2:g32:asym");
+    case 3: return QStringLiteral("int3:g32:asym");
+    case 4: return QStringLiteral("q4_0");
+    case 5: return QStringLiteral("q5_0");
+    case 6: return QStringLiteral("int6:g64:asym");
+    case 8: return QStringLiteral("q8_0");
+    default: return QStringLiteral("f16");
+    }
+}
+
+int bitsOf(const QString& format) {
+    try {
+        return parseFormat(format.toStdString())->codeBits();
+    } catch (const Error&) {
+        return 16;
+    }
+}
+
+/// Bytes of an exported file that are no site: header, tokenizer, norms, padding; 0 when it can't be planned.
+quint64 plannedOverhead(const Model& model) {
+    try {
+        const auto formats = resolveFormats(model, "q8_0", {}, {});
+        const std::string path = QDir::temp().filePath(QStringLiteral("bitwright-mix.gguf")).toStdString(); // never written
+        const ExportPlan plan = planExport(model, formats, path, true);
+        quint64 inSites = 0;
+        for (const PlannedTensor& tensor : plan.tensors) {
+            if (tensor.site.value() >= 0) inSites += tensor.bytes;
+        }
+        return plan.fileBytes > inSites ? plan.fileBytes - inSites : 0;
+    } catch (const Error&) {
+        return 0;
+    }
+}
+
+} // namespace
+
+MixModel::MixModel(Session* session, QObject* parent) : QObject(parent), session_(session) {
+    connect(session_, &Session::checkpointChanged, this, [this] {
+        measured_.clear();
+        readModel();
+        readLog();
+    });
+    connect(session_, &Session::logChanged, this, &MixModel::readLog);
+    connect(session_, &Session::recipeChanged, this, &MixModel::readMix);
+    readModel();
+    readLog();
+}
+
+QString MixModel::unit() const { return comparable() ? tr("nats per token") : tr("relative output error"); }
+
+int MixModel::siteAt(int block, int kind) const {
+    return indexOf(QStringLiteral("blk.%1.%2").arg(block).arg(kinds_.value(kind)));
+}
+
+const MixSite* MixModel::selected() const {
+    const int i = indexOf(session_->selectedSite());
+    return i < 0 ? nullptr : &sites_[i];
+}
+
+double MixModel::bitsPerWeight(quint64 bytes) const {
+    return siteWeights_ > 0 && bytes > otherBytes_ ? 8.0 * double(bytes - otherBytes_) / double(siteWeights_) : 0;
+}
+
+void MixModel::readModel() {
+    sites_.clear();
+    index_.clear();
+    kinds_.clear();
+    heads_.clear();
+    blocks_ = 0;
+    otherBytes_ = 0;
+    const auto model = session_->model();
+    if (!model) return;
+    siteWeights_ = 0;
+    std::map<std::string, bool> isSite;
+    for (const Site& site : model->sites()) {
+        MixSite s;
+        s.name = QString::fromStdString(site.name);
+        const auto kind = siteKindName(site.kind);
+        s.kind = QString::fromUtf8(kind.data(), qsizetype(kind.size()));
+        s.block = site.block.value();
+        s.rows = site.rows;
+        s.cols = site.cols;
+        siteWeights_ += site.rows * site.cols;
+        index_.insert(s.name, int(sites_.size()));
+        if (s.block < 0) heads_ << int(sites_.size());
+        else if (!kinds_.contains(s.kind)) kinds_ << s.kind;
+        blocks_ = std::max(blocks_, s.block + 1);
+        isSite[site.tensor] = true;
+        sites_ << s;
+    }
+    otherBytes_ = plannedOverhead(*model);
+    if (otherBytes_ > 0) return;
+    // No container can hold this model: norms and the like, as f32.
+    for (const TensorInfo& tensor : model->checkpoint().tensors()) {
+        if (!isSite.contains(tensor.canonical)) otherBytes_ += quint64(tensor.elements()) * 4;
+    }
+}
+
+void MixModel::readLog() {
+    LogReader* log = session_->log();
+    const RunId run = log ? session_->sweepRun() : RunId();
+    try {
+        if (run != mapRun_) scaleRun_ = run == RunId() ? RunId() : DamageMap::findScaleRun(*log, run);
+        mapRun_ = run;
+        map_ = run == RunId() ? DamageMap() : DamageMap::read(*log, run, scaleRun_);
+        if (log && session_->checkpoint()) measured_.update(*log, session_->checkpoint()->path());
+    } catch (const Error& error) {
+        map_ = {};
+        Q_EMIT session_->messageRequested(QString::fromStdString(error.oneLine()));
+    }
+    problemKey_.clear();
+    readMix();
+    Q_EMIT mapChanged();
+    Q_EMIT brushChanged();
+}
+
+void MixModel::fillSite(MixSite& site, const QString& format) const {
+    site.format = format;
+    site.damage = std::numeric_limits<double>::quiet_NaN();
+    site.standardError = 0;
+    site.estimated = false;
+    const auto checkpoint = session_->checkpoint();
+    const TensorInfo* tensor = checkpoint ? checkpoint->find(site.name.toStdString() + ".weight") : nullptr;
+    if (format == QLatin1String(kKeep)) {
+        site.codeBits = 16;
+        site.bytes = tensor ? tensor->bytes : 0;
+        site.damage = 0;
+        return;
+    }
+    try {
+        const FormatPtr asked = parseFormat(format.toStdString());
+        const FormatPtr used = fallbackFormat(asked, site.rows, site.cols);
+        site.codeBits = used->codeBits();
+        site.bytes = used->bytes(site.rows, site.cols);
+    } catch (const Error&) { // a recipe from a file may ask for anything; running it says so
+        site.codeBits = 16;
+        site.bytes = tensor ? tensor->bytes : 0;
+    }
+    if (const DamageOption* option = map_.find(site.name, format)) {
+        site.bytes = option->bytes;
+        site.damage = option->damage;
+        site.standardError = option->standardError;
+        site.estimated = option->estimated;
+    } else if (site.codeBits >= 16) {
+        site.damage = 0; // 16 bits against 16 bits: below what any sweep can measure
+        site.estimated = true;
+    }
+}
+
+void MixModel::readMix() {
+    const Recipe& recipe = session_->recipe();
+    totals_ = {};
+    totals_.bytes = otherBytes_;
+    double variance = 0;
+    for (MixSite& site : sites_) {
+        fillSite(site, session_->siteFormat(site.name));
+        const std::string name = site.name.toStdString();
+        site.pinned = std::any_of(recipe.assignment.pins.begin(), recipe.assignment.pins.end(),
+                                  [&](const auto& pin) { return globMatches(pin.first, name); });
+        totals_.bytes += site.bytes;
+        if (std::isnan(site.damage)) {
+            ++totals_.unknown;
+        } else {
+            totals_.damage += site.damage;
+            variance += site.standardError * site.standardError;
+        }
+    }
+    totals_.standardError = std::sqrt(variance);
+    totals_.bitsPerWeight = bitsPerWeight(totals_.bytes);
+    rebuildProblem();
+    Q_EMIT mixChanged();
+}
+
+/// Pins, ties and the map make the problem; only their change makes it anew.
+void MixModel::rebuildProblem() {
+    const auto& assignment = session_->recipe().assignment;
+    quint64 fixed = otherBytes_;
+    for (const MixSite& site : sites_) {
+        if (!map_.sites.contains(site.name)) fixed += site.bytes; // not decided by the solver
+    }
+    std::string key = assignment.tie + '|' + std::to_string(fixed) + '|' + std::to_string(map_.measured + map_.estimated) + '|';
+    for (const auto& [site, format] : assignment.pins) key += site + '=' + format + ';';
+    if (key == problemKey_) return;
+    problemKey_ = key;
+    problem_.reset();
+    front_.clear();
+    range_ = {};
+    problemError_.clear();
+    if (map_.empty() || sites_.isEmpty()) return;
+    std::vector<CostCell> cells;
+    for (const MixSite& site : std::as_const(sites_)) {
+        for (const DamageOption& option : map_.sites.value(site.name)) {
+            cells.push_back({site.name.toStdString(), option.format.toStdString(), option.bytes, option.damage, option.standardError});
+        }
+    }
+    try {
+        ProblemOptions options;
+        options.tie = assignment.tie;
+        options.pins = assignment.pins;
+        problem_ = std::make_shared<const AssignProblem>(makeProblem(cells, fixed, options));
+        range_ = budgetRange(*problem_);
+        front_ = paretoFront(*problem_);
+    } catch (const Error& error) {
+        problem_.reset();
+        front_.clear();
+        problemError_ = QString::fromStdString(error.oneLine());
+    }
+}
+
+int MixModel::frontIndex(quint64 bytes) const {
+    if (front_.empty()) return -1;
+    const auto above = std::upper_bound(front_.begin(), front_.end(), bytes,
+                                        [](quint64 b, const ParetoPoint& p) { return b < p.bytes; });
+    return std::max(0, int(above - front_.begin()) - 1);
+}
+
+QVector<MixStep> MixModel::nextSteps(int count) const {
+    QVector<MixStep> steps;
+    if (!problem_) return steps;
+    for (const AssignItem& item : problem_->items) {
+        quint64 bytesNow = 0;
+        double damageNow = 0;
+        QString from;
+        bool pinned = false;
+        QStringList members;
+        for (const std::string& member : item.members) {
+            const int i = indexOf(QString::fromStdString(member));
+            if (i < 0) continue;
+            const MixSite& site = sites_[i];
+            members << site.name;
+            bytesNow += site.bytes;
+            damageNow += site.damage; // NaN when unknown: then there is nothing to compare with
+            pinned = pinned || site.pinned;
+            from = from.isEmpty() || from == site.format ? site.format : tr("mixed");
+        }
+        if (pinned || members.isEmpty() || !(damageNow > 0)) continue;
+        const AssignOption* best = nullptr;
+        double bestRate = 0;
+        for (const AssignOption& option : item.options) {
+            if (option.bytes <= bytesNow || option.cost >= damageNow) continue;
+            const double rate = (damageNow - option.cost) / double(option.bytes - bytesNow);
+            if (rate > bestRate) {
+                bestRate = rate;
+                best = &option;
+            }
+        }
+        if (!best) continue;
+        steps << MixStep{members, QString::fromStdString(item.name), from, QString::fromStdString(best->format),
+                         qint64(best->bytes - bytesNow), best->cost - damageNow};
+    }
+    const auto better = [](const MixStep& a, const MixStep& b) { return a.damage / double(a.bytes) < b.damage / double(b.bytes); };
+    std::sort(steps.begin(), steps.end(), better);
+    return steps.mid(0, count);
+}
+
+const MeasuredMix* MixModel::measuredNow() const {
+    for (const MeasuredMix& mix : measured_.mixes()) {
+        const bool same = !sites_.isEmpty() && std::all_of(sites_.begin(), sites_.end(), [&](const MixSite& site) {
+            return mix.asked.value(site.name) == site.format;
+        }) && mix.rounder == QString::fromStdString(session_->recipe().rounder);
+        if (same) return &mix;
+    }
+    return nullptr;
+}
+
+bool MixModel::isSolved() const {
+    return !solvedMix_.isEmpty() && std::all_of(sites_.begin(), sites_.end(), [&](const MixSite& site) {
+        return !solvedMix_.contains(site.name) || solvedMix_.value(site.name) == site.format;
+    });
+}
+
+QStringList MixModel::formatsForBits(int bits) const {
+    QStringList result;
+    for (const QString& format : map_.formats) {
+        if (bitsOf(format) == bits) result << format;
+    }
+    if (!result.contains(defaultFormat(bits))) result << defaultFormat(bits);
+    return result;
+}
+
+QString MixModel::formatForBits(int bits) const {
+    const QStringList all = formatsForBits(bits);
+    const QString chosen = chosenFormats_.value(bits);
+    return all.contains(chosen) ? chosen : all.first();
+}
+
+void MixModel::setFormatForBits(int bits, const QString& format) {
+    chosenFormats_.insert(bits, format);
+    Q_EMIT brushChanged();
+}
+
+void MixModel::setFormats(const QStringList& sites, const QString& format, const QString& text) {
+    QHash<QString, QString> changes;
+    for (const QString& site : sites) {
+        if (indexOf(site) >= 0 && session_->siteFormat(site) != format) changes.insert(site, format);
+    }
+    if (changes.isEmpty()) return;
+    Recipe changed = session_->recipe();
+    bool pinsChange = false;
+    for (auto& [pin, pinnedTo] : changed.assignment.pins) {
+        // A hand-set format on a pinned site moves the pin with it, else the next solve would take it back.
+        if (!changes.contains(QString::fromStdString(pin))) continue;
+        pinnedTo = format.toStdString();
+        pinsChange = true;
+    }
+    if (!pinsChange) return session_->setSiteFormats(changes, text);
+    session_->undoStack()->beginMacro(text);
+    session_->editRecipe(text, changed);
+    session_->setSiteFormats(changes, text);
+    session_->undoStack()->endMacro();
+}
+
+/// Writes a whole mix as briefly as it can be said: the commonest format as default, rules for the rest.
+void MixModel::takeMix(const QHash<QString, QString>& formats, const QString& text, const QString& budget, int mergeId) {
+    QHash<QString, QString> whole;
+    QHash<QString, int> uses;
+    for (const MixSite& site : std::as_const(sites_)) {
+        whole.insert(site.name, formats.value(site.name, site.format));
+        ++uses[whole.value(site.name)];
+    }
+    QString common;
+    for (const MixSite& site : std::as_const(sites_)) { // model order makes equal counts a defined choice
+        const QString& format = whole[site.name];
+        if (common.isEmpty() || uses.value(format) > uses.value(common)) common = format;
+    }
+    if (common.isEmpty()) return;
+    Recipe changed = session_->recipe();
+    changed.assignment.format = common.toStdString();
+    changed.assignment.head.clear();
+    changed.assignment.rules.clear();
+    if (!budget.isEmpty()) changed.assignment.budget = budget.toStdString();
+    changed.assignment.sweepRun = mapRun_.value();
+    changed.assignment.scaleRun = map_.estimated > 0 ? scaleRun_.value() : 0;
+    for (const MixSite& site : std::as_const(sites_)) {
+        if (whole[site.name] != common) changed.assignment.rules.push_back({site.name.toStdString(), whole[site.name].toStdString()});
+    }
+    session_->editRecipe(text, std::move(changed), mergeId);
+}
+
+void MixModel::takeChoice(const std::vector<int>& choice, quint64 budgetBytes, const QString& text, int mergeId) {
+    if (!problem_ || choice.size() != problem_->items.size()) return;
+    QHash<QString, QString> formats;
+    for (std::size_t i = 0; i < choice.size(); ++i) {
+        const AssignItem& item = problem_->items[i];
+        const QString format = QString::fromStdString(item.options[std::size_t(choice[i])].format);
+        for (const std::string& member : item.members) formats.insert(QString::fromStdString(member), format);
+    }
+    solvedMix_ = formats;
+    takeMix(formats, text, QStringLiteral("%1B").arg(budgetBytes), mergeId);
+}
+
+void MixModel::takeUniform(const QString& format) {
+    QHash<QString, QString> formats;
+    for (const MixSite& site : std::as_const(sites_)) formats.insert(site.name, site.pinned ? site.format : format);
+    takeMix(formats, tr("All sites to %1").arg(format));
+}
+
+void MixModel::togglePin(const QString& name) {
+    const int i = indexOf(name);
+    if (i < 0) return;
+    Recipe changed = session_->recipe();
+    const std::string site = name.toStdString();
+    if (sites_[i].pinned) {
+        std::erase_if(changed.assignment.pins, [&](const auto& pin) { return globMatches(pin.first, site); });
+        session_->editRecipe(tr("Unpin %1").arg(name), std::move(changed));
+    } else {
+        changed.assignment.pins[site] = sites_[i].format.toStdString();
+        session_->editRecipe(tr("Pin %1").arg(name), std::move(changed));
+    }
+}
+
+Recipe MixModel::sweepRecipe(const std::string& metric) const {
+    Recipe recipe = session_->recipe();
+    recipe.kind = "sweep";
+    recipe.name = "sweep " + metric;
+    recipe.sweep.metric = metric;
+    recipe.exporting = {};
+    if (recipe.sweep.formats.empty()) {
+        for (const int bits : {3, 4, 5, 8}) recipe.sweep.formats.push_back(defaultFormat(bits).toStdString());
+    }
+    return recipe;
+}
+
+Recipe MixModel::verifyRecipe() const {
+    Recipe recipe = session_->recipe();
+    recipe.kind = "quantize"; // without an export path: simulated, and scored against the checkpoint
+    recipe.exporting = {};
+    recipe.name = "mix " + QString::number(totals_.bitsPerWeight, 'f', 2).toStdString() + " bpw";
+    return recipe;
+}
+
+QString MixModel::command() const {
+    const auto& a = session_->recipe().assignment;
+    const auto quoted = [](const QString& text) {
+        return text.contains(QRegularExpression(QStringLiteral("[^A-Za-z0-9_./=:*-]")))
+                   ? QLatin1Char('\'') + QString(text).replace(QLatin1Char('\''), QStringLiteral("'\\''")) + QLatin1Char('\'')
+                   : text;
+    };
+    if (isSolved() && mapRun_ != RunId()) {
+        QString line = QStringLiteral("bitwright-cli assign --run %1 --budget %2").arg(mapRun_.value()).arg(QString::fromStdString(a.budget));
+        if (a.tie != "none") line += QStringLiteral(" --tie ") + QString::fromStdString(a.tie);
+        for (const auto& [site, format] : a.pins) {
+            line += QStringLiteral(" --pin ") + quoted(QString::fromStdString(site + '=' + format));
+        }
+        return line + QStringLiteral(" --out recipe.json");
+    }
+    const auto checkpoint = session_->checkpoint();
+    QString line = QStringLiteral("bitwright-cli quantize %1 --out model.gguf --format %2")
+                       .arg(quoted(checkpoint ? QString::fromStdString(checkpoint->path()) : QStringLiteral("CHECKPOINT")),
+                            QString::fromStdString(a.format));
+    for (const FormatRule& rule : a.rules) {
+        line += QStringLiteral(" --set ") + quoted(QString::fromStdString(rule.pattern + '=' + rule.format));
+    }
+    return line;
+}
+
+} // namespace bw

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Solves a budget exactly beside the window's thread; only the newest question is answered.
+#pragma once
+
+#include "core/assign/solver.h"
+
+#include <QObject>
+#include <QThreadPool>
+#include <memory>
+
+Q_DECLARE_METATYPE(bw::AssignSolution)
+
+namespace bw {
+
+class MixSolver final : public QObject {
+    Q_OBJECT
+public:
+    explicit MixSolver(QObject* parent = nullptr);
+    ~MixSolver() override;
+    /// Stops an older question. The answer comes as solved() or failed() through the event loop.
+    void start(std::shared_ptr<const AssignProblem> problem, quint64 budgetBytes);
+    void cancel();
+    bool busy() const { return job_ != nullptr; }
+
+Q_SIGNALS:
+    void solved(const bw::AssignSolution& solution, quint64 budgetBytes);
+    void failed(const QString& message);
+
+private:
+    std::shared_ptr<JobContext> job_;
+    QThreadPool pool_; ///< own one: waited for in the destructor
+};
+
+} // namespace bw

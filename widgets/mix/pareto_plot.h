@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Size against predicted damage: the best that can be had at every size, where this mix lies, and measured runs. A click
+// on the curve or on a run takes its mix.
+#pragma once
+
+#include "widgets/mix/mix_model.h"
+#include "widgets/plots/custom_plot.h"
+
+namespace bw {
+
+class PlotMessage;
+
+class ParetoPlot final : public QCustomPlot {
+    Q_OBJECT
+public:
+    explicit ParetoPlot(MixModel* model, QWidget* parent = nullptr);
+    ~ParetoPlot() override;
+    /// Pixel of a front point, for tests and key handling.
+    QPointF pixelOf(int frontPoint) const;
+    QString csv() const;
+    QSize sizeHint() const override { return {380, 300}; }
+    QSize minimumSizeHint() const override { return {220, 120}; }
+
+Q_SIGNALS:
+    void pointTaken(int frontPoint);
+
+protected:
+    void mousePressEvent(QMouseEvent* event) override;
+    void mouseMoveEvent(QMouseEvent* event) override;
+    void keyPressEvent(QKeyEvent* event) override;
+    bool event(QEvent* event) override;
+
+private:
+    class Overlay;
+    friend class Overlay;
+    struct Hit { int front = -1; int run = -1; };
+    Hit hitAt(const QPointF& position) const;
+    QPointF place(quint64 bytes, double damage) const;
+    void take(Hit hit);
+    void reload();
+    void recolor();
+
+    MixModel* model_;
+    QCPGraph* curve_;
+    Overlay* overlay_;
+    PlotMessage* message_;
+    double floor_ = 1e-6; ///< damage that stands for nothing on the log axis
+    Hit hover_;
+};
+
+} // namespace bw
