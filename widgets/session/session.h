@@ -93,6 +93,10 @@ Q_SIGNALS:
     void weightViewRequested(const QString& site, const QString& format);
     void compareRequested(bw::RunId a, bw::RunId b);               ///< switch to Compare with these two
     void workspaceRequested(const QString& name);                  ///< "mix" …
+    void starRequested(bw::RunId run, bool starred);
+    void noteRequested(bw::RunId run, const QString& note);
+    void tagRequested(bw::RunId run, const QString& tag, bool add);
+    void copyCommandRequested(const bw::Recipe& recipe, bw::RunId resume); ///< the recipe's command line to the clipboard
     void messageRequested(const QString& text);                    ///< a quiet line for the status bar
 
 private:

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What is known of the selected site: shape, format, bytes, errors, its weights with the grid over them, what each format
+// would cost, and the inputs that calibration saw.
+#pragma once
+
+#include "core/experiment/log.h"
+
+#include <QHash>
+#include <QScrollArea>
+
+class QFormLayout;
+class QLabel;
+class QPushButton;
+
+namespace bw {
+
+class BarList;
+class ChannelBars;
+class HistogramPlot;
+class Session;
+
+class Inspector final : public QScrollArea {
+    Q_OBJECT
+public:
+    explicit Inspector(Session& session, QWidget* parent = nullptr);
+
+private:
+    void build();
+    QLabel* fact(QFormLayout* form, const QString& name);
+    QLabel* section(const QString& title);
+    void readLog();      ///< rows of the shown sweep and calibration; on log changes only
+    void showSite();
+    void showWeights();
+    void showCosts();
+    void showInputs();
+
+    Session& session_;
+    QWidget* content_;
+    QLabel *name_, *pinned_, *shape_, *empty_;
+    QLabel *format_, *bytes_, *damage_, *error_, *outliers_, *kurtosis_;
+    QLabel *weightsTitle_, *weightsRange_, *costsTitle_, *inputsTitle_, *inputsText_;
+    HistogramPlot* weights_;
+    BarList* costs_;
+    ChannelBars* inputs_;
+    QList<QWidget*> whenSite_; ///< hidden while nothing is selected
+    QHash<QString, QList<SensitivityRow>> sensitivities_; ///< by site
+    std::vector<SiteStatisticsRow> statistics_;
+    RunId sweepRead_, calibrationRead_;
+};
+
+} // namespace bw

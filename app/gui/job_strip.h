@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The strip along the bottom: the running job with progress, time left, pause and cancel; and what it runs on.
+#pragma once
+
+#include <QTimer>
+#include <QWidget>
+
+class QLabel;
+class QProgressBar;
+class QToolButton;
+
+namespace bw {
+
+class JobQueue;
+
+class JobStrip final : public QWidget {
+    Q_OBJECT
+public:
+    explicit JobStrip(JobQueue& jobs, QWidget* parent = nullptr);
+    void setLogPath(const QString& path);
+    void setOpening(bool opening); ///< a checkpoint is being read
+    /// A quiet line that goes after some seconds.
+    void showMessage(const QString& text);
+
+private:
+    void refresh();
+    void refreshMachine();
+
+    JobQueue& jobs_;
+    QLabel *stage_, *figures_, *message_, *machine_, *memory_, *log_;
+    QProgressBar* bar_;
+    QToolButton *pause_, *cancel_;
+    QTimer messageTimer_, machineTimer_;
+    bool opening_ = false;
+};
+
+} // namespace bw

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/gui/main_window.h"
+
+#include "app/gui/command_line.h"
+#include "app/gui/drop_overlay.h"
+#include "app/gui/inspector.h"
+#include "app/gui/job_strip.h"
+#include "app/gui/rail.h"
+#include "app/gui/start_page.h"
+#include "app/gui/top_bar.h"
+#include "widgets/calibrate/calibrate_page.h"
+#if __has_include("widgets/compare/compare_page.h")
+#include "widgets/compare/compare_page.h"
+#else
+namespace bw { class ComparePage : public QWidget { public: ComparePage(Session*, QWidget* p) : QWidget(p) {} }; }
+#endif
+#if __has_include("widgets/mix/mix_page.h")
+#include "widgets/mix/mix_page.h"
+#else
+namespace bw { class MixPage : public QWidget { public: MixPage(Session*, QWidget* p) : QWidget(p) {} }; }
+#endif
+#include "widgets/model/model_page.h"
+#include "widgets/runs/runs_page.h"
+
+#include <QAction>
+#include <QCloseEvent>
+#include <QDockWidget>
+#include <QDropEvent>
+#include <QFileInfo>
+#include <QHBoxLayout>
+#include <QMenu>
+#include <QMessageBox>
+#include <QMimeData>
+#include <QPlainTextEdit>
+#include <QPushButton>
+#include <QStackedWidget>
+#include <QTime>
+#include <QVBoxLayout>
+
+namespace bw {
+namespace {
+constexpr int kStartPage = 5, kCalibratePage = 1, kRunsPage = 3, kComparePage = 4;
+}
+
+MainWindow::MainWindow(QWidget* parent) : QMainWindow(parent) {
+    setObjectName(QStringLiteral("window"));
+    setWindowTitle(tr("Bitwright"));
+    setWindowIcon(QIcon(QStringLiteral(":/icons/bitwright.svg")));
+    setAcceptDrops(true);
+    setMinimumSize(1100, 700);
+    resize(1440, 900);
+    buildActions();
+    buildMenu();
+    buildLayout();
+    connectBars();
+    connectStudio();
+    refreshStart();
+    refreshRun();
+    rail_->setCurrent(0);
+    showPage(0);
+}
+
+MainWindow::~MainWindow() {
+    // Pages look at the session until they are gone; it lives in studio_, which would go first.
+    delete takeCentralWidget();
+}
+
+void MainWindow::buildLayout() {
+    Session& session = studio_.session();
+    rail_ = new Rail(menu_, this);
+    bar_ = new TopBar(session, this);
+    bar_->setRunMenu(runMenu_);
+    pages_ = new QStackedWidget(this);
+    pages_->addWidget(new ModelPage(&session, this));
+    pages_->addWidget(new CalibratePage(&session, this));
+    pages_->addWidget(new MixPage(&session, this));
+    pages_->addWidget(new RunsPage(&session, this));
+    pages_->addWidget(new ComparePage(&session, this));
+    start_ = new StartPage(this);
+    pages_->addWidget(start_);
+
+    docks_ = new QMainWindow(this, Qt::Widget);
+    docks_->setObjectName(QStringLiteral("docks"));
+    docks_->setCentralWidget(pages_);
+    docks_->setDockOptions(QMainWindow::AnimatedDocks | QMainWindow::AllowTabbedDocks);
+    inspector_ = new QDockWidget(tr("Inspector"), docks_);
+    inspector_->setObjectName(QStringLiteral("dock.inspector"));
+    inspector_->setWidget(new Inspector(session, inspector_));
+    docks_->addDockWidget(Qt::RightDockWidgetArea, inspector_);
+    noteText_ = new QPlainTextEdit(docks_);
+    noteText_->setReadOnly(true);
+    noteText_->setMaximumBlockCount(2000);
+    noteText_->setAccessibleName(tr("Messages"));
+    notes_ = new QDockWidget(tr("Messages"), docks_);
+    notes_->setObjectName(QStringLiteral("dock.messages"));
+    notes_->setWidget(noteText_);
+    docks_->addDockWidget(Qt::BottomDockWidgetArea, notes_);
+    notes_->hide();
+    docks_->resizeDocks({inspector_}, {280}, Qt::Horizontal);
+
+    strip_ = new JobStrip(studio_.jobs(), this);
+    const auto rule = [this](bool horizontal) {
+        auto* line = new QFrame(this);
+        line->setProperty("role", QStringLiteral("rule"));
+        horizontal ? line->setFixedHeight(1) : line->setFixedWidth(1);
+        return line;
+    };
+    auto* right = new QVBoxLayout;
+    right->setSpacing(0);
+    right->addWidget(bar_);
+    right->addWidget(rule(true));
+    right->addWidget(docks_, 1);
+    auto* upper = new QHBoxLayout;
+    upper->setSpacing(0);
+    upper->addWidget(rail_);
+    upper->addWidget(rule(false));
+    upper->addLayout(right, 1);
+    auto* middle = new QWidget(this);
+    auto* all = new QVBoxLayout(middle);
+    all->setContentsMargins(0, 0, 0, 0);
+    all->setSpacing(0);
+    all->addLayout(upper, 1);
+    all->addWidget(rule(true));
+    all->addWidget(strip_);
+    setCentralWidget(middle);
+    overlay_ = new DropOverlay(this);
+    QAction* showInspector = inspector_->toggleViewAction();
+    showInspector->setText(tr("Inspector"));
+    showInspector->setShortcut(QKeySequence(QStringLiteral("Ctrl+I")));
+    QAction* showNotes = notes_->toggleViewAction();
+    for (QAction* toggle : {showInspector, showNotes}) {
+        menu_->insertAction(menu_->actions().value(menu_->actions().size() - 2), toggle);
+        addAction(toggle);
+        actions_ << toggle;
+    }
+}
+
+void MainWindow::connectBars() {
+    connect(rail_, &Rail::chosen, this, &MainWindow::showPage);
+    connect(bar_, &TopBar::runClicked, this, &MainWindow::runCurrent);
+    connect(bar_, &TopBar::paletteClicked, this, &MainWindow::showPalette);
+    connect(bar_, &TopBar::addTextsRequested, this, &MainWindow::addTexts);
+    connect(bar_, &TopBar::openRecipeRequested, this, &MainWindow::openRecipe);
+    connect(bar_, &TopBar::saveRecipeRequested, this, &MainWindow::saveRecipe);
+    connect(bar_, &TopBar::demoTextsRequested, this, [this] {
+        studio_.addTexts(Studio::demoTexts(QStringLiteral("calib")), false);
+        studio_.addTexts(Studio::demoTexts(QStringLiteral("eval")), true);
+    });
+    connect(bar_, &TopBar::copyCommandRequested, this, [this] {
+        copyCommand(recipeFor(page_ == kCalibratePage ? QStringLiteral("calibrate") : QStringLiteral("quantize")), {});
+    });
+    connect(start_, &StartPage::openFolderRequested, this, &MainWindow::openFolder);
+    connect(start_, &StartPage::openFileRequested, this, &MainWindow::openFile);
+    connect(start_, &StartPage::demoRequested, &studio_, &Studio::openDemo);
+    connect(start_, &StartPage::recentRequested, &studio_, &Studio::openCheckpoint);
+    connect(start_, &StartPage::forgetRequested, this, [this](const QString& path) {
+        settings_.removeRecentCheckpoint(path);
+        refreshStart();
+    });
+}
+
+void MainWindow::connectStudio() {
+    Session& session = studio_.session();
+    connect(&studio_, &Studio::failed, this, &MainWindow::showError);
+    connect(&studio_, &Studio::ignored, this, &MainWindow::tellIgnored);
+    const auto tell = [this](const QString& text) {
+        strip_->showMessage(text);
+        noteText_->appendPlainText(QTime::currentTime().toString(QStringLiteral("HH:mm:ss  ")) + text);
+    };
+    connect(&studio_, &Studio::message, this, tell);
+    connect(&session, &Session::messageRequested, this, tell);
+    connect(&studio_.jobs(), &JobQueue::noted, this, tell);
+    connect(&studio_, &Studio::openingChanged, this, [this] {
+        strip_->setOpening(studio_.opening());
+        start_->setOpening(studio_.opening());
+    });
+    connect(&studio_, &Studio::checkpointOpened, this, [this](const QString& path) {
+        settings_.addRecentCheckpoint(path);
+        settings_.setLastCheckpoint(path);
+        refreshStart();
+    });
+    connect(&session, &Session::checkpointChanged, this, [this] {
+        const auto open = studio_.session().checkpoint();
+        setWindowTitle(open ? tr("%1 – Bitwright").arg(QString::fromStdString(open->displayName())) : tr("Bitwright"));
+        refreshRun();
+        showPage(page_);
+    });
+    connect(&session, &Session::logChanged, this, [this] { strip_->setLogPath(studio_.session().logPath()); });
+    connect(&session, &Session::workspaceRequested, this, &MainWindow::showWorkspace);
+    connect(&session, &Session::compareRequested, this, [this](RunId a, RunId b) {
+        studio_.session().selectRuns(a, b);
+        showPage(kComparePage);
+    });
+    connect(&session, &Session::copyCommandRequested, this, &MainWindow::copyCommand);
+    connect(&studio_.jobs(), &JobQueue::failed, this, [this](int, const JobError& error) {
+        if (error.cancelled)
+            strip_->showMessage(tr("Cancelled. What was finished is in the log."));
+        else
+            showError(tr("The job failed"), error);
+    });
+    connect(&studio_.jobs(), &JobQueue::finished, this,
+            [this](int, const RunOutcome& outcome) { strip_->showMessage(tr("Run %1 is done.").arg(outcome.run.value())); });
+}
+
+void MainWindow::showPage(int index) {
+    page_ = index;
+    rail_->setCurrent(index);
+    const bool anything = studio_.session().checkpoint() != nullptr;
+    // Runs and comparisons can be read without a checkpoint.
+    const bool start = !anything && index != kRunsPage && index != kComparePage;
+    pages_->setCurrentIndex(start ? kStartPage : index);
+    // Without a checkpoint there is nothing to inspect, and a table of runs wants the width.
+    inspector_->widget()->setVisible(true);
+    if (start && inspector_->isVisible()) {
+        inspector_->setProperty("hiddenByStart", true);
+        inspector_->hide();
+    } else if (!start && inspector_->property("hiddenByStart").toBool()) {
+        inspector_->setProperty("hiddenByStart", false);
+        inspector_->show();
+    }
+    refreshRun();
+}
+
+void MainWindow::showWorkspace(const QString& name) {
+    const auto all = workspaces();
+    for (int i = 0; i < all.size(); ++i)
+        if (all[i].name == name) showPage(i);
+}
+
+QString MainWindow::workspace() const { return workspaces().value(page_).name; }
+
+void MainWindow::refreshStart() {
+    start_->setRecent(settings_.recentCheckpoints());
+    start_->setDemoAvailable(!Studio::demoFolder().isEmpty());
+}
+
+void MainWindow::refreshRun() {
+    const bool calibrate = page_ == kCalibratePage, compare = page_ == kComparePage;
+    bar_->setRunText(calibrate ? tr("Calibrate") : compare ? tr("Evaluate") : tr("Quantize"),
+                     calibrate ? tr("Collect statistics of every site's inputs (Ctrl+R)")
+                     : compare ? tr("Measure perplexity and KL of the open checkpoint (Ctrl+R)")
+                               : tr("Plan, then write the quantized checkpoint (Ctrl+R)"));
+    bar_->setRunEnabled(studio_.session().checkpoint() != nullptr);
+}
+
+void MainWindow::restoreSession(bool reopen) {
+    if (!settings_.restoreWindow(*this, *docks_)) docks_->resizeDocks({inspector_}, {280}, Qt::Horizontal);
+    showPage(page_); // the stored layout may show the inspector over the start page
+    if (!reopen) return;
+    showWorkspace(settings_.workspace());
+    const QString interrupted = settings_.takeInterruptedJob();
+    if (!interrupted.isEmpty()) {
+        studio_.resumeInterrupted(interrupted);
+        return;
+    }
+    const QString last = settings_.lastCheckpoint();
+    if (last.isEmpty()) return;
+    if (QFileInfo::exists(last))
+        studio_.openCheckpoint(last);
+    else
+        strip_->showMessage(tr("The last checkpoint is not there any more: %1").arg(last));
+}
+
+void MainWindow::setTheme(Theme::Mode mode) {
+    settings_.setTheme(mode);
+    Theme::instance().apply(mode);
+}
+
+void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
+    if (!event->mimeData()->hasUrls()) return;
+    event->acceptProposedAction();
+    const auto urls = event->mimeData()->urls();
+    overlay_->setText(urls.size() == 1 ? tr("Drop to open %1").arg(urls.first().fileName())
+                                       : tr("Drop %n file(s)", nullptr, static_cast<int>(urls.size())));
+    overlay_->setGeometry(rect());
+    overlay_->raise();
+    overlay_->show();
+}
+
+void MainWindow::dragMoveEvent(QDragMoveEvent* event) {
+    if (event->mimeData()->hasUrls()) event->acceptProposedAction();
+}
+
+void MainWindow::dragLeaveEvent(QDragLeaveEvent*) { overlay_->hide(); }
+
+void MainWindow::dropEvent(QDropEvent* event) {
+    overlay_->hide();
+    if (!event->mimeData()->hasUrls()) return;
+    event->acceptProposedAction();
+    studio_.open(sortInputs(event->mimeData()->urls()));
+}
+
+void MainWindow::resizeEvent(QResizeEvent* event) {
+    QMainWindow::resizeEvent(event);
+    overlay_->setGeometry(rect());
+}
+
+void MainWindow::closeEvent(QCloseEvent* event) {
+    if (const Job* job = studio_.jobs().currentJob()) {
+        QMessageBox ask(QMessageBox::Question, tr("A job is running"),
+                        job->resumable ? tr("%1 is running. If you close now it stops, what is finished stays in the log, and it "
+                                            "goes on at the next start.")
+                                             .arg(job->title)
+                                       : tr("%1 is running. If you close now it stops; what is finished stays in the log.")
+                                             .arg(job->title),
+                        QMessageBox::NoButton, this);
+        ask.setTextFormat(Qt::PlainText);
+        QPushButton* close = ask.addButton(tr("Stop and close"), QMessageBox::AcceptRole);
+        ask.addButton(tr("Keep running"), QMessageBox::RejectRole);
+        ask.exec();
+        if (ask.clickedButton() != static_cast<QAbstractButton*>(close)) {
+            event->ignore();
+            return;
+        }
+        const Job* still = studio_.jobs().currentJob(); // it may have ended while the question stood
+        if (still && still->resumable)
+            settings_.setInterruptedJob(QString::fromStdString(still->recipe.toJson().dump()));
+        studio_.jobs().cancelAll();
+    }
+    settings_.saveWindow(*this, *docks_);
+    settings_.setWorkspace(workspace());
+    event->accept();
+}
+
+} // namespace bw

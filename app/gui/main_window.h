@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The window: rail, bar, workspaces, inspector and the strip with jobs, put together and kept in step. What the pages wish
+// is done by Studio; this class only shows and asks.
+#pragma once
+
+#include "app/gui/app_settings.h"
+#include "app/gui/studio.h"
+
+#include <QHash>
+#include <QMainWindow>
+#include <QPointer>
+
+class QDockWidget;
+class QMenu;
+class QPlainTextEdit;
+class QStackedWidget;
+
+namespace bw {
+
+class DropOverlay;
+class JobStrip;
+class Rail;
+class StartPage;
+class TopBar;
+
+class MainWindow final : public QMainWindow {
+    Q_OBJECT
+public:
+    explicit MainWindow(QWidget* parent = nullptr);
+    ~MainWindow() override;
+
+    Studio& studio() { return studio_; }
+    /// Layout, theme and, when `reopen`, the last checkpoint and a job that closing had stopped.
+    void restoreSession(bool reopen);
+    void showWorkspace(const QString& name);
+    QString workspace() const;
+
+Q_SIGNALS:
+    void dropIgnored(const QStringList& lines); ///< after the window has told the person
+
+protected:
+    void dragEnterEvent(QDragEnterEvent* event) override;
+    void dragMoveEvent(QDragMoveEvent* event) override;
+    void dragLeaveEvent(QDragLeaveEvent* event) override;
+    void dropEvent(QDropEvent* event) override;
+    void resizeEvent(QResizeEvent* event) override;
+    void closeEvent(QCloseEvent* event) override;
+
+private:
+    void buildLayout();
+    void buildActions();
+    void buildMenu();
+    void connectStudio();
+    void connectBars();
+    QAction* action(const QString& name, const QString& text, const QKeySequence& key, std::function<void()> run);
+    void showPage(int index);
+    void refreshStart();
+    void refreshRun();
+    void setTheme(Theme::Mode mode);
+
+    // main_window_actions.cpp: what the person starts
+    void openFolder();
+    void openFile();
+    void addTexts(bool evaluation);
+    void openRecipe();
+    void saveRecipe();
+    void openLog();
+    void showPalette();
+    void showAbout();
+    void runCurrent();
+    void runKind(const QString& kind);
+    void runMix();
+    Recipe recipeFor(const QString& kind) const;
+    bool askForTexts(const QString& kind);
+    bool askForExport(Recipe& recipe);
+    void planAndRun(const Recipe& recipe);
+    void copyCommand(const Recipe& recipe, RunId resume);
+    void showError(const QString& title, const JobError& error);
+    void tellIgnored(const QStringList& lines);
+
+    AppSettings settings_;
+    Studio studio_;
+    Background plans_;
+    Rail* rail_;
+    TopBar* bar_;
+    JobStrip* strip_;
+    StartPage* start_;
+    QStackedWidget* pages_;   ///< 0 … 4 the workspaces, 5 the start page
+    QMainWindow* docks_;      ///< holds the pages and the docks
+    QDockWidget *inspector_, *notes_;
+    QPlainTextEdit* noteText_;
+    DropOverlay* overlay_;
+    QMenu *menu_, *runMenu_;
+    QList<QAction*> actions_; ///< in the order of the palette
+    int page_ = 0;            ///< workspace chosen, also while the start page is shown
+};
+
+} // namespace bw

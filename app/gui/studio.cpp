@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "app/gui/studio.h"
+
+#include "app/common/devices.h"
+#include "app/common/resources.h"
+#include "app/gui/command_line.h"
+#include "app/gui/weight_facts.h"
+#include "core/base/error.h"
+
+#include <QDir>
+#include <QFileInfo>
+#include <QStandardPaths>
+
+namespace bw {
+namespace {
+
+// Beyond this a site's facts (f32 copy of 256 MiB) are computed when it is selected, not ahead of time.
+constexpr std::int64_t kMostWeightsAhead = std::int64_t{1} << 26;
+// A selected weight is looked at before the facts of those that nobody asked for.
+constexpr int kOpenPriority = 20, kViewPriority = 10;
+
+struct Opened {
+    std::shared_ptr<const Checkpoint> checkpoint;
+    std::shared_ptr<const Model> model;
+    QString whyNoModel;
+};
+
+Opened openFiles(const std::string& path) {
+    Opened opened;
+    opened.checkpoint = Checkpoint::open(path);
+    try {
+        opened.model = Model::open(opened.checkpoint, makeDevice("cpu"));
+    } catch (const Error&) {
+        // Tensors can be looked at without a forward pass; the page says so.
+        opened.whyNoModel = describeError(std::current_exception()).message;
+    }
+    return opened;
+}
+
+std::vector<std::string> toStd(const QStringList& list) {
+    std::vector<std::string> out;
+    for (const QString& text : list) out.push_back(text.toStdString());
+    return out;
+}
+
+} // namespace
+
+Studio::Studio(QObject* parent)
+    : QObject(parent), jobs_(&makeDevice), generation_(std::make_shared<std::atomic<int>>(0)) {
+    connect(&session_, &Session::openRequested, this, [this](const QStringList& paths) { open(sortInputs(paths)); });
+    connect(&session_, &Session::demoRequested, this, &Studio::openDemo);
+    connect(&session_, &Session::runRequested, this, [this](const Recipe& r, RunId resume) { run(r, resume); });
+    connect(&session_, &Session::weightViewRequested, this, &Studio::requestWeightView);
+    connect(&session_, &Session::siteSelected, this, &Studio::refreshSelectedView);
+    connect(&session_, &Session::recipeChanged, this, &Studio::refreshSelectedView);
+    connect(&session_, &Session::starRequested, this,
+            [this](RunId run, bool on) { annotate([run, on](ExperimentLog& log) { log.setStar(run, on); }); });
+    connect(&session_, &Session::noteRequested, this, [this](RunId run, const QString& text) {
+        annotate([run, note = text.toStdString()](ExperimentLog& log) { log.setNote(run, note); });
+    });
+    connect(&session_, &Session::tagRequested, this, [this](RunId run, const QString& text, bool add) {
+        annotate([run, tag = text.toStdString(), add](ExperimentLog& log) {
+            add ? log.addTag(run, tag) : log.removeTag(run, tag);
+        });
+    });
+    // 4 Hz: rows of a sweep show up as they are committed, at no cost that could be felt.
+    poll_.setInterval(250);
+    connect(&poll_, &QTimer::timeout, &session_, &Session::refreshLog);
+    connect(&jobs_, &JobQueue::finished, &session_, &Session::refreshLog);
+    connect(&jobs_, &JobQueue::failed, &session_, &Session::refreshLog);
+    connect(&jobs_, &JobQueue::idle, this, &Studio::checkQuiet);
+    connect(&background_, &Background::idle, this, &Studio::checkQuiet);
+    poll_.start();
+}
+
+Studio::~Studio() {
+    ++*generation_;
+    jobs_.disconnect(this);
+    background_.disconnect(this);
+    jobs_.disconnect(&session_);
+}
+
+bool Studio::openLog(const QString& path) {
+    if (jobs_.busy()) {
+        Q_EMIT message(tr("The log can't be changed while a job writes to it."));
+        return false;
+    }
+    try {
+        jobs_.setLog(nullptr);
+        auto log = std::make_unique<ExperimentLog>(path.toStdString());
+        session_.setLog(path);
+        log_ = std::move(log);
+        jobs_.setLog(log_.get());
+        return true;
+    } catch (...) {
+        jobs_.setLog(log_.get());
+        Q_EMIT failed(tr("The experiment log could not be opened"), describeError(std::current_exception()));
+        return false;
+    }
+}
+
+void Studio::open(const InputSet& inputs) {
+    if (!inputs.log.isEmpty()) openLog(inputs.log);
+    if (!inputs.recipe.isEmpty()) openRecipe(inputs.recipe);
+    if (!inputs.checkpoint.isEmpty()) openCheckpoint(inputs.checkpoint);
+    if (!inputs.texts.isEmpty()) addTexts(inputs.texts, false);
+    if (!inputs.ignored.isEmpty()) Q_EMIT ignored(inputs.ignored);
+}
+
+void Studio::openCheckpoint(const QString& path) {
+    if (session_.checkpoint()) {
+        const QString now = QFileInfo(QString::fromStdString(session_.checkpoint()->path())).canonicalFilePath();
+        if (now == QFileInfo(path).canonicalFilePath()) {
+            Q_EMIT message(tr("%1 is open already.").arg(QFileInfo(path).fileName()));
+            Q_EMIT checkpointOpened(path);
+            return;
+        }
+    }
+    ++opening_;
+    Q_EMIT openingChanged();
+    const int generation = ++*generation_;
+    background_.run<Opened>(
+        [file = path.toStdString()] { return openFiles(file); },
+        [this, path, generation](Opened opened) {
+            --opening_;
+            Q_EMIT openingChanged();
+            if (generation != *generation_) return; // another one was asked for since
+            if (!opened.whyNoModel.isEmpty())
+                Q_EMIT message(tr("Weights only: %1").arg(opened.whyNoModel));
+            adopt(std::move(opened.checkpoint), std::move(opened.model));
+            Q_EMIT checkpointOpened(path);
+        },
+        [this, path](const JobError& error) {
+            --opening_;
+            demoWanted_ = false;
+            resumeJson_.clear();
+            Q_EMIT openingChanged();
+            Q_EMIT failed(tr("%1 could not be opened").arg(QFileInfo(path).fileName()), error);
+        },
+        kOpenPriority);
+}
+
+void Studio::adopt(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<const Model> model) {
+    session_.setCheckpoint(std::move(checkpoint), std::move(model));
+    requestFacts();
+    if (const Model* m = session_.model().get(); m && !m->sites().empty()) {
+        // The first block's site is a better start than the embedding.
+        const Site& first = m->sites().size() > 1 ? m->sites()[1] : m->sites()[0];
+        session_.selectSite(QString::fromStdString(first.name));
+    }
+    if (demoWanted_) startDemo();
+    if (!resumeJson_.isEmpty()) resumeInterrupted(std::exchange(resumeJson_, QString()));
+}
+
+void Studio::requestFacts() {
+    const auto model = session_.model();
+    if (!model) return;
+    const int generation = *generation_;
+    for (const Site& site : model->sites()) {
+        if (site.rows * site.cols > kMostWeightsAhead) continue;
+        background_.run<SiteFacts>(
+            [model, site, generation, now = generation_] {
+                return generation == *now ? siteFacts(*model, site) : SiteFacts{};
+            },
+            [this, generation, name = QString::fromStdString(site.name)](SiteFacts facts) {
+                if (generation == *generation_ && facts.known) session_.setSiteFacts(name, facts);
+            });
+    }
+}
+
+void Studio::refreshSelectedView() {
+    const QString site = session_.selectedSite();
+    if (!site.isEmpty()) requestWeightView(site, session_.siteFormat(site));
+}
+
+void Studio::requestWeightView(const QString& name, const QString& format) {
+    const auto model = session_.model();
+    const Site* site = model ? model->findSite(name.toStdString()) : nullptr;
+    if (!site || (name == pendingSite_ && format == pendingFormat_)) return;
+    pendingSite_ = name;
+    pendingFormat_ = format;
+    background_.run<WeightView>(
+        [model, site = *site, format] { return weightView(*model, site, format); },
+        [this, model, name, format](WeightView view) {
+            if (session_.model() != model) return;
+            session_.setWeightView(view);
+            if (name == pendingSite_ && format == pendingFormat_) pendingSite_.clear();
+            if (!session_.siteFacts(name).known) {
+                const WeightStatistics& s = view.statistics;
+                session_.setSiteFacts(name, {s.kurtosis, s.outlierShare, s.maximum, {}, true});
+            }
+        },
+        [this](const JobError& error) {
+            pendingSite_.clear();
+            Q_EMIT message(error.message);
+        },
+        kViewPriority);
+}
+
+void Studio::addTexts(const QStringList& paths, bool evaluation) {
+    Recipe changed = session_.recipe();
+    auto& files = evaluation ? changed.evaluation.files : changed.calibration.files;
+    const std::size_t before = files.size();
+    for (const QString& path : paths)
+        if (std::find(files.begin(), files.end(), path.toStdString()) == files.end()) files.push_back(path.toStdString());
+    if (files.size() == before) return;
+    session_.editRecipe(evaluation ? tr("Add evaluation text") : tr("Add calibration text"), std::move(changed));
+}
+
+void Studio::openRecipe(const QString& path) {
+    try {
+        const Recipe recipe = Recipe::load(path.toStdString());
+        session_.replaceRecipe(recipe);
+        Q_EMIT message(tr("Recipe %1 opened.").arg(QFileInfo(path).fileName()));
+        if (!recipe.checkpoint.empty()) openCheckpoint(QString::fromStdString(recipe.checkpoint));
+    } catch (...) {
+        Q_EMIT failed(tr("%1 could not be opened").arg(QFileInfo(path).fileName()),
+                      describeError(std::current_exception()));
+    }
+}
+
+int Studio::run(const Recipe& asked, RunId resume) {
+    Recipe recipe = asked;
+    if (recipe.checkpoint.empty() && session_.checkpoint()) recipe.checkpoint = session_.checkpoint()->path();
+    const QString name = session_.checkpoint() ? QString::fromStdString(session_.checkpoint()->displayName()) : QString();
+    Job job;
+    job.title = QStringLiteral("%1 · %2").arg(QString::fromStdString(recipe.kind), name);
+    job.recipe = recipe;
+    job.resumable = true;
+    job.work = [recipe, resume, command = commandFor(recipe, session_.logPath(), resume.value()).toStdString()](
+                   Runner& runner, JobContext& context) { return runner.run(recipe, context, command, resume); };
+    return jobs_.submit(std::move(job));
+}
+
+void Studio::runMix(const Runner::MixOptions& options, const QString& title) {
+    Job job;
+    job.title = title;
+    job.recipe = session_.recipe();
+    job.work = [options](Runner& runner, JobContext& context) {
+        return runner.mix(options, context, "bitwright (the window)");
+    };
+    jobs_.submit(std::move(job));
+}
+
+Json Studio::plan(const Recipe& recipe) {
+    if (!log_)
+        throw Error(ErrorCode::logCorrupt, "No experiment log is open.", "Open or create a log file first.");
+    JobContext context;
+    return Runner(*log_, &makeDevice).plan(recipe, context);
+}
+
+QString Studio::demoFolder() {
+    try {
+        const QString folder = QString::fromStdString(resourcesFolder()) + QStringLiteral("/demo");
+        return QFileInfo::exists(folder) ? folder : QString();
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+QStringList Studio::demoTexts(const QString& part) {
+    try {
+        const QDir folder(QString::fromStdString(resourcesFolder()) + QStringLiteral("/texts"));
+        QStringList paths;
+        for (const QString& name : folder.entryList({part + QStringLiteral("_*.txt")}, QDir::Files, QDir::Name))
+            paths << folder.filePath(name);
+        return paths;
+    } catch (const Error&) {
+        return {};
+    }
+}
+
+void Studio::openDemo() {
+    const QString folder = demoFolder();
+    if (folder.isEmpty()) {
+        Q_EMIT message(tr("The demo model is not installed."));
+        return;
+    }
+    demoWanted_ = true;
+    const bool there = session_.checkpoint() != nullptr &&
+                       QFileInfo(QString::fromStdString(session_.checkpoint()->path())).canonicalFilePath() ==
+                           QFileInfo(folder).canonicalFilePath();
+    openCheckpoint(folder);
+    if (there) startDemo();
+}
+
+void Studio::startDemo() {
+    demoWanted_ = false;
+    Recipe recipe = session_.recipe();
+    recipe.calibration.files = toStd(demoTexts(QStringLiteral("calib")));
+    recipe.evaluation.files = toStd(demoTexts(QStringLiteral("eval")));
+    session_.replaceRecipe(recipe);
+    if (session_.sweepRun().value() != 0) return; // the log holds its results already
+    const QDir data(QStandardPaths::writableLocation(QStandardPaths::GenericDataLocation) + QStringLiteral("/bitwright/demo"));
+    data.mkpath(QStringLiteral("."));
+    Runner::MixOptions options;
+    options.checkpoint = recipe.checkpoint;
+    options.outPath = data.filePath(QStringLiteral("demo-mix.gguf")).toStdString();
+    options.formats = {"q4_0", "q4_1", "q5_0", "q5_1", "q8_0"};
+    options.calibrationFiles = recipe.calibration.files;
+    options.evaluationFiles = recipe.evaluation.files;
+    options.budget = "5.5bpw";
+    options.samples = 64;
+    options.length = 128;
+    options.sweepTokens = 1024;
+    options.evaluationTokens = 4096;
+    options.replace = true;
+    runMix(options, tr("demo · the whole road"));
+}
+
+void Studio::resumeInterrupted(const QString& recipeJson) {
+    try {
+        const Recipe recipe = Recipe::fromJson(parseJson(recipeJson.toStdString(), "the interrupted job"));
+        const auto open = session_.checkpoint();
+        if (!open || open->path() != recipe.checkpoint) {
+            resumeJson_ = recipeJson; // goes on when its checkpoint is there
+            openCheckpoint(QString::fromStdString(recipe.checkpoint));
+            return;
+        }
+        RunId resume;
+        if (recipe.kind == "sweep" && session_.log()) {
+            for (const RunSummary& row : session_.log()->runs(50)) {
+                const bool stopped = row.status == runStatusName(RunStatus::cancelled) ||
+                                     row.status == runStatusName(RunStatus::interrupted);
+                if (row.kind == "sweep" && stopped) {
+                    resume = row.id;
+                    break;
+                }
+            }
+        }
+        run(recipe, resume);
+        Q_EMIT message(tr("Going on with the job that closing had stopped."));
+    } catch (...) {
+        Q_EMIT failed(tr("The interrupted job can't go on"), describeError(std::current_exception()));
+    }
+}
+
+void Studio::annotate(const std::function<void(ExperimentLog&)>& write) {
+    if (!log_) return;
+    try {
+        write(*log_);
+        session_.refreshLog();
+    } catch (...) {
+        Q_EMIT failed(tr("The log could not be written"), describeError(std::current_exception()));
+    }
+}
+
+void Studio::checkQuiet() {
+    if (quiet()) Q_EMIT becameQuiet();
+}
+
+} // namespace bw

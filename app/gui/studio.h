@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Fulfils what the pages wish: opens files, runs jobs, computes views of weights, writes notes. Owns the session, the log
+// and the threads; has no widgets, so tests can drive it without a window.
+#pragma once
+
+#include "app/gui/background.h"
+#include "app/gui/input_kind.h"
+#include "app/gui/job_queue.h"
+#include "widgets/session/session.h"
+
+#include <QTimer>
+
+namespace bw {
+
+class Studio final : public QObject {
+    Q_OBJECT
+public:
+    explicit Studio(QObject* parent = nullptr);
+    ~Studio() override;
+
+    Session& session() { return session_; }
+    JobQueue& jobs() { return jobs_; }
+    /// Opens or creates the experiment log; on failure says why (failed) and there is no log.
+    bool openLog(const QString& path);
+
+    /// Opens what is recognised; the rest is told through `ignored`.
+    void open(const InputSet& inputs);
+    void openCheckpoint(const QString& path);
+    void addTexts(const QStringList& paths, bool evaluation);
+    void openRecipe(const QString& path);
+    void openDemo();
+    /// Runs calibrate → sweep → solve → quantize → evaluate on the open checkpoint.
+    void runMix(const Runner::MixOptions& options, const QString& title);
+    int run(const Recipe& recipe, RunId resume = {});
+    /// What `run` would do. Reads files: call it on a background thread. @throws as Runner::plan.
+    Json plan(const Recipe& recipe);
+    /// Continues a job stopped by closing. @param recipeJson as Recipe::toJson wrote it.
+    void resumeInterrupted(const QString& recipeJson);
+
+    bool opening() const { return opening_ > 0; }
+    /// Nothing is being opened, computed or run.
+    bool quiet() const { return opening_ == 0 && background_.pending() == 0 && !jobs_.busy(); }
+
+    static QString demoFolder(); ///< empty when it is not installed
+    static QStringList demoTexts(const QString& part); ///< "calib", "eval"
+
+Q_SIGNALS:
+    void openingChanged();
+    void checkpointOpened(const QString& path);
+    void failed(const QString& title, const bw::JobError& error);
+    void ignored(const QStringList& lines);
+    void message(const QString& text);
+    void becameQuiet();
+
+private:
+    void adopt(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<const Model> model);
+    void requestFacts();
+    void requestWeightView(const QString& site, const QString& format);
+    void refreshSelectedView();
+    void startDemo();
+    void annotate(const std::function<void(ExperimentLog&)>& write);
+    void checkQuiet();
+
+    std::unique_ptr<ExperimentLog> log_; // before jobs_: the running job writes here until it has ended
+    Session session_;
+    JobQueue jobs_;
+    Background background_;
+    QTimer poll_;
+    int opening_ = 0;
+    std::shared_ptr<std::atomic<int>> generation_; ///< of the open checkpoint; older results are dropped
+    QString pendingSite_, pendingFormat_;
+    bool demoWanted_ = false;
+    QString resumeJson_;
+};
+
+} // namespace bw

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The calibration set: files with their share, samples and length, and the warnings of a careful engineer.
+#pragma once
+
+#include "widgets/theme/panel.h"
+
+class QLabel;
+class QPushButton;
+class QSpinBox;
+class QVBoxLayout;
+
+namespace bw {
+
+class Session;
+struct Recipe;
+
+/// What is doubtful about a calibration set, for people; empty = nothing.
+QStringList calibrationSetWarnings(const Recipe& recipe);
+
+class DataPanel final : public QWidget {
+    Q_OBJECT
+public:
+    explicit DataPanel(Session* session, QWidget* parent = nullptr);
+
+private:
+    void show();
+    void showFiles();
+    void addFiles();
+    void removeFile(const std::string& file);
+    void change(const QString& text, qint64 samples, qint64 length);
+
+    Session* session_;
+    Panel* panel_;
+    QVBoxLayout* files_;
+    QSpinBox *samples_, *length_;
+    QLabel *tokens_, *warnings_;
+    QPushButton *run_, *copy_;
+};
+
+} // namespace bw
