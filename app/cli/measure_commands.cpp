@@ -33,8 +33,8 @@ void applyCalibration(Recipe& recipe, const MeasureOptions& options) {
 void printEvaluation(const Json& r) {
     const auto line = [](const char* name, const std::string& value) { printLine(fmt::format("{:<14}{}", name, value)); };
     line("protocol", fmt::format("{}, {} windows, {} tokens scored", r.at("protocol").get<std::string>(), r.at("windows").get<std::int64_t>(), r.at("tokens").get<std::int64_t>()));
-    line("perplexity", withError(r.at("perplexity"), r.at("perplexity_se"), 6));
-    line("nll", withError(r.at("nll"), r.at("nll_se"), 6) + " nats per token");
+    line("perplexity", number(r.at("perplexity"), 7) + " ± " + number(r.at("perplexity_se"), 2));
+    line("nll", number(r.at("nll"), 7) + " ± " + number(r.at("nll_se"), 2) + " nats per token");
     line("ece", number(r.at("ece"), 4) + "   Brier " + number(r.at("brier"), 4));
     if (r.contains("kl_mean")) {
         line("base", number(r.at("base_perplexity"), 6) + " perplexity");

@@ -194,8 +194,8 @@ int runMixCommand(Context& context, MixArguments given) {
     return runMixJob(context, options, recipePath, given.replace, given.path, "next: bitwright-cli runs list");
 }
 
-/// Sensible on two cores within a minute: 43 sites × 5 formats, half the calibration texts' windows of the length the demo
-/// model was trained on.
+/// Sensible on two cores within a minute: 43 sites × 5 formats, windows of the length the demo model was
+/// trained on.
 MixArguments demoArguments(const Context& context, const std::string& out) {
     const fs::path resources = resourcesFolder();
     const fs::path folder = out.empty() ? fs::absolute(context.logPath()).parent_path() / "demo" : fs::path(out);
@@ -209,7 +209,7 @@ MixArguments demoArguments(const Context& context, const std::string& out) {
     given.evalTexts = {(resources / "texts" / "eval_prose.txt").string(), (resources / "texts" / "eval_code.txt").string()};
     given.out = (folder / "demo-mix.gguf").string();
     given.budget = "5bpw";
-    given.samples = 48;
+    given.samples = 64;
     given.length = 256;
     given.sweepTokens = 2048;
     given.uniforms = {"q4_0"};

@@ -34,7 +34,7 @@ std::string qualityTable(const Json& rows) {
     Table table({{"model", false}, {"bytes"}, {"bits/weight"}, {"perplexity"}, {"KL, nats per token"}, {"same top 1"}});
     for (const Json& row : rows)
         table.add({row.at("name"), groupDigits(row.at("bytes").get<double>()), fmt::format("{:.3f}", row.at("bits_per_weight").get<double>()),
-                   withError(row.at("perplexity"), row.at("perplexity_se"), 6), withError(row.at("kl"), row.at("kl_se"), 5),
+                   number(row.at("perplexity"), 6) + (row.at("perplexity_se").is_number() ? " ± " + number(row.at("perplexity_se"), 2) : ""), withError(row.at("kl"), row.at("kl_se"), 5),
                    fmt::format("{:.2f} %", 100 * row.at("same_top1").get<double>())});
     return table.text();
 }
@@ -50,8 +50,9 @@ std::string verdict(const Json& result) {
         return "no uniform format of the list is as large as the mix\n";
     const double theirs = rival->at("kl").get<double>();
     const double saved = rival->at("bytes").get<double>() - bytes;
-    return fmt::format("against uniform {} ({}): KL {} times {}, {} bytes smaller\n", rival->at("format").get<std::string>(), rival->at("rounder").get<std::string>(),
-                       number(kl < theirs ? theirs / kl : kl / theirs, 3), kl < theirs ? "lower" : "HIGHER", groupDigits(saved));
+    const std::string size = saved > 0 ? fmt::format("and {} smaller", formatBytes(static_cast<std::uint64_t>(saved))) : "at the same size";
+    return fmt::format("against uniform {} ({}): KL {} times {}, {}\n", rival->at("format").get<std::string>(), rival->at("rounder").get<std::string>(),
+                       number(kl < theirs ? theirs / kl : kl / theirs, 3), kl < theirs ? "lower" : "HIGHER", size);
 }
 
 std::string prediction(const Json& result) {
@@ -63,8 +64,9 @@ std::string prediction(const Json& result) {
 }
 
 std::string solution(const Json& result) {
-    return fmt::format("mix: {}\nbudget reaches from {} to {} bytes; proven within {} of the best mix\n", mixSummary(result.at("formats")),
-                       groupDigits(result.at("floor").get<double>()), groupDigits(result.at("ceiling").get<double>()), number(result.at("gap"), 2));
+    const std::string proof = result.at("optimal").get<bool>() ? "proven best" : "within " + number(result.at("gap"), 2) + " of the best";
+    return fmt::format("mix: {} ({} at its predicted cost)\nsizes reach from {} to {} bytes\n", mixSummary(result.at("formats")), proof,
+                       groupDigits(result.at("floor").get<double>()), groupDigits(result.at("ceiling").get<double>()));
 }
 
 std::string written(const Json& result) {

@@ -75,7 +75,7 @@ void printQuantized(const Json& r) {
     }
     if (r.contains("evaluation")) {
         const Json& e = r.at("evaluation");
-        printLine(fmt::format("{:<14}{} (before {}), KL {} nats per token", "perplexity", withError(e.at("perplexity"), e.at("perplexity_se"), 6),
+        printLine(fmt::format("{:<14}{} (before {}), KL {} nats per token", "perplexity", number(e.at("perplexity"), 6),
                               number(e.at("base_perplexity"), 6), withError(e.at("kl_mean"), e.at("kl_se"), 5)));
     }
     printLine(fmt::format("{:<14}{}", "time", formatSeconds(r.at("seconds").get<double>())));

@@ -84,6 +84,9 @@ std::string shortMetric(const RunSummary& run, const std::string& name, int digi
     return metric ? number(metric->value, digits) : "";
 }
 
+/// "2026-11-23T01:08:00Z" → "11-23 01:08"
+std::string shortTime(const std::string& time) { return time.size() >= 16 ? time.substr(5, 5) + " " + time.substr(11, 5) : time; }
+
 int runList(Context& context, const RunsOptions& options) {
     const LogReader log(context.logPath());
     std::vector<RunSummary> runs = log.runs(options.kind.empty() ? options.limit : INT64_MAX);
@@ -103,7 +106,7 @@ int runList(Context& context, const RunsOptions& options) {
     }
     Table table({{"run"}, {"kind", false}, {"name", false}, {"status", false}, {"checkpoint", false}, {"started (UTC)", false}, {"time"}, {"bits"}, {"ppl"}, {"KL"}});
     for (const RunSummary& run : runs)
-        table.add({std::to_string(run.id.value()), run.kind, escapeForDisplay(run.name, 60), run.status, escapeForDisplay(run.checkpoint, 40), run.startedAt.substr(0, 16),
+        table.add({std::to_string(run.id.value()), run.kind, escapeForDisplay(run.name, 60), run.status, escapeForDisplay(run.checkpoint, 40), shortTime(run.startedAt),
                    fmt::format("{:.1f} s", run.seconds), shortMetric(run, "bits_per_weight", 4), shortMetric(run, "perplexity", 5), shortMetric(run, "kl_mean", 3)});
     printLine(table.text());
     return 0;

@@ -36,6 +36,8 @@ void stopOnSignals(JobContext& job) {
     action.sa_flags = SA_RESTART; // reads and writes of the engine go on to their own safe point
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
+    // Past a file size limit (ulimit -f) a write shall fail with an error that can be told, not end the program.
+    std::signal(SIGXFSZ, SIG_IGN);
 }
 
 } // namespace bw::cli

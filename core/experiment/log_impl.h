@@ -53,7 +53,8 @@ inline void bindOne(SQLite::Statement& statement, int index, const std::optional
         statement.bind(index);
 }
 inline void bindOne(SQLite::Statement& statement, int index, std::span<const std::byte> blob) {
-    statement.bind(index, static_cast<const void*>(blob.data()), static_cast<int>(blob.size()));
+    // A null pointer would be bound as NULL; an empty blob is something else.
+    statement.bind(index, blob.empty() ? static_cast<const void*>("") : static_cast<const void*>(blob.data()), static_cast<int>(blob.size()));
 }
 template <class T>
 void bindOne(SQLite::Statement& statement, int index, const T& value) {

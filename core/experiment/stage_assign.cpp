@@ -152,6 +152,16 @@ Solved solveExactly(const Stage& stage, const AssignProblem& problem, const Budg
     }
 }
 
+/// Floor and ceiling in the units that people give budgets in.
+void addReach(Error& e, const Stage& stage, const BudgetRange& range, const Sizes& sizes) {
+    const auto inUnits = [&](std::uint64_t bytes) {
+        const double bits = 8.0 * static_cast<double>(bytes - std::min(bytes, sizes.fixed)) / static_cast<double>(std::max<std::int64_t>(1, siteWeights(stage.model)));
+        return fmt::format("{}B = {:.4f}bpw", bytes, bits);
+    };
+    e.add("floor", inUnits(range.floor));
+    e.add("ceiling", inUnits(range.ceiling));
+}
+
 Json paretoJson(const AssignProblem& problem) {
     Json points = Json::array();
     for (const ParetoPoint& point : paretoFront(problem))
@@ -203,7 +213,15 @@ Json runAssign(const Stage& stage) {
     const AssignProblem problem = makeProblem(problemCells(stage, costs, formats, sizes), sizes.fixed, {wanted.tie, wanted.pins, {}});
     const BudgetRange range = budgetRange(problem);
     const std::uint64_t limit = budget.kind == Budget::Kind::cost ? 0 : budgetBytes(stage, budget, sizes);
-    const Solved solved = solveExactly(stage, problem, budget, limit);
+    const Solved solved = [&] {
+        try {
+            return solveExactly(stage, problem, budget, limit);
+        } catch (Error& e) {
+            if (e.code() == ErrorCode::infeasibleBudget)
+                addReach(e, stage, range, sizes);
+            throw;
+        }
+    }();
 
     const std::vector<AssignmentRow> rows = chosenRows(stage, problem, solved, costs);
     stage.log().addAssignments(stage.run, rows);

@@ -32,7 +32,7 @@ Json runCalibrate(const Stage& stage) {
         warnings = checkTexts(stage, calibrated->set, &evaluation);
     }
     for (const std::string& warning : calibrated->result.warnings) {
-        stage.job.note("warning: " + warning);
+        stage.bench.warn(stage.job, warning);
         warnings.push_back(warning);
     }
     std::vector<std::string> names;

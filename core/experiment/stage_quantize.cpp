@@ -161,7 +161,7 @@ Json runQuantize(const Stage& stage) {
     const std::vector<SiteFormat> asked = recipeFormats(stage.model, stage.recipe);
     const ExportPlan plan = planFor(stage.model, asked, stage.recipe);
     for (const std::string& warning : plan.warnings)
-        stage.job.note("warning: " + warning);
+        stage.bench.warn(stage.job, warning);
     if (stage.strict)
         requireAsAsked(plan);
     const Texts texts = prepareTexts(stage);

@@ -106,6 +106,11 @@ std::shared_ptr<const Calibrated> Workbench::calibrated(const Model& model, cons
     return slot;
 }
 
+void Workbench::warn(JobContext& job, const std::string& warning) {
+    if (warned_.insert(warning).second)
+        job.note("warning: " + warning);
+}
+
 std::vector<std::string> checkTexts(const Stage& stage, const TextSet& calibration, const TextSet* evaluation) {
     std::vector<TokenId> evaluationIds;
     if (evaluation) {
@@ -120,7 +125,7 @@ std::vector<std::string> checkTexts(const Stage& stage, const TextSet& calibrati
     }
     std::vector<std::string> warnings = calibrationWarnings(calibration.windows, evaluationIds);
     for (const std::string& warning : warnings)
-        stage.job.note("warning: " + warning);
+        stage.bench.warn(stage.job, warning);
     return warnings;
 }
 

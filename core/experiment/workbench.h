@@ -10,8 +10,8 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
-#include <tuple>
 #include <vector>
 
 namespace bw {
@@ -42,6 +42,8 @@ public:
     TextSet calibrationTexts(const Model& model, const Recipe& recipe, JobContext& job);
     TextSet evaluationTexts(const Model& model, const Recipe& recipe, JobContext& job);
     std::shared_ptr<const Calibrated> calibrated(const Model& model, const Recipe& recipe, JobContext& job);
+    /// Notes a warning, once per job however many stages would give it.
+    void warn(JobContext& job, const std::string& warning);
 
 private:
     ExperimentLog& log_;
@@ -50,6 +52,7 @@ private:
     std::map<const Checkpoint*, std::shared_ptr<const Tokenizer>> tokenizers_;
     std::map<std::pair<const Checkpoint*, std::string>, TextData> texts_;
     std::map<std::string, std::shared_ptr<const Calibrated>> calibrations_;
+    std::set<std::string> warned_;
     const TextData& text(const Model& model, const std::string& path, JobContext& job);
 };
 

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Recipes survive JSON whole, and whatever is not understood is refused by its path.
+#include "core/experiment/recipe.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/temp_folder.h"
+
+#include <gtest/gtest.h>
+
+namespace bw::test {
+namespace {
+
+Recipe fullRecipe() {
+    Recipe r;
+    r.kind = "quantize";
+    r.name = "a \"name\" with ünïcode";
+    r.checkpoint = "/models/x";
+    r.base = "/models/y";
+    r.seed = 18446744073709551615ull; // past what a double holds
+    r.device = "vulkan:1";
+    r.calibration = {{"a.txt", "b.jsonl"}, 64, 256};
+    r.evaluation = {{"e.txt"}, "llama.cpp:512", 4096};
+    r.sweep = {{"q4_0", "int4:g64:asym"}, "kl", 2048};
+    r.assignment.format = "q5_0";
+    r.assignment.head = "q8_0";
+    r.assignment.rules = {{"blk.*.attn_v", "q8_0"}, {"blk.0.*", "keep"}};
+    r.assignment.budget = "4.5bpw";
+    r.assignment.tie = "fused";
+    r.assignment.pins = {{"token_embd", "q8_0"}};
+    r.assignment.sweepRun = 12;
+    r.assignment.scaleRun = 11;
+    r.rounder = "weighted";
+    r.clipSearch = false;
+    r.exporting = {"out.gguf", true};
+    r.generation = {"The sea", 12, 0.8, 0.95};
+    return r;
+}
+
+TEST(Recipe, SurvivesJson) {
+    const Recipe r = fullRecipe();
+    EXPECT_EQ(Recipe::fromJson(r.toJson()), r);
+    EXPECT_EQ(Recipe::fromJson(Json::parse(r.toJson().dump())), r);
+    EXPECT_EQ(Recipe::fromJson({{"version", 1}}), Recipe());
+}
+
+struct Bad { const char* json; const char* mentions; };
+
+TEST(Recipe, RefusesWhatItDoesNotUnderstandByItsPath) {
+    for (const Bad& bad : {
+             Bad{R"({})", "version"},
+             Bad{R"({"version":2})", "version"},
+             Bad{R"({"version":1,"calibrte":{}})", "calibrte"},
+             Bad{R"({"version":1,"calibration":{"filse":[]}})", "calibration.filse"},
+             Bad{R"({"version":1,"assignment":{"rules":[{"pattern":"a","format":"q4_0"},{"pattern":"b","fmt":"q4_0"}]}})", "assignment.rules[1].fmt"},
+             Bad{R"({"version":1,"assignment":{"rules":[{"format":"q4_0"}]}})", "assignment.rules[0].pattern"},
+             Bad{R"({"version":1,"assignment":{"format":"q4_9"}})", "assignment.format"},
+             Bad{R"({"version":1,"assignment":{"pins":{"token_embd":"q44"}}})", "assignment.pins.token_embd"},
+             Bad{R"({"version":1,"assignment":{"budget":"lots"}})", "assignment.budget"},
+             Bad{R"({"version":1,"evaluation":{"protocol":"windows"}})", "evaluation.protocol"},
+             Bad{R"({"version":1,"calibration":{"samples":-1}})", "calibration.samples"},
+             Bad{R"({"version":1,"calibration":{"samples":1.5}})", "calibration.samples"},
+             Bad{R"({"version":1,"kind":"destroy"})", "kind"},
+             Bad{R"({"version":1,"seed":-3})", "seed"},
+             Bad{R"({"version":1,"clip_search":"yes"})", "clip_search"},
+             Bad{R"({"version":1,"transform":"smooth"})", "transform"},
+             Bad{R"({"version":1,"generation":{"temperature":1e999}})", "generation.temperature"},
+             Bad{R"({"version":1,"export":[]})", "export"},
+             Bad{R"([1])", "(top)"},
+         }) {
+        SCOPED_TRACE(bad.json);
+        const Error e = expectError(ErrorCode::invalidRecipe, [&] {
+            try {
+                Recipe::fromJson(Json::parse(bad.json));
+            } catch (const Json::exception&) { // 1e999 is refused by the parser already
+                throw Error(ErrorCode::invalidRecipe, bad.mentions);
+            }
+        });
+        EXPECT_NE(e.message().find(bad.mentions), std::string::npos) << e.message();
+        EXPECT_TRUE(!e.hint().empty() || e.message() == bad.mentions);
+    }
+}
+
+TEST(Recipe, LoadNamesTheFile) {
+    const TempFolder folder;
+    const std::string path = folder.write("r.json", R"({"version":1,"nmae":"x"})");
+    const Error e = expectError(ErrorCode::invalidRecipe, [&] { Recipe::load(path); });
+    EXPECT_NE(e.oneLine().find("r.json"), std::string::npos);
+    EXPECT_NE(e.hint().find("name"), std::string::npos);
+    expectError(ErrorCode::fileNotFound, [&] { Recipe::load(folder.file("no.json")); });
+    expectError(ErrorCode::invalidHeader, [&] { Recipe::load(folder.write("bad.json", "{")); });
+    expectError(ErrorCode::duplicateKey, [&] { Recipe::load(folder.write("twice.json", R"({"version":1,"name":"a","name":"b"})")); });
+}
+
+} // namespace
+} // namespace bw::test

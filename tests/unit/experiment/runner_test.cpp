@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Recipes as logged runs on the demo checkpoint: figures arrive in the log, failures too, sweeps go on where they
+// stopped, repetitions agree.
+#include "core/experiment/runner.h"
+#include "tests/unit/experiment/log_support.h"
+
+#include <filesystem>
+#include <gtest/gtest.h>
+#include <thread>
+
+namespace bw::test {
+namespace {
+
+DeviceFactory cpuOnly() {
+    return [](const std::string&) { return std::shared_ptr<Device>(makeCpuDevice()); };
+}
+
+struct Bench {
+    TempFolder folder;
+    ExperimentLog log{folder.file("log.db")};
+    Runner runner{log, cpuOnly()};
+    JobContext job;
+    LogReader reader{log.path()};
+
+    RunOutcome run(const Recipe& recipe, RunId resume = {}) { return runner.run(recipe, job, "test", resume); }
+};
+
+Recipe small(const std::string& kind) {
+    Recipe r;
+    r.kind = kind;
+    r.checkpoint = demoPath();
+    r.calibration = {{textPath("calib_prose.txt")}, 4, 64};
+    r.evaluation = {{textPath("eval_prose.txt")}, "windows:64", 256};
+    return r;
+}
+
+Recipe smallSweep() {
+    Recipe r = small("sweep");
+    r.sweep = {{"q4_0", "q8_0"}, "output", 0};
+    return r;
+}
+
+std::map<std::string, double> cellsOf(const LogReader& reader, RunId id) {
+    std::map<std::string, double> out;
+    for (const SensitivityRow& row : reader.sensitivities(id))
+        out[row.site + " " + row.format] = row.value;
+    return out;
+}
+
+TEST(Runner, CalibrateFillsTheLog) {
+    Bench b;
+    const RunOutcome outcome = b.run(small("calibrate"));
+    const std::vector<SiteStatisticsRow> rows = b.reader.siteStatistics(outcome.run);
+    EXPECT_EQ(rows.size(), 6u * 4 + 1); // four inputs a block, and the head's
+    for (const SiteStatisticsRow& row : rows) {
+        EXPECT_EQ(row.tokens, 256) << row.group;
+        EXPECT_GT(row.absMax, 0) << row.group;
+        EXPECT_EQ(row.ranges.size(), 4u) << row.group;
+        EXPECT_FALSE(row.histogram.bins.empty()) << row.group;
+        EXPECT_NE(row.sites.find_first_not_of("0123456789"), std::string::npos) << row.sites;
+    }
+    EXPECT_EQ(b.reader.run(outcome.run).datasets.at(0).sha256.size(), 64u);
+    EXPECT_EQ(outcome.result.at("sites").size(), 43u);
+}
+
+TEST(Runner, CalibratingOnTheEvaluationTextIsRefusedAndLogged) {
+    Bench b;
+    Recipe r = small("calibrate");
+    std::filesystem::copy_file(textPath("calib_prose.txt"), b.folder.file("same.txt"));
+    r.evaluation.files = {b.folder.file("same.txt")};
+    const Error e = expectError(ErrorCode::usage, [&] { b.run(r); });
+    EXPECT_NE(e.message().find("same.txt"), std::string::npos);
+    const RunSummary failed = b.reader.runs().at(0);
+    EXPECT_EQ(failed.status, "failed");
+    EXPECT_NE(failed.error.find("same.txt"), std::string::npos);
+}
+
+TEST(Runner, AFailureNamesItsRun) {
+    Bench b;
+    Recipe r = small("evaluate");
+    r.evaluation.files = {b.folder.file("missing.txt")};
+    const Error e = expectError(ErrorCode::fileNotFound, [&] { b.run(r); });
+    EXPECT_NE(e.oneLine().find("run"), std::string::npos);
+    EXPECT_EQ(b.reader.runs().at(0).status, "failed");
+}
+
+TEST(Runner, AStoppedSweepGoesOnWithEqualCells) {
+    Bench whole;
+    const RunOutcome reference = whole.run(smallSweep());
+    const std::map<std::string, double> expected = cellsOf(whole.reader, reference.run);
+    ASSERT_EQ(expected.size(), 43u * 2);
+    for (const std::size_t stopAfter : {1u, 17u, 60u}) {
+        Bench b;
+        std::jthread stopper([&] {
+            while (b.reader.runs().empty() || cellsOf(LogReader(b.log.path()), b.reader.runs().at(0).id).size() < stopAfter)
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            b.job.requestStop();
+        });
+        RunId run;
+        try {
+            run = b.run(smallSweep()).run; // faster than the stopper: nothing left to resume, still compared
+        } catch (const Error& e) {
+            ASSERT_EQ(e.code(), ErrorCode::cancelled) << e.oneLine();
+            run = b.reader.runs().at(0).id;
+            EXPECT_EQ(b.reader.runs().at(0).status, "cancelled");
+            const std::size_t kept = cellsOf(b.reader, run).size();
+            EXPECT_GE(kept, stopAfter);
+            JobContext second;
+            b.runner.run(smallSweep(), second, "test", run);
+        }
+        EXPECT_EQ(b.reader.run(run).summary.status, "done");
+        EXPECT_EQ(cellsOf(b.reader, run), expected) << stopAfter;
+    }
+}
+
+TEST(Runner, ResumingWithAnotherRecipeIsRefused) {
+    Bench b;
+    const RunOutcome first = b.run(smallSweep());
+    Recipe other = smallSweep();
+    other.sweep.formats = {"q4_0", "q5_0"};
+    const Error e = expectError(ErrorCode::usage, [&] { b.run(other, first.run); });
+    EXPECT_NE(e.message().find("/sweep/formats"), std::string::npos) << e.message();
+}
+
+TEST(Runner, AssignIsExactToTheByteOfTheFile) {
+    Bench b;
+    const RunOutcome sweep = b.run(smallSweep());
+    Recipe assign = small("assign");
+    assign.assignment.sweepRun = sweep.run.value();
+    for (const char* budget : {"4.6bpw", "6bpw", "4000000B"}) {
+        assign.assignment.budget = budget;
+        const RunOutcome solved = b.run(assign);
+        Recipe quantize = Recipe::fromJson(solved.result.at("recipe"));
+        quantize.exporting.path = b.folder.file(std::string("mix-") + budget + ".gguf");
+        quantize.evaluation.files.clear();
+        const RunOutcome made = b.run(quantize);
+        EXPECT_EQ(made.result.at("bytes"), solved.result.at("bytes")) << budget;
+        EXPECT_EQ(std::filesystem::file_size(quantize.exporting.path), solved.result.at("bytes").get<std::uint64_t>()) << budget;
+        EXPECT_LE(solved.result.at("bytes").get<std::uint64_t>(), solved.result.at("budget_bytes").get<std::uint64_t>()) << budget;
+        EXPECT_TRUE(made.result.at("audit").at("ok").get<bool>());
+        const RunDetail run = b.reader.run(made.run);
+        EXPECT_EQ(run.assignments.size(), 43u);
+        EXPECT_EQ(run.artifacts.at(0).state, "complete");
+    }
+}
+
+TEST(Runner, AnImpossibleBudgetNamesItsReach) {
+    Bench b;
+    Recipe assign = small("assign");
+    assign.assignment.sweepRun = b.run(smallSweep()).run.value();
+    assign.assignment.budget = "3bpw";
+    const Error e = expectError(ErrorCode::infeasibleBudget, [&] { b.run(assign); });
+    EXPECT_NE(e.oneLine().find("4.5000bpw"), std::string::npos) << e.oneLine();
+    EXPECT_NE(e.oneLine().find("8.5000bpw"), std::string::npos) << e.oneLine();
+}
+
+TEST(Runner, ScaledCostsCoverFormatsThatWereNotMeasured) {
+    Bench b;
+    const RunOutcome output = b.run(smallSweep());
+    Recipe kl = smallSweep();
+    kl.sweep = {{"q4_0"}, "kl", 128};
+    const RunOutcome measured = b.run(kl);
+    Recipe assign = small("assign");
+    assign.assignment.budget = "5bpw";
+    assign.assignment.sweepRun = measured.run.value();
+    assign.assignment.scaleRun = output.run.value();
+    const RunOutcome solved = b.run(assign);
+    const std::map<std::string, double> errors = cellsOf(b.reader, output.run), kls = cellsOf(b.reader, measured.run);
+    double sum = 0;
+    int raised = 0;
+    for (const AssignmentRow& row : b.reader.run(solved.run).assignments) {
+        const double base = std::max(0.0, kls.at(row.site + " q4_0"));
+        const double expected = row.used == "q4_0" ? base : base * errors.at(row.site + " q8_0") / errors.at(row.site + " q4_0");
+        EXPECT_NEAR(row.cost, expected, 1e-12) << row.site;
+        raised += row.used == "q8_0";
+        sum += row.cost;
+    }
+    EXPECT_GT(raised, 0);
+    EXPECT_NEAR(solved.result.at("predicted_kl").get<double>(), sum, 1e-9);
+    // Without the second map the missing cells are named.
+    assign.assignment.scaleRun = 0;
+    EXPECT_EQ(b.run(assign).result.at("formats").at("token_embd"), "q4_0");
+}
+
+TEST(Runner, StrictRefusesBeforeWorkStarts) {
+    Bench b;
+    Recipe r = small("quantize");
+    r.assignment.format = "int4:g64"; // GGUF has no affine grids
+    r.exporting.path = b.folder.file("out.gguf");
+    const Error e = expectError(ErrorCode::strictViolation, [&] { b.runner.run(r, b.job, "test", {}, true); });
+    EXPECT_NE(e.message().find("int4:g64"), std::string::npos);
+    EXPECT_FALSE(std::filesystem::exists(r.exporting.path));
+    EXPECT_EQ(b.reader.runs().at(0).status, "failed");
+}
+
+TEST(Runner, ThePlanIsTheFile) {
+    Bench b;
+    Recipe r = small("quantize");
+    r.evaluation.files.clear();
+    r.assignment.format = "q5_1";
+    r.exporting.path = b.folder.file("out.gguf");
+    const std::size_t before = b.reader.runs().size();
+    const Json plan = b.runner.plan(r, b.job);
+    EXPECT_FALSE(std::filesystem::exists(r.exporting.path));
+    EXPECT_EQ(b.reader.runs().size(), before);
+    b.run(r);
+    EXPECT_EQ(std::filesystem::file_size(r.exporting.path), plan.at("file_bytes").get<std::uint64_t>());
+}
+
+TEST(Runner, RerunAgreesAndLeavesTheFirstFile) {
+    Bench b;
+    Recipe r = small("quantize");
+    r.rounder = "weighted";
+    r.exporting.path = b.folder.file("out.gguf");
+    const RunOutcome first = b.run(r);
+    const RunOutcome again = b.runner.rerun(first.run, b.job, "test");
+    EXPECT_TRUE(again.result.at("agrees").get<bool>()) << again.result.dump(1);
+    EXPECT_TRUE(again.result.at("recipe_equal").get<bool>());
+    EXPECT_TRUE(again.result.at("artifacts").at(0).at("equal").get<bool>());
+    EXPECT_TRUE(std::filesystem::exists(r.exporting.path));
+    EXPECT_FALSE(std::filesystem::exists(b.folder.file("out.rerun-1.gguf")));
+    EXPECT_GE(again.result.at("metrics").size(), 10u);
+    // A figure that does not agree is noticed.
+    tamper(b.log.path(), "UPDATE metrics SET value = value * 1.001 WHERE name = 'kl_mean' AND run = " + std::to_string(first.run.value()));
+    const RunOutcome third = b.runner.rerun(first.run, b.job, "test");
+    EXPECT_FALSE(third.result.at("agrees").get<bool>());
+}
+
+TEST(Runner, QuantizeKeepsTokenScoresForPlots) {
+    Bench b;
+    const RunOutcome made = b.run(small("quantize"));
+    const std::optional<TokenScoreRow> scores = b.reader.tokenScores(made.run);
+    ASSERT_TRUE(scores);
+    EXPECT_EQ(scores->nll.size(), 4u * 63);
+    EXPECT_EQ(scores->kl.size(), scores->nll.size());
+    EXPECT_EQ(scores->ids.size(), scores->nll.size());
+    double sum = 0;
+    for (const float kl : scores->kl)
+        sum += static_cast<double>(kl);
+    // Scores are stored in f32: the mean of 252 of them keeps about seven digits.
+    EXPECT_NEAR(sum / static_cast<double>(scores->kl.size()), made.result.at("evaluation").at("kl_mean").get<double>(), 1e-6);
+}
+
+TEST(Runner, GenerateKeepsTheText) {
+    Bench b;
+    Recipe r = small("generate");
+    r.generation = {"The sea", 5, 0, 1};
+    const RunOutcome outcome = b.run(r);
+    const RunDetail run = b.reader.run(outcome.run);
+    ASSERT_EQ(run.outputs.size(), 1u);
+    EXPECT_EQ(run.outputs[0].prompt, "The sea");
+    EXPECT_EQ(run.outputs[0].ids, outcome.result.at("ids"));
+    EXPECT_FALSE(run.outputs[0].text.empty());
+}
+
+TEST(Runner, MixBeatsTheUniformFormatOfItsSize) {
+    Bench b;
+    Runner::MixOptions o;
+    o.checkpoint = demoPath();
+    o.outPath = b.folder.file("mix.gguf");
+    o.budget = "5bpw";
+    o.formats = {"q4_0", "q4_1", "q5_0", "q8_0"};
+    o.calibrationFiles = {textPath("calib_prose.txt")};
+    o.evaluationFiles = {textPath("eval_prose.txt")};
+    o.samples = 8;
+    o.length = 128;
+    o.sweepTokens = 256;
+    o.evaluationTokens = 1024;
+    o.protocol = "windows:128";
+    const RunOutcome outcome = b.runner.mix(o, b.job, "test");
+    const Json& r = outcome.result;
+    EXPECT_EQ(std::filesystem::file_size(o.outPath), r.at("bytes").get<std::uint64_t>());
+    EXPECT_LE(r.at("bits_per_weight").get<double>(), 5.0);
+    bool compared = false;
+    for (const Json& uniform : r.at("uniform")) {
+        if (uniform.at("rounder") != "nearest" || uniform.at("bytes").get<std::uint64_t>() < r.at("bytes").get<std::uint64_t>() || uniform.at("format") == "q8_0")
+            continue;
+        compared = true;
+        EXPECT_LT(r.at("measured_kl").get<double>(), uniform.at("kl").get<double>()) << uniform.dump();
+    }
+    EXPECT_TRUE(compared) << r.at("uniform").dump();
+    for (const char* stage : {"calibrate", "sweep_output", "sweep_kl", "assign", "quantize"})
+        EXPECT_EQ(b.reader.run(RunId(r.at("runs").at(stage).get<std::int64_t>())).summary.status, "done") << stage;
+    // A target that is there already is refused before the work, not after.
+    const std::size_t runs = b.reader.runs().size();
+    expectError(ErrorCode::targetExists, [&] { b.runner.mix(o, b.job, "test"); });
+    EXPECT_EQ(b.reader.runs().size(), runs);
+}
+
+} // namespace
+} // namespace bw::test
