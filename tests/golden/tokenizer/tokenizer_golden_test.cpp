@@ -2,6 +2,7 @@
 // Ids, decoded text and pieces against those of the `tokenizers` library 0.23.3 (see make_vectors.py; demo.json and
 // smollm2.json: Tokenizer.from_file(...).encode(text, add_special_tokens=False)).
 #include "core/base/hash.h"
+#include "core/checkpoint/writer.h"
 #include "core/tokenizer/unicode.h"
 #include "tests/unit/tokenizer/support.h"
 
@@ -53,6 +54,22 @@ TEST(TokenizerGolden, DemoFromGguf) {
 TEST(TokenizerGolden, Smollm2FromGguf) {
     expectVectors(*makeByteLevelBpe(partsFromGguf(test::ggufFromJson(test::smollm2Json(), "smollm"), "x.gguf")),
                   "smollm2.json");
+}
+
+/// Through the checkpoint: a folder as it is, and a GGUF whose metadata this program made.
+TEST(TokenizerGolden, DemoFromItsFolder) {
+    const auto checkpoint = Checkpoint::open(std::string(BW_RESOURCES) + "/demo");
+    const auto tokenizer = Tokenizer::open(*checkpoint);
+    expectVectors(*tokenizer, "demo.json");
+    EXPECT_EQ(tokenizer->vocabulary(), checkpoint->config().vocabulary);
+    EXPECT_TRUE(tokenizer->warnings().empty());
+    EXPECT_EQ(tokenizer->bos(), 0);
+    EXPECT_EQ(tokenizer->eos(), 1);
+    EXPECT_EQ(tokenizer->encode("a", true), tokenizer->encode("a", false)); // the demo model asks for no BOS
+    const auto again = makeByteLevelBpe(partsFromGguf(ggufMetadataFor(*checkpoint, 0), "made.gguf"));
+    expectVectors(*again, "demo.json");
+    EXPECT_EQ(again->bos(), 0);
+    EXPECT_EQ(again->eos(), 1);
 }
 
 TEST(TokenizerGolden, PiecesOfManyPreTokenizers) {
