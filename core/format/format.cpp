@@ -79,7 +79,8 @@ StorageFormat::StorageFormat(StorageType type)
 
 int StorageFormat::nominalBits(StorageType type) {
     const StorageTypeInfo& info = storageTypeInfo(type);
-    return info.blockElements == 1 ? 8 * info.blockBytes : info.name[1] - '0'; // "q5_1": the digit is the width of a code
+    // "q5_1", "iq4_nl": the first digit is the width of a code.
+    return info.blockElements == 1 ? 8 * info.blockBytes : info.name[info.name.find_first_of("123456789")] - '0';
 }
 
 bool StorageFormat::fits(std::int64_t rows, std::int64_t cols, std::string* why) const {
@@ -131,6 +132,8 @@ std::vector<FormatSummary> knownFormats() {
     addStorage(StorageType::q5_0, "GGML blocks of 32: 5-bit codes, one f16 scale");
     addStorage(StorageType::q4_1, "GGML blocks of 32: 4-bit codes, f16 scale and minimum");
     addStorage(StorageType::q4_0, "GGML blocks of 32: 4-bit codes, one f16 scale");
+    addStorage(StorageType::iq4_nl, "GGML blocks of 32: 16 uneven levels, one f16 scale, searched");
+    addStorage(StorageType::q3_k, "GGML blocks of 256: 3-bit codes, 16 scales of 6 bits, searched");
     for (int bits = 8; bits >= 2; --bits) {
         const AffineFormat format({bits, AffineScope::group, 128, false});
         all.push_back({fmt::format("int{}[:gN|:channel|:tensor][:sym|:asym]", bits),
@@ -157,7 +160,7 @@ FormatPtr fallbackFormat(const FormatPtr& wanted, std::int64_t rows, std::int64_
     case StorageType::q5_k: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::q5_1), rows, cols);
     case StorageType::q6_k: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::q8_0), rows, cols);
     case StorageType::q2_k:
-    case StorageType::q3_k: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::q4_0), rows, cols);
+    case StorageType::q3_k: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::iq4_nl), rows, cols);
     default: return std::make_shared<StorageFormat>(StorageType::f16);
     }
 }

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/format/kernels.h"
 #include "core/format/plain.h"
+#include "core/format/search_blocks.h"
 
 #include <algorithm>
 #include <array>
@@ -43,7 +44,7 @@ constexpr std::array kTypes{
     StorageTypeInfo{q8_0, "q8_0", "Q8_0", 8, "", 32, 34, true, true},
     StorageTypeInfo{q8_1, "q8_1", "Q8_1", 9, "", 32, 36, false, false},
     StorageTypeInfo{q2_k, "q2_k", "Q2_K", 10, "", 256, 84, true, false},
-    StorageTypeInfo{q3_k, "q3_k", "Q3_K", 11, "", 256, 110, true, false},
+    StorageTypeInfo{q3_k, "q3_k", "Q3_K", 11, "", 256, 110, true, true},
     StorageTypeInfo{q4_k, "q4_k", "Q4_K", 12, "", 256, 144, true, false},
     StorageTypeInfo{q5_k, "q5_k", "Q5_K", 13, "", 256, 176, true, false},
     StorageTypeInfo{q6_k, "q6_k", "Q6_K", 14, "", 256, 210, true, false},
@@ -52,7 +53,7 @@ constexpr std::array kTypes{
     StorageTypeInfo{iq2_xs, "iq2_xs", "IQ2_XS", 17, "", 256, 74, false, false},
     StorageTypeInfo{iq3_xxs, "iq3_xxs", "IQ3_XXS", 18, "", 256, 98, false, false},
     StorageTypeInfo{iq1_s, "iq1_s", "IQ1_S", 19, "", 256, 50, false, false},
-    StorageTypeInfo{iq4_nl, "iq4_nl", "IQ4_NL", 20, "", 32, 18, true, false},
+    StorageTypeInfo{iq4_nl, "iq4_nl", "IQ4_NL", 20, "", 32, 18, true, true},
     StorageTypeInfo{iq3_s, "iq3_s", "IQ3_S", 21, "", 256, 110, false, false},
     StorageTypeInfo{iq2_s, "iq2_s", "IQ2_S", 22, "", 256, 82, false, false},
     StorageTypeInfo{iq4_xs, "iq4_xs", "IQ4_XS", 23, "", 256, 136, true, false},
@@ -120,6 +121,8 @@ void encodeRow(StorageType type, std::span<const float> in, std::span<const floa
     assert(importance.empty() || importance.size() == in.size());
     if (type == f32) {
         std::memcpy(out, in.data(), in.size_bytes());
+    } else if (isSearchedType(type)) {
+        encodeSearchedBlocks(type, in.data(), importance.empty() ? nullptr : importance.data(), out, in.size());
     } else if (!isRowKernelType(type)) {
         throw Error(ErrorCode::unsupportedType,
                     "values of type " + std::string(storageTypeInfo(type).fileName) + " are not written here");
