@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
 
 namespace bw {
 namespace {
@@ -15,6 +16,8 @@ namespace {
 /// About a second and 70 MB of partial choices; real maps need thousands.
 constexpr std::int64_t kMaxNodes = 2'000'000;
 constexpr double kClosedGap = 1e-9;
+
+std::string costText(double cost) { return fmt::format("{:.6g}", cost); }
 
 std::string sizeText(std::uint64_t bytes) { return formatBytes(bytes) + " (" + std::to_string(bytes) + " bytes)"; }
 
@@ -85,8 +88,8 @@ AssignSolution solveForCost(const AssignProblem& problem, double costLimit, JobC
     if (limit < least) {
         const BudgetRange range = budgetRange(problem);
         throw Error(ErrorCode::infeasibleBudget,
-                    "a predicted damage of " + std::to_string(costLimit) + " cannot be kept: the best mix, " +
-                        sizeText(range.ceiling) + ", has " + std::to_string(std::ldexp(static_cast<double>(least), -ints.exponent)),
+                    "a predicted damage of " + costText(costLimit) + " cannot be kept: the best mix, " +
+                        sizeText(range.ceiling) + ", has " + costText(std::ldexp(static_cast<double>(least), -ints.exponent)),
                     "allow more damage or offer formats with more bits");
     }
     const detail::KnapsackResult found = detail::minimise(exchanged(ints.items), std::min(limit, most), kMaxNodes, job);

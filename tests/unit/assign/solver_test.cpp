@@ -2,12 +2,14 @@
 // The solver against trying every mix, on hundreds of random small problems, and its speed on a large one.
 #include "core/assign/solver.h"
 
+#include "core/assign/knapsack.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -186,6 +188,44 @@ TEST(Solver, SolvesThousandsOfItemsInWellUnderASecond) {
         // 0.03 s on one core of 2026; the allowance is for busy or sanitized machines.
         EXPECT_LT(seconds, 5.0) << s.nodes << " nodes";
     }
+}
+
+TEST(Knapsack, StaysHonestWhenItGivesUp) {
+    Random random(44);
+    JobContext job;
+    int unproven = 0;
+    for (int trial = 0; trial < 200; ++trial) {
+        std::vector<std::vector<detail::IntOption>> items(6);
+        std::int64_t least = 0, most = 0;
+        for (auto& item : items) {
+            for (int j = 0; j < 4; ++j) {
+                const auto weight = static_cast<std::int64_t>(1 + random.below(50));
+                item.push_back({weight, 1000 - 10 * weight + static_cast<std::int64_t>(random.below(60)), j});
+            }
+            const auto [low, high] = std::minmax_element(item.begin(), item.end(), [](const auto& a, const auto& b) { return a.weight < b.weight; });
+            least += low->weight;
+            most += high->weight;
+        }
+        const std::int64_t capacity = least + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(most - least + 1)));
+        const detail::KnapsackResult exact = detail::minimise(items, capacity, 1'000'000, job);
+        EXPECT_EQ(exact.bound, exact.cost);
+        const detail::KnapsackResult hasty = detail::minimise(items, capacity, 5, job);
+        EXPECT_LE(hasty.bound, exact.cost);
+        EXPECT_GE(hasty.cost, exact.cost);
+        EXPECT_LE(hasty.weight, capacity);
+        unproven += hasty.bound < hasty.cost ? 1 : 0;
+    }
+    EXPECT_GT(unproven, 50);
+}
+
+TEST(Pareto, ThinsALongFrontButKeepsItsEnds) {
+    const AssignProblem problem = modelLike(3000, 10);
+    const auto front = paretoFront(problem);
+    const BudgetRange range = budgetRange(problem);
+    EXPECT_EQ(front.front().bytes, range.floor);
+    EXPECT_EQ(front.back().bytes, range.ceiling);
+    EXPECT_GT(front.size(), 1000u);
+    EXPECT_LE(front.size() * 3000, 4'100'000u);
 }
 
 TEST(Solver, ReportsFloorAndCeilingOfAnInfeasibleBudget) {
