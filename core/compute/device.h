@@ -43,7 +43,7 @@ public:
     struct Counts { std::uint64_t onDevice = 0, onCpu = 0; };
     virtual std::map<std::string, Counts> operationCounts() const { return {}; }
 
-    /// Takes an f32 O×I weight; the data may be freed afterwards only if the device copied them (`copies()`).
+    /// Takes an f32 O×I weight whose memory must outlive the result: the CPU multiplies from it in place.
     virtual DeviceWeightPtr prepare(MatrixView<const float> weight) = 0;
     /// y = x·wᵀ, x T×I, w O×I, y T×O. With `add`, y += x·wᵀ.
     virtual void multiply(MatrixView<const float> x, const DeviceWeight& w, MatrixView<float> y, bool add = false) = 0;
