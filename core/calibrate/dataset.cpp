@@ -88,6 +88,7 @@ TextData loadText(const std::string& path, const Tokenizer& tokenizer, std::int6
         job.checkpoint();
         const std::string_view piece = reader.raw(at, kHashPiece);
         hash.update(std::as_bytes(std::span(piece.data(), piece.size())));
+        reader.forget(at, piece.size());
     }
     data.sha256 = hash.hex();
     return data;

@@ -34,6 +34,8 @@ public:
     std::string_view nextLine();
     /// Up to `length` bytes as they lie in the file at `offset`.
     std::string_view raw(std::uint64_t offset, std::uint64_t length) const;
+    /// Lets the pages of a part go; they come back from the file when they are read again.
+    void forget(std::uint64_t offset, std::uint64_t length) const { file_.release(offset, length); }
 
 private:
     std::string_view rest() const;
