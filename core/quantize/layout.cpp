@@ -26,7 +26,8 @@ FormatPtr nearestIn(ExportKind kind, const FormatPtr& format) {
     if (kind == ExportKind::gguf) {
         if (!affine) return format;
         const bool symmetric = affine->grid().symmetric;
-        if (affine->grid().bits <= 4) return parseFormat(symmetric ? "q4_0" : "q4_1");
+        if (affine->grid().bits <= 3) return parseFormat("q3_k");
+        if (affine->grid().bits == 4) return parseFormat(symmetric ? "q4_0" : "q4_1");
         if (affine->grid().bits == 5) return parseFormat(symmetric ? "q5_0" : "q5_1");
         return parseFormat("q8_0");
     }
@@ -37,6 +38,8 @@ FormatPtr nearestIn(ExportKind kind, const FormatPtr& format) {
     case StorageType::q5_0: return parseFormat(affineName(5, true));
     case StorageType::q5_1: return parseFormat(affineName(5, false));
     case StorageType::q8_0: return parseFormat(affineName(8, true));
+    case StorageType::iq4_nl: return parseFormat(affineName(4, true));
+    case StorageType::q3_k: return parseFormat("int3:g16:sym"); // its sub-blocks have 16 weights
     default: return parseFormat("f16");
     }
 }

@@ -45,7 +45,19 @@ Sums measure(MatrixView<const float> weight, const Format& format, std::span<con
     return total;
 }
 
-/// Mean of Δ² over the weights, Δ the step between neighbouring grid points; 0 for floats.
+/// Types whose codes stand one stored scale apart.
+bool isEvenGrid(StorageType type) {
+    switch (type) {
+    case StorageType::q4_0:
+    case StorageType::q4_1:
+    case StorageType::q5_0:
+    case StorageType::q5_1:
+    case StorageType::q8_0: return true;
+    default: return false;
+    }
+}
+
+/// Mean of Δ² over the weights, Δ the step between neighbouring grid points; 0 for floats and uneven grids.
 double meanSquaredStep(const Format& format, std::span<const std::byte> bytes, std::int64_t rows, std::int64_t cols) {
     double sum = 0;
     std::size_t count = 0;
@@ -55,9 +67,9 @@ double meanSquaredStep(const Format& format, std::span<const std::byte> bytes, s
             sum += step * step;
             ++count;
         }
-    } else if (const StorageTypeInfo& info = storageTypeInfo(format.storage()); info.blockElements == 32) {
+    } else if (const StorageTypeInfo& info = storageTypeInfo(format.storage()); isEvenGrid(format.storage())) {
         for (std::size_t at = 0; at < bytes.size(); at += static_cast<std::size_t>(info.blockBytes), ++count) {
-            std::uint16_t scale = 0; // first field of every block of 32 that encodes
+            std::uint16_t scale = 0; // first field of these blocks
             std::memcpy(&scale, bytes.data() + at, 2);
             const double step = static_cast<double>(halfToFloat(scale));
             sum += step * step;

@@ -60,7 +60,7 @@ TEST_P(GgufExport, hasThePlannedSizeAndValues) {
     EXPECT_TRUE(std::equal(kept.begin(), kept.end(), written.begin(), written.end()));
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, GgufExport, testing::Values("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "f16", "bf16", "f32", "keep", "int4:g64", "int3:channel:sym"));
+INSTANTIATE_TEST_SUITE_P(Formats, GgufExport, testing::Values("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "iq4_nl", "q3_k", "f16", "bf16", "f32", "keep", "int4:g64", "int3:channel:sym"));
 
 class FolderExport : public testing::TestWithParam<const char*> {};
 

@@ -28,7 +28,7 @@ ExportPlan plan(const std::string& format, const std::string& path, const std::v
 
 TEST(Plan, ggufTakesTheNearestTypeForAffineFormats) {
     const test::TempFolder folder;
-    const std::vector<std::pair<const char*, const char*>> table{{"int2:g64", "q4_1"}, {"int4:g64:sym", "q4_0"}, {"int4", "q4_1"}, {"int5:g32:sym", "q5_0"},
+    const std::vector<std::pair<const char*, const char*>> table{{"int2:g64", "q3_k"}, {"int4:g64:sym", "q4_0"}, {"int4", "q4_1"}, {"int5:g32:sym", "q5_0"},
                                                                  {"int5", "q5_1"},     {"int6:channel", "q8_0"}, {"int8:tensor:sym", "q8_0"}};
     for (const auto& [asked, used] : table) {
         const ExportPlan p = plan(asked, folder / "out.gguf");
@@ -46,7 +46,8 @@ TEST(Plan, ggufTakesTheNearestTypeForAffineFormats) {
 TEST(Plan, safetensorsTakeTheSameGridForBlocks) {
     const test::TempFolder folder;
     const std::vector<std::pair<const char*, const char*>> table{{"q4_0", "int4:g32:sym"}, {"q4_1", "int4:g32:asym"}, {"q5_0", "int5:g32:sym"},
-                                                                 {"q5_1", "int5:g32:asym"}, {"q8_0", "int8:g32:sym"}};
+                                                                 {"q5_1", "int5:g32:asym"}, {"q8_0", "int8:g32:sym"},
+                                                                 {"iq4_nl", "int4:g32:sym"}, {"q3_k", "int3:g16:sym"}};
     for (const auto& [asked, used] : table) {
         const ExportPlan p = plan(asked, folder / "out");
         const PlannedTensor& t = tensor(p, "model.layers.0.self_attn.q_proj.weight");

@@ -32,6 +32,7 @@ TEST(QuantizeSite, measuresItsErrorAndExpectsUniformNoise) {
     const QuantizedTensor plain = quantizeSite(site, weight.view(), parseFormat("bf16"), {}, {});
     EXPECT_EQ(plain.relativeError, 0); // the demo model is stored in bf16
     EXPECT_EQ(plain.uniformNoise, 0);
+    EXPECT_EQ(quantizeSite(site, weight.view(), parseFormat("iq4_nl"), {}, {}).uniformNoise, 0) << "its levels are uneven";
 }
 
 TEST(QuantizeSite, importanceCountsOnlyWhenAskedFor) {
