@@ -98,10 +98,11 @@ void openFile(CheckpointBuilder& builder, const fs::path& path) {
 std::shared_ptr<const Checkpoint> Checkpoint::open(const std::string& path) {
     if (path.empty() || path.find('\0') != std::string::npos)
         throw Error(ErrorCode::fileNotFound, "the path '" + escapeForDisplay(path) + "' names no file", "Give a model folder, a .safetensors or a .gguf file.");
-    fs::path absolute = fs::absolute(path).lexically_normal();
+    std::error_code error;
+    fs::path absolute = fs::absolute(path, error).lexically_normal();
+    if (error) throw Error(ErrorCode::fileNotFound, "the folder that '" + escapeForDisplay(path) + "' starts from is gone", "Give an absolute path.");
     if (!absolute.has_filename()) absolute = absolute.parent_path();
     CheckpointBuilder builder(absolute.string());
-    std::error_code error;
     if (fs::is_directory(absolute, error))
         openFolder(builder, absolute);
     else

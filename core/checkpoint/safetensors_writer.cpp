@@ -275,7 +275,9 @@ SafetensorsFolderWriter::SafetensorsFolderWriter(std::string folder, const Check
                                                  std::uint64_t shardBytes)
     : impl_(std::make_unique<Impl>()) {
     Impl& impl = *impl_;
-    fs::path target = fs::absolute(folder).lexically_normal();
+    std::error_code error;
+    fs::path target = fs::absolute(folder, error).lexically_normal();
+    if (error) throw Error(ErrorCode::fileNotFound, "the folder that '" + escapeForDisplay(folder) + "' starts from is gone", "Give an absolute path.");
     if (!target.has_filename()) target = target.parent_path();
     impl.target = target.string();
     impl.replace = replace;

@@ -6,7 +6,7 @@
 #include "tests/support/bad_files.h"
 #include "tests/support/expect_error.h"
 
-#include <chrono>
+#include <ctime>
 #include <fstream>
 #include <string>
 
@@ -33,14 +33,29 @@ private:
     long start_ = 0;
 };
 
+/// Processor seconds of this process since it was made: unlike the clock on the wall, the same on a busy machine.
+/// Hangs are the test runner's time limit to find.
+class CpuTimer {
+public:
+    double seconds() const { return now() - start_; }
+
+private:
+    static double now() {
+        timespec t{};
+        ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+        return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+    }
+    double start_ = now();
+};
+
 inline void expectRefused(const BadFiles& files) {
     EXPECT_FALSE(files.empty());
     for (const auto& file : files) {
         SCOPED_TRACE(file.label);
         const PeakMemory memory;
-        const auto begin = std::chrono::steady_clock::now();
+        const CpuTimer timer;
         const Error error = expectError(file.expected, [&] { Checkpoint::open(file.path); });
-        EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+        EXPECT_LT(timer.seconds(), 2.0);
         EXPECT_LT(memory.growthKb(), 64 * 1024);
         EXPECT_NE((error.message() + " " + error.hint()).find(file.mentions), std::string::npos) << error.oneLine();
         EXPECT_FALSE(error.hint().empty()) << error.oneLine();

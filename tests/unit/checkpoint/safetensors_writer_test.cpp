@@ -117,13 +117,14 @@ TEST(SafetensorsWriter, replacingACheckpoint) {
     EXPECT_EQ(folder.entries(), 2);
 }
 
-TEST(SafetensorsWriter, everyFailingDiskCallLeavesNothing) {
+/// Fails the k-th disk call with `err` for every k until all succeed.
+void failEveryCall(int err, ErrorCode expected) {
     TempFolder folder;
     const auto source = Checkpoint::open(writeTinyLlama(folder, "m", llamaConfig()));
     folder.write("m/tokenizer.json", "{}");
     for (int k = 1;; ++k) {
         ASSERT_LT(k, 200);
-        FailingIo io(k);
+        FailingIo io(k, err);
         bool ok = false;
         try {
             SafetensorsFolderWriter writer(folder.file("out"), *source, source->configJson(), sameTensors(*source), AtomicFile::Replace::no, 20'000);
@@ -132,13 +133,23 @@ TEST(SafetensorsWriter, everyFailingDiskCallLeavesNothing) {
             ok = true;
         } catch (const Error& e) {
             EXPECT_TRUE(io.failed());
-            EXPECT_TRUE(e.code() == ErrorCode::diskFull || e.code() == ErrorCode::writeFailed) << e.oneLine();
+            EXPECT_EQ(e.code(), expected) << e.oneLine();
             EXPECT_EQ(folder.entries(), 1);
         }
         if (ok && !io.failed()) break;
         if (ok) fs::remove_all(folder.file("out")); // only a folder's fsync failed
     }
     expectSameTensors(*source, *Checkpoint::open(folder.file("out")));
+}
+
+TEST(SafetensorsWriter, fullDiskAtEveryCallLeavesNothing) { failEveryCall(ENOSPC, ErrorCode::diskFull); }
+TEST(SafetensorsWriter, brokenDiskAtEveryCallLeavesNothing) { failEveryCall(EIO, ErrorCode::writeFailed); }
+TEST(SafetensorsWriter, forbiddenFolderIsSaid) {
+    TempFolder folder;
+    const auto source = Checkpoint::open(writeTinyLlama(folder, "m", llamaConfig()));
+    FailingIo io(1, EACCES);
+    expectError(ErrorCode::permissionDenied, [&] { SafetensorsFolderWriter(folder.file("out"), *source, source->configJson(), sameTensors(*source), AtomicFile::Replace::no); });
+    EXPECT_EQ(folder.entries(), 1);
 }
 
 TEST(SafetensorsWriter, callsOutOfPlanAreErrors) {
