@@ -20,10 +20,11 @@ namespace bw {
 namespace {
 
 constexpr qreal kHeader = 22, kLabelGap = 10, kLegend = 38, kHeadGap = 8;
-constexpr qreal kLeastRow = 15, kMostRow = 30; ///< px; below, labels would touch
-constexpr double kDecades = 4;                 ///< of damage shown: what is 10⁴ times smaller than the worst is nothing
+constexpr qreal kLeastRow = 15, kMostRow = 52; ///< px; below, labels would touch
+constexpr qreal kTwoLines = 36;                ///< rows from this height on show the damage under the format
+constexpr double kDecades = 3;                 ///< of damage shown: what is 1,000 times smaller than the worst is nothing
 
-/// Kind without the prefix that all of a group share is not shorter in general, so labels stay as they are.
+/// The default spelling of affine grids goes without its last part.
 QString shortFormat(const QString& format) {
     QString text = format;
     return text.remove(QStringLiteral(":asym"));
@@ -218,7 +219,15 @@ void BitsGrid::paintCell(QPainter& painter, const QRectF& rect, const MixSite& s
     const bool head = site.block < 0;
     const QString text = head ? site.name + QStringLiteral("  ") + shortFormat(format) : shortFormat(format);
     const QRectF place = rect.adjusted(8, 0, site.pinned ? -14 : -3, 0);
-    painter.drawText(place, Qt::AlignCenter, QFontMetricsF(font).elidedText(text, Qt::ElideRight, place.width()));
+    const QString shown = QFontMetricsF(font).elidedText(text, Qt::ElideRight, place.width());
+    if (rect.height() >= kTwoLines) {
+        const qreal middle = rect.center().y();
+        painter.drawText(QRectF(place.left(), middle - 17, place.width(), 17), Qt::AlignCenter, shown);
+        painter.setFont(smallFigures());
+        painter.drawText(QRectF(place.left(), middle - 1, place.width(), 16), Qt::AlignCenter, known ? figureText(damage, 2) : tr("not in map"));
+    } else {
+        painter.drawText(place, Qt::AlignCenter, shown);
+    }
     if (site.pinned) {
         painter.setPen(Qt::NoPen);
         painter.setBrush(ink);

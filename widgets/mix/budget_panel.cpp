@@ -4,6 +4,7 @@
 #include "widgets/plots/number_text.h"
 
 #include <QEvent>
+#include <QFrame>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QSignalBlocker>
@@ -38,17 +39,21 @@ BudgetPanel::BudgetPanel(Session* session, MixModel* model, QWidget* parent)
     : QWidget(parent), session_(session), model_(model), slider_(new QSlider(Qt::Horizontal, this)),
       size_(label(this, "figures")), low_(label(this, "muted")), high_(label(this, "muted")),
       predicted_(label(this, "title")), measured_(label(this, "good")) {
-    auto* panel = new Panel(QString(), this);
+    auto* panel = new QFrame(this);
+    panel->setProperty("role", QStringLiteral("panel"));
     panel->setAccessibleName(tr("Budget"));
+    auto* body = new QVBoxLayout(panel);
+    body->setContentsMargins(16, 12, 16, 12);
+    body->setSpacing(6);
     auto* whole = new QVBoxLayout(this);
     whole->setContentsMargins(0, 0, 0, 0);
     whole->addWidget(panel);
     auto* title = label(panel, "title");
     title->setText(tr("Budget"));
-    panel->body()->addLayout(pair(title, size_));
-    panel->body()->addWidget(slider_);
-    panel->body()->addLayout(pair(low_, high_));
-    panel->body()->addLayout(pair(predicted_, measured_));
+    body->addLayout(pair(title, size_));
+    body->addWidget(slider_);
+    body->addLayout(pair(low_, high_));
+    body->addLayout(pair(predicted_, measured_));
     slider_->setRange(0, kSteps);
     slider_->setPageStep(kSteps / 20);
     slider_->setSingleStep(kSteps / 200);

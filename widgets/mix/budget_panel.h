@@ -5,7 +5,6 @@
 
 #include "widgets/mix/mix_model.h"
 #include "widgets/mix/mix_solver.h"
-#include "widgets/theme/panel.h"
 
 #include <QSlider>
 #include <QTimer>

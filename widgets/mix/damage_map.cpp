@@ -64,6 +64,7 @@ DamageMap DamageMap::read(const LogReader& log, RunId run, RunId scale) {
     const auto rows = log.sensitivities(run);
     if (rows.empty()) return map;
     map.metric = QString::fromStdString(rows.front().metric);
+    map.rounder = QString::fromStdString(log.run(run).recipe.value("rounder", std::string()));
     Cells cells = cellsOf(rows);
     if (scale != RunId(0) && map.metric == QLatin1String("kl")) fillFrom(cells, cellsOf(log.sensitivities(scale)));
 

@@ -21,6 +21,7 @@ struct DamageOption {
 };
 
 struct DamageMap {
+    QString rounder;            ///< the sweep's: what is predicted holds for it
     QString metric;             ///< "kl" (nats per token), "output" (relative squared error); empty = no map
     QHash<QString, QVector<DamageOption>> sites; ///< options by rising bytes
     QStringList formats;        ///< all formats of the map, by rising bits per weight

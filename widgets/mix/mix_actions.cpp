@@ -15,7 +15,7 @@ namespace bw {
 
 MixActions::MixActions(Session* session, MixModel* model, QWidget* parent)
     : QWidget(parent), session_(session), model_(model), source_(new QLabel(this)), verify_(new QPushButton(tr("Verify mix"), this)),
-      solve_(new QPushButton(tr("Solve for budget"), this)), presets_(new QPushButton(tr("Presets"), this)),
+      solve_(new QPushButton(tr("Solve for budget"), this)), presets_(new QPushButton(tr("Presets ▾"), this)),
       presetMenu_(new QMenu(this)), command_(new QLabel(this)) {
     source_->setProperty("role", QStringLiteral("muted"));
     source_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
@@ -24,6 +24,7 @@ MixActions::MixActions(Session* session, MixModel* model, QWidget* parent)
     solve_->setToolTip(tr("The least predicted damage that fits the budget; pinned sites stay"));
     presets_->setToolTip(tr("Start from one format everywhere, or measure another map"));
     presets_->setMenu(presetMenu_);
+    presets_->setStyleSheet(QStringLiteral("QPushButton::menu-indicator { image: none; width: 0; }"));
     command_->setProperty("role", QStringLiteral("figures"));
     command_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     command_->setEnabled(false); // quiet; the whole line is in the tooltip and on the clipboard
@@ -65,9 +66,8 @@ void MixActions::fillPresets() {
     for (const QString& format : std::as_const(formats)) presetMenu_->addAction(format, this, [this, format] { model_->takeUniform(format); });
     presetMenu_->addSection(tr("Measured runs"));
     for (const MeasuredMix& run : model_->measured().mid(0, 8)) {
-        const QHash<QString, QString> mix = run.asked;
         const QString name = tr("run %1 · %2").arg(run.run.value()).arg(run.name);
-        presetMenu_->addAction(name, this, [this, mix, name] { model_->takeMix(mix, tr("Mix of %1").arg(name)); });
+        presetMenu_->addAction(name, this, [this, run] { model_->takeRun(run); });
     }
     if (model_->measured().isEmpty()) presetMenu_->addAction(tr("none yet"))->setEnabled(false);
     presetMenu_->addSection(tr("Map"));
@@ -80,12 +80,12 @@ void MixActions::refresh() {
     QString source = tr("No map: damage is not known.");
     if (!map.empty()) {
         const qsizetype all = map.measured + map.estimated;
-        source = map.estimated > 0 ? tr("Prediction: measured KL, %1 % of %2 cells; the rest scaled by output error · run %3")
+        source = map.estimated > 0 ? tr("Prediction: KL, %1 % of %2 cells measured, the rest scaled by output error · run %3")
                                          .arg(100 * map.measured / all).arg(all).arg(session_->sweepRun().value())
                                    : tr("Prediction: %1, %2 cells · run %3")
                                          .arg(model_->comparable() ? tr("measured KL") : tr("output error")).arg(all).arg(session_->sweepRun().value());
     }
-    source_->setText(source);
+    source_->setText(source_->fontMetrics().elidedText(source, Qt::ElideRight, std::max(80, source_->width())));
     source_->setToolTip(source);
     verify_->setEnabled(model_->hasModel());
     solve_->setEnabled(model_->problem() != nullptr);

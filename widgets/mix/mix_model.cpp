@@ -331,7 +331,8 @@ void MixModel::setFormats(const QStringList& sites, const QString& format, const
 }
 
 /// Writes a whole mix as briefly as it can be said: the commonest format as default, rules for the rest.
-void MixModel::takeMix(const QHash<QString, QString>& formats, const QString& text, const QString& budget, int mergeId) {
+void MixModel::takeMix(const QHash<QString, QString>& formats, const QString& text, const QString& budget, const QString& rounder,
+                       int mergeId) {
     QHash<QString, QString> whole;
     QHash<QString, int> uses;
     for (const MixSite& site : std::as_const(sites_)) {
@@ -349,6 +350,7 @@ void MixModel::takeMix(const QHash<QString, QString>& formats, const QString& te
     changed.assignment.head.clear();
     changed.assignment.rules.clear();
     if (!budget.isEmpty()) changed.assignment.budget = budget.toStdString();
+    if (!rounder.isEmpty()) changed.rounder = rounder.toStdString();
     changed.assignment.sweepRun = mapRun_.value();
     changed.assignment.scaleRun = map_.estimated > 0 ? scaleRun_.value() : 0;
     for (const MixSite& site : std::as_const(sites_)) {
@@ -366,7 +368,12 @@ void MixModel::takeChoice(const std::vector<int>& choice, quint64 budgetBytes, c
         for (const std::string& member : item.members) formats.insert(QString::fromStdString(member), format);
     }
     solvedMix_ = formats;
-    takeMix(formats, text, QStringLiteral("%1B").arg(budgetBytes), mergeId);
+    takeMix(formats, text, QStringLiteral("%1B").arg(budgetBytes), map_.rounder, mergeId);
+}
+
+void MixModel::takeRun(const MeasuredMix& run) {
+    const MeasuredMix copy = run; // the list may be read again meanwhile
+    takeMix(copy.asked, tr("Mix of run %1 · %2").arg(copy.run.value()).arg(copy.name), {}, copy.rounder);
 }
 
 void MixModel::takeUniform(const QString& format) {

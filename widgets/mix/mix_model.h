@@ -87,7 +87,10 @@ public:
 
     // Changes, each one undo step ------------------------------------------------------------------------------------
     void setFormats(const QStringList& sites, const QString& format, const QString& text);
-    void takeMix(const QHash<QString, QString>& formats, const QString& text, const QString& budget = {}, int mergeId = -1);
+    /// @param budget written to the recipe unless empty. @param rounder as well: what a prediction or run was made with.
+    void takeMix(const QHash<QString, QString>& formats, const QString& text, const QString& budget = {}, const QString& rounder = {},
+                 int mergeId = -1);
+    void takeRun(const MeasuredMix& run);
     void takeChoice(const std::vector<int>& choice, quint64 budgetBytes, const QString& text, int mergeId = -1);
     void takeUniform(const QString& format);
     void togglePin(const QString& site);

@@ -122,7 +122,7 @@ void MixPage::refresh() {
     pareto_->setVisible(map);
     mapCall_->setVisible(!map);
     mapCall_->setEnabled(model_->hasModel());
-    paretoPanel_->setHint(map ? tr("%1 · log · click a point to take its mix").arg(model_->comparable() ? tr("KL, nats") : tr("output error")) : QString());
+    paretoPanel_->setHint(map ? tr("log · click a point to take its mix") : QString());
     hint_->setText(map ? tr("colour: predicted damage · label: format") : tr("label: format"));
 }
 

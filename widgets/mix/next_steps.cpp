@@ -55,9 +55,15 @@ void NextSteps::paintEvent(QPaintEvent*) {
     const QFontMetrics metrics(figures);
     const int gain = metrics.horizontalAdvance(QStringLiteral("−0.00000")) + 4;
     const int bytes = metrics.horizontalAdvance(QStringLiteral("+0000 KiB")) + 12;
-    const int rest = std::max(60, width() - gain - bytes);
-    const int name = int(rest * 0.42), change = rest - name;
     const int rows = std::min<int>(int(steps_.size()), std::max(1, height() / kRow));
+    const int rest = std::max(60, width() - gain - bytes);
+    int longest = 0, longestChange = 0;
+    for (int i = 0; i < rows; ++i) {
+        longest = std::max(longest, metrics.horizontalAdvance(steps_[i].name) + 16);
+        longestChange = std::max(longestChange, metrics.horizontalAdvance(steps_[i].from + QStringLiteral(" → ") + steps_[i].to) + 8);
+    }
+    // When both do not fit, they give way in proportion.
+    const int name = longest + longestChange <= rest ? longest : rest * longest / (longest + longestChange), change = rest - name;
     for (int i = 0; i < rows; ++i) {
         const MixStep& step = steps_[i];
         const QRect row(0, i * kRow, width(), kRow);

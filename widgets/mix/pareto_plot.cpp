@@ -161,6 +161,7 @@ void ParetoPlot::reload() {
         y << std::max(p.cost, floor_);
     }
     curve_->setData(x, y, true);
+    yAxis->setLabel(model_->comparable() ? tr("KL, nats per token") : tr("output error, summed"));
     const double margin = std::max(0.04 * double(high - low), 0.01 * double(high)) / kMiB;
     xAxis->setRange(double(low) / kMiB - margin, double(high) / kMiB + margin);
     yAxis->setRange(least / 1.6, most * 1.6);
@@ -197,8 +198,7 @@ ParetoPlot::Hit ParetoPlot::hitAt(const QPointF& position) const {
 
 void ParetoPlot::take(Hit hit) {
     if (hit.run >= 0) {
-        const MeasuredMix run = model_->measured()[hit.run]; // copied: taking the mix reads the log again
-        model_->takeMix(run.asked, tr("Mix of run %1").arg(run.run.value()));
+        model_->takeRun(model_->measured()[hit.run]);
     } else if (hit.front >= 0) {
         const ParetoPoint point = model_->front()[std::size_t(hit.front)];
         model_->takeChoice(point.choice, point.bytes, tr("Mix of %1").arg(bytesText(double(point.bytes))));

@@ -219,7 +219,8 @@ QString HeatmapPlot::cellText(int row, int col) const {
     const QString rowName = rowLabels_.value(row, QString::number(row)), colName = columnLabels_.value(col, QString::number(col));
     const double v = value(row, col);
     const QString number = std::isnan(v) ? tr("no value") : withMinus(QString::number(v, 'g', 6)) + QLatin1Char(' ') + unit_;
-    return tr("%1 · %2\n%3").arg(rowName, colName, number.trimmed());
+    const QString note = notes_.value(qsizetype(row) * cols_ + col);
+    return tr("%1 · %2\n%3").arg(rowName, colName, number.trimmed()) + (note.isEmpty() ? QString() : QLatin1Char('\n') + note);
 }
 
 QString HeatmapPlot::csv() const {

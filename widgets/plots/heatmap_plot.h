@@ -28,6 +28,8 @@ public:
     void setDiverging(bool diverging);
     void setColorMap(ColorMap map);
     void setUnit(const QString& unit);           ///< behind values in tooltip and legend
+    /// One more line per cell for the tooltip, in the order of the matrix; may be empty.
+    void setCellNotes(const QStringList& notes) { notes_ = notes; }
     void setLegendVisible(bool visible);
     void setEmptyText(const QString& text);
     /// Outlines a cell; −1 = none.
@@ -68,7 +70,7 @@ private:
 
     int rows_ = 0, cols_ = 0;
     QVector<double> values_;
-    QStringList rowLabels_, columnLabels_;
+    QStringList rowLabels_, columnLabels_, notes_;
     QString unit_, emptyText_;
     ValueScale scale_;
     ColorMap map_ = ColorMap::viridis;

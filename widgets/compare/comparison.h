@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Two runs side by side as the Compare page shows them, read from the log: metrics with differences, fairness, formats
+// by site, what differs in the recipes, scores by token. Differences are B − A throughout.
+#pragma once
+
+#include "core/experiment/runner.h"
+
+#include <QString>
+#include <QStringList>
+#include <QVector>
+
+namespace bw {
+
+struct MetricLine {
+    enum class Verdict { better, worse, unclear, none }; ///< of B against A
+    QString name, label, unit;
+    double a = 0, b = 0, difference = 0;
+    bool interval = false;
+    double low = 0, high = 0; ///< 95 % interval of the difference
+    QString how;              ///< how the interval was made
+    Verdict verdict = Verdict::none;
+    QString aText() const;
+    QString bText() const;
+    QString differenceText() const; ///< "−0.0131 ± 0.0011"
+};
+
+struct RecipeLine { QString what, a, b; };
+
+struct SiteLine {
+    QString site, kind;
+    int block = -1;
+    QString formatA, formatB;
+    double difference = 0; ///< relative squared weight error of B − A
+};
+
+struct Comparison {
+    RunId a, b;
+    RunSummary summaryA, summaryB;
+    QVector<MetricLine> metrics;
+    bool fair = false;
+    QStringList reasons;      ///< why not
+    QVector<RecipeLine> recipe;
+    QVector<SiteLine> sites;
+    std::vector<OutputRow> outputsA, outputsB;
+    TokenScoreRow tokensA, tokensB;
+    bool sameTokens = false;  ///< both scored the same ids: curves can be laid over each other
+
+    bool empty() const { return a == RunId() || b == RunId(); }
+    QString markdown() const;
+    QString csv() const;
+    /// @throws Error(unknownRun) and what reading the log throws.
+    static Comparison read(const LogReader& log, RunId a, RunId b);
+};
+
+/// One line under a run's name: "5.00 bits/weight · 3.20 MiB · run 5".
+QString runDetailText(const RunSummary& run);
+QString runTitle(const RunSummary& run);
+
+} // namespace bw
