@@ -64,6 +64,8 @@ std::string number(const Json& value, int digits) {
     const double v = value.get<double>();
     if (v == 0)
         return "0";
+    if (v == std::floor(v) && std::abs(v) < 1e15)
+        return fmt::format("{:.0f}", v); // counts and bytes
     // Fixed notation as long as it stays short; 1.2e-06 below.
     const int magnitude = static_cast<int>(std::floor(std::log10(std::abs(v))));
     if (magnitude < -5 || magnitude > 9)

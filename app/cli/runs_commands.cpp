@@ -114,7 +114,8 @@ int runList(Context& context, const RunsOptions& options) {
 
 void printDetail(const RunDetail& run) {
     const auto line = [](const char* name, const std::string& value) { printLine(fmt::format("{:<12}{}", name, value)); };
-    printLine(fmt::format("run {}: {} {}, {}", run.summary.id.value(), run.summary.kind, escapeForDisplay(run.summary.name), run.summary.status));
+    printLine(fmt::format("run {}: {}{}, {}", run.summary.id.value(), run.summary.kind,
+                          run.summary.name.empty() ? "" : " \"" + escapeForDisplay(run.summary.name) + "\"", run.summary.status));
     line("started", run.summary.startedAt + " UTC, " + formatSeconds(run.summary.seconds));
     line("checkpoint", escapeForDisplay(run.checkpoint.path, 400));
     line("command", escapeForDisplay(run.commandLine, 1000));
@@ -126,9 +127,9 @@ void printDetail(const RunDetail& run) {
     if (!run.summary.error.empty())
         line("error", escapeForDisplay(run.summary.error, 1000));
     if (!run.summary.metrics.empty()) {
-        Table table({{"figure", false}, {"value"}, {"unit", false}});
+        Table table({{"figure", false}, {"value"}, {"± error"}, {"unit", false}});
         for (const MetricRow& metric : run.summary.metrics)
-            table.add({metric.name, withError(metric.value, metric.standardError ? Json(*metric.standardError) : Json(), 6), metric.unit});
+            table.add({metric.name, number(metric.value, 7), metric.standardError ? number(*metric.standardError, 2) : "", metric.unit});
         printLine("\n" + table.text());
     }
     if (!run.assignments.empty()) {
