@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// GGUF types that are written here, smallest first.
-const std::vector<std::string> kBlockFormats{"q4_0", "q4_1", "q5_0", "q5_1", "q8_0"};
+const std::vector<std::string> kBlockFormats{"q3_k", "q4_0", "iq4_nl", "q4_1", "q5_0", "q5_1", "q8_0"};
 
 struct MixArguments {
     std::string path, out, budget, tie = "none", rounder = "weighted", metric = "kl", protocol = "windows:256";
@@ -194,7 +194,7 @@ int runMixCommand(Context& context, MixArguments given) {
     return runMixJob(context, options, recipePath, given.replace, given.path, "next: bitwright-cli runs list");
 }
 
-/// Sensible on two cores within a minute: 43 sites × 5 formats, windows of the length the demo model was
+/// Sensible on two cores within a minute: 43 sites × 7 formats, windows of the length the demo model was
 /// trained on.
 MixArguments demoArguments(const Context& context, const std::string& out) {
     const fs::path resources = resourcesFolder();
@@ -208,7 +208,7 @@ MixArguments demoArguments(const Context& context, const std::string& out) {
     given.texts = {(resources / "texts" / "calib_prose.txt").string(), (resources / "texts" / "calib_code.txt").string()};
     given.evalTexts = {(resources / "texts" / "eval_prose.txt").string(), (resources / "texts" / "eval_code.txt").string()};
     given.out = (folder / "demo-mix.gguf").string();
-    given.budget = "5bpw";
+    given.budget = "4.5bpw";
     given.samples = 64;
     given.length = 256;
     given.sweepTokens = 2048;
@@ -254,7 +254,7 @@ void addMix(CLI::App& app, Context& context) {
     command->add_option("--text", given->texts, "calibration text, several are fine")->type_name("FILE");
     command->add_option("--eval-text", given->evalTexts, "text to measure the damage on (default: embedded prose)")->type_name("FILE");
     command->add_option("--budget", given->budget, "4.5bpw (of the sites; the default), 1.2GiB, 123456B (of the file) or kl=0.05");
-    command->add_option("--formats", given->formats, "to choose from (default q4_0,q4_1,q5_0,q5_1,q8_0)")->type_name("A,B,C");
+    command->add_option("--formats", given->formats, "to choose from (default: the GGUF types of 3 to 8 bits)")->type_name("A,B,C");
     command->add_option("--out", given->out, "new .gguf, folder, or .json (recipe only)")->type_name("OUT");
     command->add_option("--rounder", given->rounder, "weighted or nearest")->check(CLI::IsMember({"nearest", "weighted"}));
     command->add_flag("--no-clip-search", given->noClipSearch, "affine grids: keep the full range of every group");

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <map>
+#include <utility>
 
 namespace bw::cli {
 namespace {
@@ -39,19 +40,20 @@ std::string qualityTable(const Json& rows) {
     return table.text();
 }
 
-/// The mix against the uniform formats of the same size or more: what a person wants to know first.
+/// The mix against the best uniform format of its size (or the next size up): what a person wants to know first.
 std::string verdict(const Json& result) {
     const double kl = result.at("measured_kl").get<double>(), bytes = result.at("bytes").get<double>();
     const Json* rival = nullptr;
+    const auto rank = [](const Json& uniform) { return std::pair(uniform.at("bytes").get<double>(), uniform.at("kl").get<double>()); };
     for (const Json& uniform : result.at("uniform"))
-        if (uniform.at("bytes").get<double>() >= bytes && (!rival || uniform.at("bytes").get<double>() < rival->at("bytes").get<double>()))
+        if (uniform.at("bytes").get<double>() >= bytes && (!rival || rank(uniform) < rank(*rival)))
             rival = &uniform;
     if (!rival)
         return "no uniform format of the list is as large as the mix\n";
     const double theirs = rival->at("kl").get<double>();
     const double saved = rival->at("bytes").get<double>() - bytes;
     const std::string size = saved > 0 ? fmt::format("and {} smaller", formatBytes(static_cast<std::uint64_t>(saved))) : "at the same size";
-    return fmt::format("against uniform {} ({}): KL {} times {}, {}\n", rival->at("format").get<std::string>(), rival->at("rounder").get<std::string>(),
+    return fmt::format("against the best uniform format of its size, {} ({}): KL {} times {}, {}\n", rival->at("format").get<std::string>(), rival->at("rounder").get<std::string>(),
                        number(kl < theirs ? theirs / kl : kl / theirs, 3), kl < theirs ? "lower" : "HIGHER", size);
 }
 

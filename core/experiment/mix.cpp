@@ -84,7 +84,7 @@ std::string MixJob::smallestFormat() const {
 }
 
 /// What the mix is held against: the format asked for, the uniform mix just above its size, and the one just below, all
-/// rounded as plainly as possible; the one above also with the mix's own rounder, so that the mixing alone shows.
+/// rounded as plainly as possible; those above also with the mix's own rounder, so that the mixing alone shows.
 std::vector<std::pair<std::string, std::string>> MixJob::uniformChoices(std::uint64_t mixBytes) const {
     std::vector<std::string> wanted = options_.uniformFormats;
     if (!options_.uniformFormat.empty())
@@ -102,15 +102,20 @@ std::vector<std::pair<std::string, std::string>> MixJob::uniformChoices(std::uin
             belowBytes = bytes;
         }
     }
-    for (const std::string& format : {below, above})
-        if (!format.empty())
-            wanted.push_back(format);
+    if (!below.empty())
+        wanted.push_back(below);
+    for (const std::string& format : options_.formats)
+        if (!above.empty() && uniformBytes(format) == aboveBytes)
+            wanted.push_back(format); // rivals of one size are all heard
     std::vector<std::pair<std::string, std::string>> choices;
     for (const std::string& format : wanted)
         if (std::find(choices.begin(), choices.end(), std::pair(format, std::string("nearest"))) == choices.end())
             choices.emplace_back(format, "nearest");
-    if (options_.rounder != "nearest" && !above.empty())
-        choices.emplace_back(above, options_.rounder);
+    if (options_.rounder == "nearest")
+        return choices;
+    for (const std::string& format : options_.formats)
+        if (!above.empty() && uniformBytes(format) == aboveBytes)
+            choices.emplace_back(format, options_.rounder);
     return choices;
 }
 

@@ -4,6 +4,7 @@
 #include "core/experiment/workbench.h"
 
 #include "core/assign/budget.h"
+#include "core/base/text.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -63,7 +64,8 @@ CostTable scaled(const CostTable& measured, const CostTable& errors) {
 
 struct Sizes {
     std::uint64_t fixed = 0; ///< everything in the file that is no site
-    std::map<std::string, std::map<std::string, std::uint64_t>> bytes; ///< site → format → bytes with alignment
+    struct Cell { std::uint64_t bytes = 0; std::string used; }; ///< with alignment; what the container really holds
+    std::map<std::string, std::map<std::string, Cell>> cells;     ///< site → format
 };
 
 std::uint64_t aligned(std::uint64_t bytes, ExportKind kind) {
@@ -84,13 +86,23 @@ Sizes measureSizes(const Stage& stage, const std::vector<std::string>& formats) 
             if (tensor.site.value() < 0)
                 continue;
             const std::uint64_t bytes = aligned(tensor.bytes, plan.kind);
-            sizes.bytes[stage.model.site(tensor.site).name][format] = bytes;
+            sizes.cells[stage.model.site(tensor.site).name][format] = {bytes, tensor.used};
             inSites += bytes;
         }
         sizes.fixed = std::max(sizes.fixed, plan.fileBytes > inSites ? plan.fileBytes - inSites : 0);
         stage.job.checkpoint();
     }
     return sizes;
+}
+
+/// A format that falls back to another one of the list at this site is no choice of its own there, unless a pin asks for it.
+bool isDuplicate(const Stage& stage, const std::string& site, const std::string& format, const std::string& used, const std::vector<std::string>& formats) {
+    if (parseFormat(format)->name() == used)
+        return false;
+    for (const auto& [pattern, pinned] : stage.recipe.assignment.pins)
+        if (pinned == format && globMatches(pattern, site))
+            return false;
+    return std::any_of(formats.begin(), formats.end(), [&](const std::string& other) { return parseFormat(other)->name() == used; });
 }
 
 /// Cells in model order with the container's bytes. @throws Error(usage) for a site or cell that the map lacks.
@@ -102,8 +114,11 @@ std::vector<CostCell> problemCells(const Stage& stage, CostTable& costs, const s
             if (found == costs[site.name].end())
                 throw Error(ErrorCode::usage, fmt::format("run {} has no cost of '{}' at '{}'", stage.recipe.assignment.sweepRun, format, site.name),
                             "sweep every format and site, or name an output-error sweep that has them");
+            const Sizes::Cell& size = sizes.cells.at(site.name).at(format);
+            if (isDuplicate(stage, site.name, format, size.used, formats))
+                continue;
             CostCell cell = found->second;
-            cell.bytes = sizes.bytes.at(site.name).at(format);
+            cell.bytes = size.bytes;
             cells.push_back(std::move(cell));
         }
     }
