@@ -6,12 +6,14 @@
 #include "widgets/model/mini_plots.h"
 #include "widgets/plots/histogram_plot.h"
 #include "widgets/plots/number_text.h"
+#include "widgets/session/counted.h"
 #include "widgets/session/session.h"
 #include "widgets/theme/theme.h"
 
 #include <QFormLayout>
 #include <QLabel>
 #include <QPushButton>
+#include <QRegularExpression>
 #include <QVBoxLayout>
 #include <algorithm>
 #include <cmath>
@@ -82,6 +84,7 @@ QLabel* Inspector::fact(QFormLayout* form, const QString& name) {
     key->setText(name);
     auto* value = label("figures", content_);
     value->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
+    value->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
     value->setTextInteractionFlags(Qt::TextSelectableByMouse);
     value->setAccessibleName(name);
     form->addRow(key, value);
@@ -168,18 +171,42 @@ void Inspector::build() {
 void Inspector::readLog() {
     const LogReader* log = session_.log();
     sensitivities_.clear();
+    comparison_.clear();
     statistics_.clear();
     if (log) {
         try {
-            if (session_.sweepRun().value() != 0)
-                for (const SensitivityRow& row : log->sensitivities(session_.sweepRun()))
-                    sensitivities_[QString::fromStdString(row.site)].append(row);
+            readSweeps(*log);
             if (session_.calibrationRun().value() != 0) statistics_ = log->siteStatistics(session_.calibrationRun());
         } catch (const Error& e) {
             Q_EMIT session_.messageRequested(QString::fromStdString(escapeForDisplay(e.message())));
         }
     }
     showSite();
+}
+
+void Inspector::readSweeps(const LogReader& log) {
+    const RunId shown = session_.sweepRun();
+    if (shown.value() == 0) return;
+    const auto read = [&log](RunId run) {
+        QHash<QString, QList<SensitivityRow>> bySite;
+        for (const SensitivityRow& row : log.sensitivities(run)) bySite[QString::fromStdString(row.site)].append(row);
+        return bySite;
+    };
+    const auto formats = [](const QHash<QString, QList<SensitivityRow>>& bySite) {
+        qsizetype most = 0;
+        for (const auto& rows : bySite) most = std::max(most, rows.size());
+        return most;
+    };
+    sensitivities_ = read(shown);
+    if (formats(sensitivities_) > 1) return;
+    // Measured KL often covers one format only; an output-error sweep of the same checkpoint compares them all.
+    const std::string name = session_.checkpoint() ? log.run(shown).summary.checkpoint : std::string();
+    for (const RunSummary& run : log.runs(100)) {
+        if (run.kind != "sweep" || run.id == shown || run.checkpoint != name) continue;
+        comparison_ = read(run.id);
+        if (formats(comparison_) > 1) return;
+    }
+    comparison_.clear();
 }
 
 void Inspector::showSite() {
@@ -237,13 +264,20 @@ void Inspector::showWeights() {
 }
 
 void Inspector::showCosts() {
-    QList<SensitivityRow> rows = sensitivities_.value(session_.selectedSite());
     const QString asked = session_.siteFormat(session_.selectedSite());
+    damage_->setText(QStringLiteral("–"));
+    for (const SensitivityRow& row : sensitivities_.value(session_.selectedSite())) {
+        if (QString::fromStdString(row.format) != asked) continue;
+        damage_->setText(withError(row.value, row.standardError));
+        damage_->setToolTip(row.metric == "kl" ? tr("KL to the original, nats per token, this site alone")
+                                               : tr("relative error of this site's output"));
+    }
+    QList<SensitivityRow> rows = comparison_.isEmpty() ? sensitivities_.value(session_.selectedSite())
+                                                       : comparison_.value(session_.selectedSite());
     std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
     double top = 0;
     for (const SensitivityRow& row : rows) top = std::max(top, row.value);
     QList<BarList::Bar> bars;
-    damage_->setText(QStringLiteral("–"));
     for (const SensitivityRow& row : rows) {
         const QString format = QString::fromStdString(row.format);
         const bool current = format == asked;
@@ -255,12 +289,9 @@ void Inspector::showCosts() {
         bars << BarList::Bar{format, figureText(row.value, 2),
                              QStringLiteral("%1: %2, %3").arg(format, value, bytesText(static_cast<double>(row.bytes))),
                              top > 0 ? row.value / top : 0, Theme::instance().formatColor(bits), current};
-        if (current) {
-            damage_->setText(value);
-            damage_->setToolTip(row.metric == "kl" ? tr("KL to the original, nats per token, this site alone")
-                                                   : tr("relative error of this site's output"));
-        }
     }
+    const bool kl = !rows.isEmpty() && rows.first().metric == "kl";
+    costsTitle_->setText(kl ? tr("Cost of each format, nats") : tr("Output error of each format"));
     costsTitle_->setVisible(!bars.isEmpty());
     costs_->setVisible(!bars.isEmpty());
     costs_->setBars(bars);
@@ -283,7 +314,7 @@ void Inspector::showInputs() {
     std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2), sorted.end());
     // The same rule as the log's outlier_channels: 20 × the median channel's maximum.
     inputs_->setValues(found->channelMax, 20.0F * sorted[sorted.size() / 2]);
-    inputsText_->setText(tr("max |x| per channel · %n outlier channel(s)", nullptr, found->outlierChannels));
+    inputsText_->setText(tr("max |x| per channel · %1").arg(counted(found->outlierChannels, tr("1 outlier channel"), tr("%1 outlier channels"))));
 }
 
 } // namespace bw

@@ -31,6 +31,7 @@ private:
     void readLog();      ///< rows of the shown sweep and calibration; on log changes only
     void showSite();
     void showWeights();
+    void readSweeps(const LogReader& log);
     void showCosts();
     void showInputs();
 
@@ -43,9 +44,9 @@ private:
     BarList* costs_;
     ChannelBars* inputs_;
     QList<QWidget*> whenSite_; ///< hidden while nothing is selected
-    QHash<QString, QList<SensitivityRow>> sensitivities_; ///< by site
+    QHash<QString, QList<SensitivityRow>> sensitivities_; ///< of the shown sweep, by site
+    QHash<QString, QList<SensitivityRow>> comparison_;    ///< of a sweep with more formats, when the shown one has one only
     std::vector<SiteStatisticsRow> statistics_;
-    RunId sweepRead_, calibrationRead_;
 };
 
 } // namespace bw

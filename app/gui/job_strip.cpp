@@ -6,6 +6,7 @@
 #include "core/base/parallel.h"
 #include "core/base/text.h"
 #include "core/compute/cpu_device.h"
+#include "widgets/session/counted.h"
 #include "widgets/theme/theme.h"
 
 #include <QFileInfo>
@@ -84,8 +85,9 @@ JobStrip::JobStrip(JobQueue& jobs, QWidget* parent) : QWidget(parent), jobs_(job
     machineTimer_.setInterval(1000);
     connect(&machineTimer_, &QTimer::timeout, this, &JobStrip::refreshMachine);
     machineTimer_.start();
-    machine_->setText(tr("CPU · %n thread(s) · %1", nullptr, threadCount())
-                          .arg(QString::fromStdString(cpuInstructionSet())));
+    machine_->setText(tr("CPU · %1 · %2")
+                          .arg(counted(threadCount(), tr("1 thread"), tr("%1 threads")),
+                               QString::fromStdString(cpuInstructionSet())));
     refreshMachine();
     refresh();
 }

@@ -9,16 +9,8 @@
 #include "app/gui/start_page.h"
 #include "app/gui/top_bar.h"
 #include "widgets/calibrate/calibrate_page.h"
-#if __has_include("widgets/compare/compare_page.h")
 #include "widgets/compare/compare_page.h"
-#else
-namespace bw { class ComparePage : public QWidget { public: ComparePage(Session*, QWidget* p) : QWidget(p) {} }; }
-#endif
-#if __has_include("widgets/mix/mix_page.h")
 #include "widgets/mix/mix_page.h"
-#else
-namespace bw { class MixPage : public QWidget { public: MixPage(Session*, QWidget* p) : QWidget(p) {} }; }
-#endif
 #include "widgets/model/model_page.h"
 #include "widgets/runs/runs_page.h"
 
@@ -96,7 +88,7 @@ void MainWindow::buildLayout() {
     notes_->setWidget(noteText_);
     docks_->addDockWidget(Qt::BottomDockWidgetArea, notes_);
     notes_->hide();
-    docks_->resizeDocks({inspector_}, {280}, Qt::Horizontal);
+    docks_->resizeDocks({inspector_}, {268}, Qt::Horizontal);
 
     strip_ = new JobStrip(studio_.jobs(), this);
     const auto rule = [this](bool horizontal) {
@@ -210,8 +202,7 @@ void MainWindow::showPage(int index) {
     const bool start = !anything && index != kRunsPage && index != kComparePage;
     pages_->setCurrentIndex(start ? kStartPage : index);
     // Without a checkpoint there is nothing to inspect, and a table of runs wants the width.
-    inspector_->widget()->setVisible(true);
-    if (start && inspector_->isVisible()) {
+    if (start && !inspector_->isHidden()) {
         inspector_->setProperty("hiddenByStart", true);
         inspector_->hide();
     } else if (!start && inspector_->property("hiddenByStart").toBool()) {
@@ -244,7 +235,7 @@ void MainWindow::refreshRun() {
 }
 
 void MainWindow::restoreSession(bool reopen) {
-    if (!settings_.restoreWindow(*this, *docks_)) docks_->resizeDocks({inspector_}, {280}, Qt::Horizontal);
+    if (!settings_.restoreWindow(*this, *docks_)) docks_->resizeDocks({inspector_}, {268}, Qt::Horizontal);
     showPage(page_); // the stored layout may show the inspector over the start page
     if (!reopen) return;
     showWorkspace(settings_.workspace());
@@ -271,7 +262,7 @@ void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
     event->acceptProposedAction();
     const auto urls = event->mimeData()->urls();
     overlay_->setText(urls.size() == 1 ? tr("Drop to open %1").arg(urls.first().fileName())
-                                       : tr("Drop %n file(s)", nullptr, static_cast<int>(urls.size())));
+                                       : tr("Drop %1 files").arg(urls.size()));
     overlay_->setGeometry(rect());
     overlay_->raise();
     overlay_->show();

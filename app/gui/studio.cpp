@@ -239,7 +239,32 @@ void Studio::runMix(const Runner::MixOptions& options, const QString& title) {
     job.work = [options](Runner& runner, JobContext& context) {
         return runner.mix(options, context, "bitwright (the window)");
     };
-    jobs_.submit(std::move(job));
+    const int number = jobs_.submit(std::move(job));
+    auto* once = new QObject(this); // lives until this very job has ended
+    connect(&jobs_, &JobQueue::finished, once, [this, once, number](int done) {
+        if (done != number) return;
+        once->deleteLater();
+        takeNewestMix();
+    });
+    connect(&jobs_, &JobQueue::failed, once, [once, number](int done) {
+        if (done == number) once->deleteLater();
+    });
+}
+
+void Studio::takeNewestMix() {
+    if (!session_.log() || !session_.checkpoint()) return;
+    try {
+        session_.refreshLog();
+        const RunId run = session_.log()->latest("assign", session_.checkpoint()->path());
+        if (run.value() == 0) return;
+        const RunDetail detail = session_.log()->run(run);
+        QHash<QString, QString> formats;
+        for (const AssignmentRow& row : detail.assignments)
+            formats.insert(QString::fromStdString(row.site), QString::fromStdString(row.used.empty() ? row.asked : row.used));
+        session_.setSiteFormats(formats, tr("Take the mix of run %1").arg(run.value()));
+    } catch (...) {
+        Q_EMIT message(describeError(std::current_exception()).message);
+    }
 }
 
 Json Studio::plan(const Recipe& recipe) {
@@ -290,7 +315,10 @@ void Studio::startDemo() {
     recipe.calibration.files = toStd(demoTexts(QStringLiteral("calib")));
     recipe.evaluation.files = toStd(demoTexts(QStringLiteral("eval")));
     session_.replaceRecipe(recipe);
-    if (session_.sweepRun().value() != 0) return; // the log holds its results already
+    if (session_.sweepRun().value() != 0) { // the log holds its results already
+        takeNewestMix();
+        return;
+    }
     const QDir data(QStandardPaths::writableLocation(QStandardPaths::GenericDataLocation) + QStringLiteral("/bitwright/demo"));
     data.mkpath(QStringLiteral("."));
     Runner::MixOptions options;
@@ -319,10 +347,11 @@ void Studio::resumeInterrupted(const QString& recipeJson) {
         }
         RunId resume;
         if (recipe.kind == "sweep" && session_.log()) {
+            const Json wanted = recipe.toJson();
             for (const RunSummary& row : session_.log()->runs(50)) {
                 const bool stopped = row.status == runStatusName(RunStatus::cancelled) ||
                                      row.status == runStatusName(RunStatus::interrupted);
-                if (row.kind == "sweep" && stopped) {
+                if (stopped && row.kind == "sweep" && session_.log()->run(row.id).recipe == wanted) {
                     resume = row.id;
                     break;
                 }

@@ -58,6 +58,8 @@ private:
     void requestWeightView(const QString& site, const QString& format);
     void refreshSelectedView();
     void startDemo();
+    /// Puts the formats of the newest solved mix of the open checkpoint into the recipe, as one step that can be undone.
+    void takeNewestMix();
     void annotate(const std::function<void(ExperimentLog&)>& write);
     void checkQuiet();
 

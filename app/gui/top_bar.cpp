@@ -2,7 +2,8 @@
 #include "app/gui/top_bar.h"
 
 #include "core/base/text.h"
-#include "core/format/format.h"
+#include "widgets/model/format_names.h"
+#include "widgets/session/counted.h"
 #include "widgets/session/session.h"
 #include "widgets/theme/theme.h"
 
@@ -46,7 +47,7 @@ QString filesText(const std::vector<std::string>& files) {
     if (files.empty()) return Session::tr("none");
     QStringList names;
     for (const std::string& file : files) names << shown(QFileInfo(QString::fromStdString(file)).completeBaseName().toStdString(), 18);
-    if (names.size() > 2) return Session::tr("%n text(s)", nullptr, static_cast<int>(names.size()));
+    if (names.size() > 2) return Session::tr("%1 texts").arg(names.size());
     return names.join(QStringLiteral(" + "));
 }
 
@@ -132,7 +133,7 @@ void TopBar::showRecipe() {
     if (!r.name.empty())
         what = shown(r.name, 24);
     else if (!r.assignment.rules.empty())
-        what = tr("%1 + %n rule(s)", nullptr, static_cast<int>(r.assignment.rules.size())).arg(what);
+        what = QStringLiteral("%1 + %2").arg(what, counted(static_cast<qint64>(r.assignment.rules.size()), tr("1 rule"), tr("%1 rules")));
     recipe_->setText(tr("recipe: %1  ▾").arg(what));
 }
 
@@ -170,17 +171,16 @@ void TopBar::fillRecipeMenu() {
     recipeMenu_->clear();
     const Recipe& r = session_.recipe();
     recipeMenu_->addSection(tr("One format everywhere"));
-    for (const FormatSummary& format : knownFormats()) {
-        QAction* entry = recipeMenu_->addAction(
-            QStringLiteral("%1\t%2 bpw").arg(QString::fromStdString(format.name)).arg(format.bitsPerWeight, 0, 'f', 2));
+    for (const OfferedFormat& format : offeredFormats()) {
+        QAction* entry = recipeMenu_->addAction(QStringLiteral("%1\t%2 bpw").arg(format.name).arg(format.bitsPerWeight, 0, 'f', 2));
         entry->setCheckable(true);
-        entry->setChecked(r.assignment.rules.empty() && r.assignment.format == format.name);
+        entry->setChecked(r.assignment.rules.empty() && QString::fromStdString(r.assignment.format) == format.name);
         connect(entry, &QAction::triggered, this, [this, name = format.name] {
             Recipe changed = session_.recipe();
-            changed.assignment.format = name;
+            changed.assignment.format = name.toStdString();
             changed.assignment.rules.clear();
             changed.name.clear();
-            session_.editRecipe(tr("All sites to %1").arg(QString::fromStdString(name)), std::move(changed));
+            session_.editRecipe(tr("All sites to %1").arg(name), std::move(changed));
         });
     }
     recipeMenu_->addSection(tr("Rounding"));

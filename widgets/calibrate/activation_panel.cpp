@@ -5,6 +5,7 @@
 #include "widgets/plots/histogram_plot.h"
 #include "widgets/plots/number_text.h"
 #include "widgets/plots/plot_export.h"
+#include "widgets/session/counted.h"
 #include "widgets/session/session.h"
 #include "widgets/theme/panel.h"
 #include "widgets/theme/theme.h"
@@ -61,6 +62,7 @@ ActivationPanel::ActivationPanel(Session* session, QWidget* parent) : QWidget(pa
     facts_ = new QLabel(this);
     facts_->setProperty("role", QStringLiteral("figures"));
     facts_->setTextFormat(Qt::PlainText);
+    facts_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     auto* top = new QHBoxLayout;
     top->addWidget(facts_, 1);
     top->addWidget(log_);
@@ -130,7 +132,7 @@ void ActivationPanel::show() {
     const SiteStatisticsRow* row = current();
     const QString site = QString::fromStdString(escapeForDisplay(session_->selectedSite().toStdString(), 60));
     panel_->setTitle(site.isEmpty() ? tr("Activations") : tr("Activations into %1").arg(site));
-    panel_->setHint(row ? tr("%1 · drag a line to see what it clips").arg(QString::fromStdString(row->group)) : QString());
+    panel_->setHint(row ? tr("%1 · %2 tokens · drag a line to see what it clips").arg(QString::fromStdString(row->group)).arg(row->tokens) : QString());
     for (const QList<QLabel*>& labels : std::as_const(cells_))
         for (QLabel* label : labels) label->setText(QStringLiteral("–"));
     if (!row) {
@@ -143,10 +145,9 @@ void ActivationPanel::show() {
         return;
     }
     plot_->setHistogram(row->histogram);
-    facts_->setText(tr("max |x| %1   kurtosis %2   beyond 6 rms %3 %   %4 outlier channels   %5 tokens")
+    facts_->setText(tr("max |x| %1   kurtosis %2   beyond 6 rms %3 %   %4")
                         .arg(figureText(row->absMax), figureText(row->kurtosis), figureText(row->outlierShare * 100))
-                        .arg(row->outlierChannels)
-                        .arg(row->tokens));
+                        .arg(counted(row->outlierChannels, tr("1 outlier channel"), tr("%1 outlier channels"))));
     QVector<HistogramPlot::Marker> markers;
     for (const Calibrator& calibrator : kCalibrators) {
         const auto range = row->ranges.find(calibrator.key);

@@ -3,6 +3,7 @@
 
 #include "core/base/text.h"
 #include "widgets/plots/number_text.h"
+#include "widgets/session/counted.h"
 #include "widgets/session/session.h"
 #include "widgets/theme/theme.h"
 
@@ -187,7 +188,7 @@ void DataPanel::show() {
     const QStringList warnings = calibrationSetWarnings(r);
     warnings_->setText(warnings.join(QLatin1Char('\n')));
     warnings_->setVisible(!warnings.isEmpty());
-    panel_->setHint(r.calibration.files.empty() ? QString() : tr("%n text(s)", nullptr, static_cast<int>(r.calibration.files.size())));
+    panel_->setHint(r.calibration.files.empty() ? QString() : counted(static_cast<qint64>(r.calibration.files.size()), tr("1 text"), tr("%1 texts")));
     const bool ready = session_->model() != nullptr && !r.calibration.files.empty();
     run_->setEnabled(ready);
     copy_->setEnabled(ready);

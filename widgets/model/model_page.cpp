@@ -4,6 +4,7 @@
 #include "widgets/model/site_tree_model.h"
 #include "widgets/model/sparkline_delegate.h"
 #include "widgets/model/weight_panel.h"
+#include "widgets/session/counted.h"
 #include "widgets/session/session.h"
 #include "widgets/theme/panel.h"
 #include "widgets/theme/theme.h"
@@ -35,8 +36,9 @@ ModelPage::ModelPage(Session* session, QWidget* parent) : QWidget(parent), sessi
     splitter->setChildrenCollapsible(false);
     splitter->addWidget(panel_);
     splitter->addWidget(new WeightPanel(session, this));
-    splitter->setStretchFactor(0, 5);
-    splitter->setStretchFactor(1, 5);
+    splitter->setStretchFactor(0, 0);
+    splitter->setStretchFactor(1, 1);
+    splitter->setSizes({548, 560});
     auto* all = new QHBoxLayout(this);
     all->setContentsMargins(16, 16, 16, 16);
     all->addWidget(splitter);
@@ -53,7 +55,7 @@ void ModelPage::buildTree() {
     filter_->setClearButtonEnabled(true);
     filter_->setAccessibleName(tr("Filter sites"));
     filter_->setObjectName(QStringLiteral("model.filter"));
-    filter_->addAction(Theme::instance().icon(QStringLiteral("search")), QLineEdit::LeadingPosition);
+    filter_->addAction(Theme::instance().icon(QStringLiteral("search")), QLineEdit::LeadingPosition)->setText(tr("Filter"));
     view_ = new QTreeView(this);
     view_->setObjectName(QStringLiteral("model.tree"));
     view_->setAccessibleName(tr("Blocks and sites"));
@@ -66,8 +68,8 @@ void ModelPage::buildTree() {
     view_->setAllColumnsShowFocus(true);
     QHeaderView* header = view_->header();
     header->setStretchLastSection(true);
-    header->setMinimumSectionSize(48);
-    const int widths[] = {148, 92, 52, 76, 68, 72, 80};
+    header->setMinimumSectionSize(40);
+    const int widths[] = {122, 92, 44, 76, 52, 66, 52};
     for (int c = 0; c < SiteTreeModel::kColumns; ++c) header->resizeSection(c, widths[c]);
     connect(filter_, &QLineEdit::textChanged, this, [this](const QString& text) {
         sorted_->setFilterFixedString(text);
@@ -83,8 +85,8 @@ void ModelPage::showCheckpoint() {
     tree_->rebuild();
     const auto checkpoint = session_->checkpoint();
     panel_->setHint(!checkpoint          ? QString()
-                    : session_->model() ? tr("%n site(s)", nullptr, static_cast<int>(session_->model()->sites().size()))
-                                        : tr("%n tensor(s), no forward pass", nullptr, static_cast<int>(checkpoint->tensors().size())));
+                    : session_->model() ? counted(static_cast<qint64>(session_->model()->sites().size()), tr("1 site"), tr("%1 sites"))
+                                        : tr("%1 tensors, no forward pass").arg(checkpoint->tensors().size()));
     // A small model is shown whole; of a large one the first block.
     constexpr int kMostOpened = 8;
     for (int row = 0; row < std::min(kMostOpened, sorted_->rowCount()); ++row) view_->expand(sorted_->index(row, 0));

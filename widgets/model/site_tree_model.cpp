@@ -3,6 +3,7 @@
 
 #include "core/base/text.h"
 #include "widgets/plots/number_text.h"
+#include "widgets/session/counted.h"
 #include "widgets/session/session.h"
 #include "widgets/theme/theme.h"
 
@@ -120,7 +121,7 @@ QVariant SiteTreeModel::groupData(const Group& group, int index, int column, int
     if (role == Qt::ForegroundRole && column != kName) return Theme::instance().tokens().muted;
     if (role != Qt::DisplayRole && role != kSortRole) return {};
     if (column == kName) return role == kSortRole ? QVariant(index) : QVariant(group.name);
-    if (column == kShape && role == Qt::DisplayRole) return tr("%n site(s)", nullptr, static_cast<int>(group.rows.size()));
+    if (column == kShape && role == Qt::DisplayRole) return counted(group.rows.size(), tr("1 site"), tr("%1 sites"));
     if (column == kBytes) return role == kSortRole ? QVariant(group.bytes) : QVariant(bytesText(static_cast<double>(group.bytes)));
     if (column != kKurtosis && column != kOutliers) return {};
     // The worst of the block, so that a folded block still tells.
@@ -173,7 +174,7 @@ QVariant SiteTreeModel::headerData(int section, Qt::Orientation orientation, int
     case kShape: return tr("shape");
     case kType: return tr("type");
     case kBytes: return tr("size");
-    case kKurtosis: return tr("kurtosis");
+    case kKurtosis: return tr("kurt.");
     case kOutliers: return tr("outliers");
     case kWeights: return tr("channel max");
     default: return {};

@@ -3,10 +3,12 @@
 
 #include "core/base/text.h"
 #include "widgets/model/channel_plot.h"
+#include "widgets/model/format_names.h"
 #include "widgets/plots/heatmap_plot.h"
 #include "widgets/plots/histogram_plot.h"
 #include "widgets/plots/number_text.h"
 #include "widgets/plots/plot_export.h"
+#include "widgets/session/counted.h"
 #include "widgets/session/session.h"
 #include "widgets/theme/panel.h"
 #include "widgets/theme/theme.h"
@@ -77,7 +79,7 @@ QWidget* WeightPanel::makeControls() {
     format_->setAccessibleName(tr("Format of the selected site"));
     format_->setMinimumWidth(150);
     format_->setObjectName(QStringLiteral("weights.format"));
-    for (const FormatSummary& format : knownFormats()) format_->addItem(QString::fromStdString(format.name));
+    for (const OfferedFormat& format : offeredFormats()) format_->addItem(format.name);
     error_ = new QLabel(bar);
     error_->setProperty("role", QStringLiteral("figures"));
     error_->setTextFormat(Qt::PlainText);
@@ -125,7 +127,7 @@ void WeightPanel::show() {
     histogram_->setHistogram(view->statistics.histogram);
     histogram_->setTicksBelow(QVector<double>(view->gridLevels.begin(), view->gridLevels.end()));
     channels_->setValues(view->statistics.rowMax);
-    channelPanel_->setHint(tr("%n output channel(s)", nullptr, static_cast<int>(view->statistics.rowMax.size())));
+    channelPanel_->setHint(counted(static_cast<qint64>(view->statistics.rowMax.size()), tr("1 output channel"), tr("%1 output channels")));
     showMap(*view);
     showNumbers(*view);
 }
@@ -154,9 +156,9 @@ void WeightPanel::showNumbers(const WeightView& view) {
         const QString fallback = view.format == format_->currentText() ? QString() : tr("  (as %1)").arg(view.format);
         error_->setText(tr("error %1  ·  %2 levels%3").arg(figureText(view.relativeError)).arg(view.gridLevels.size()).arg(fallback));
     }
-    QString text = tr("mean %1   σ %2   max |w| %3   kurtosis %4   beyond 6σ %5 %")
-                       .arg(figureText(s.mean), figureText(s.deviation), figureText(s.maximum), QString::number(s.kurtosis, 'f', 2),
-                            figureText(s.outlierShare * 100));
+    QString text = tr("σ %1   max |w| %2   kurtosis %3   beyond 6σ %4 %")
+                       .arg(figureText(s.deviation), figureText(s.maximum), QString::number(s.kurtosis, 'f', 2), figureText(s.outlierShare * 100));
+    numbers_->setToolTip(tr("mean %1").arg(figureText(s.mean)));
     if (s.nan > 0 || s.infinite > 0) text += tr("   NaN %1   infinite %2").arg(s.nan).arg(s.infinite);
     numbers_->setText(text);
 }

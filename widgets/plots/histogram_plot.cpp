@@ -171,8 +171,11 @@ void HistogramPlot::rebuild() {
     for (std::ptrdiff_t i = first; i < last; i += merge) {
         double sum = 0;
         for (std::ptrdiff_t k = i; k < std::min(i + merge, last); ++k) sum += double(histogram_.bins[static_cast<std::size_t>(k)]);
-        keys << double(histogram_.low) + (double(i) + double(merge) / 2) * binWidth();
-        counts << (sum > 0 || !log_ ? sum : std::numeric_limits<double>::quiet_NaN());
+        // A bar without a height (NaN, or 0 on a log axis) would be painted from top to bottom.
+        if (sum > 0) {
+            keys << double(histogram_.low) + (double(i) + double(merge) / 2) * binWidth();
+            counts << sum;
+        }
         most = std::max(most, sum);
     }
     const double width = double(merge) * (binWidth() > 0 ? binWidth() : 1.0);

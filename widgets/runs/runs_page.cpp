@@ -6,6 +6,7 @@
 #include "widgets/plots/plot_export.h"
 #include "widgets/runs/runs_export.h"
 #include "widgets/runs/runs_model.h"
+#include "widgets/session/counted.h"
 #include "widgets/session/session.h"
 #include "widgets/theme/panel.h"
 #include "widgets/theme/theme.h"
@@ -33,6 +34,12 @@ namespace {
 // Figures nobody asks for at first; the columns menu brings them back.
 const QStringList kShownMetrics{QStringLiteral("bits_per_weight"), QStringLiteral("bytes"), QStringLiteral("kl_mean"),
                                 QStringLiteral("same_top1"), QStringLiteral("perplexity")};
+
+/// Room for a value with its error, or for a plain figure.
+int metricWidth(const QString& key) {
+    const bool withError = key == QLatin1String("kl_mean") || key == QLatin1String("same_top1") || key == QLatin1String("perplexity");
+    return withError ? 138 : 86;
+}
 
 } // namespace
 
@@ -73,7 +80,7 @@ QWidget* RunsPage::makeToolRow() {
     filter_->setClearButtonEnabled(true);
     filter_->setAccessibleName(tr("Filter runs"));
     filter_->setObjectName(QStringLiteral("runs.filter"));
-    filter_->addAction(Theme::instance().icon(QStringLiteral("search")), QLineEdit::LeadingPosition);
+    filter_->addAction(Theme::instance().icon(QStringLiteral("search")), QLineEdit::LeadingPosition)->setText(tr("Filter"));
     grouped_ = new QCheckBox(tr("group by checkpoint"), bar);
     auto* columns = new QToolButton(bar);
     columns->setProperty("role", QStringLiteral("button"));
@@ -173,7 +180,7 @@ void RunsPage::reload() {
         if (at.isValid())
             table_->selectionModel()->select(at, QItemSelectionModel::Select | QItemSelectionModel::Rows);
     }
-    panel_->setHint(count == 0 ? QString() : tr("%n run(s)", nullptr, count));
+    panel_->setHint(count == 0 ? QString() : counted(count, tr("1 run"), tr("%1 runs")));
     table_->setVisible(count > 0);
     empty_->setVisible(count == 0);
     refreshButtons();
@@ -181,14 +188,22 @@ void RunsPage::reload() {
 
 void RunsPage::applyColumns() {
     QHeaderView* header = table_->header();
-    static const int widths[] = {36, 52, 84, 180, 88, 132, 132, 84, 90, 140};
+    static const int widths[] = {36, 46, 78, 148, 78, 120, 132, 70, 90, 140};
     for (int column = 0; column < runs_->columnCount(); ++column) {
         const QString key = runs_->columnKey(column);
         header->setSectionHidden(column, hidden_.contains(key));
         if (!header->property(key.toUtf8().constData()).isValid()) {
             header->setProperty(key.toUtf8().constData(), true); // once: later widths are the person's
-            header->resizeSection(column, column < RunsModel::kFirstMetric ? widths[column] : 128);
+            header->resizeSection(column, column < RunsModel::kFirstMetric ? widths[column] : metricWidth(key));
         }
+    }
+    // What a person compares stands before when and where it was made; afterwards the order is theirs.
+    if (!ordered_ && !runs_->metricNames().isEmpty()) {
+        ordered_ = true;
+        int place = RunsModel::kStatus + 1;
+        for (int i = 0; i < kShownMetrics.size(); ++i)
+            header->moveSection(header->visualIndex(RunsModel::kFirstMetric + i), place++);
+        header->moveSection(header->visualIndex(RunsModel::kSeconds), place);
     }
 }
 

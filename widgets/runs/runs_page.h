@@ -53,6 +53,7 @@ private:
     QMenu* columns_;
     Panel* panel_;
     QStringList hidden_; ///< column keys not shown
+    bool ordered_ = false;
 };
 
 } // namespace bw

@@ -3,11 +3,28 @@
 
 #include <QHBoxLayout>
 #include <QLabel>
+#include <QPainter>
 #include <QVBoxLayout>
 
 namespace bw {
+namespace {
 
-Panel::Panel(const QString& title, QWidget* parent) : QFrame(parent), title_(new QLabel(this)), hint_(new QLabel(this)) {
+/// Shortens its text with "…" where there is no room; the whole text is in the tool tip.
+class ElidedLabel final : public QLabel {
+public:
+    using QLabel::QLabel;
+
+protected:
+    void paintEvent(QPaintEvent*) override {
+        QPainter painter(this);
+        painter.setPen(palette().color(foregroundRole()));
+        painter.drawText(rect(), static_cast<int>(alignment()), fontMetrics().elidedText(text(), Qt::ElideRight, width()));
+    }
+};
+
+} // namespace
+
+Panel::Panel(const QString& title, QWidget* parent) : QFrame(parent), title_(new QLabel(this)), hint_(new ElidedLabel(this)) {
     setProperty("role", QStringLiteral("panel"));
     title_->setProperty("role", QStringLiteral("title"));
     hint_->setProperty("role", QStringLiteral("muted"));

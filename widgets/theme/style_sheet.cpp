@@ -17,7 +17,12 @@ QFrame[role="panel"] { background: @panel@; border: 1px solid @line@; border-rad
 QWidget[role="bar"] { background: @panel@; }
 QWidget[role="ground"] { background: @ground@; }
 QFrame[role="rule"] { background: @line@; border: none; }
+QFrame[role="drop"] { background: @panel@; border: 2px dashed @scroll@; border-radius: 12px; }
+QDialog[role="popup"] { background: @raised@; border: 1px solid @line@; }
+QDialog[role="popup"] QListWidget { background: @raised@; }
+QDialog[role="popup"] QListWidget::item:selected { background: @line@; }
 QLabel { background: transparent; }
+QLabel[role="stage"] { font-size: 12px; font-weight: 600; }
 QLabel[role="title"] { font-size: 12px; font-weight: 600; }
 QLabel[role="heading"] { font-size: 15px; font-weight: 600; }
 QLabel[role="hero"] { font-size: 22px; font-weight: 600; }
@@ -39,6 +44,14 @@ QPushButton[role="accent"] { background: @accentFill@; color: @onAccent@; border
 QPushButton[role="accent"]:hover { background: @accentHover@; border-color: @accentHover@; }
 QPushButton[role="accent"]:focus { border-color: @text@; }
 QPushButton[role="accent"]:disabled { background: @raised@; color: @faint@; border-color: @line@; }
+QToolButton[role="accent"] { background: @accentFill@; color: @onAccent@; border: 1px solid @accentFill@; border-radius: 6px; font-weight: 600; padding: 5px 30px 5px 14px; min-height: 16px; }
+QToolButton[role="accent"]:hover { background: @accentHover@; }
+QToolButton[role="accent"]:focus { border-color: @text@; }
+QToolButton[role="accent"]:disabled { background: @raised@; color: @faint@; border-color: @line@; }
+QToolButton[role="accent"]::menu-button { border: none; border-left: 1px solid @accentEdge@; width: 20px; border-top-right-radius: 6px; border-bottom-right-radius: 6px; }
+QToolButton[role="accent"]::menu-arrow { image: url(:/icons/@arrow@.svg); width: 9px; height: 9px; }
+QToolButton[role="accent"]::menu-arrow:disabled { image: url(:/icons/chevron.svg); }
+QToolButton[role="rail"]::menu-indicator { image: none; width: 0; }
 QPushButton[role="link"], QToolButton[role="link"] { background: transparent; border: 1px solid transparent; color: @accent@; padding: 2px 4px; text-align: left; }
 QPushButton[role="link"]:hover, QToolButton[role="link"]:hover { text-decoration: underline; }
 QPushButton[role="link"]:focus, QToolButton[role="link"]:focus { border-color: @accent@; border-radius: 4px; }
@@ -47,10 +60,10 @@ QPushButton[role="flat"], QToolButton { background: transparent; border: 1px sol
 QPushButton[role="flat"]:hover, QToolButton:hover { background: @raised@; }
 QPushButton[role="flat"]:focus, QToolButton:focus { border-color: @accent@; }
 QToolButton:checked { background: @raised@; color: @text@; }
-QToolButton[role="rail"] { border: none; border-left: 3px solid transparent; border-right: 3px solid transparent; border-radius: 0; padding: 8px 0 6px 0; font-size: 11px; color: @muted@; }
+QToolButton[role="rail"] { border: none; border-left: 3px solid transparent; border-radius: 0; padding: 8px 0 6px 0; font-size: 11px; color: @muted@; }
 QToolButton[role="rail"]:hover { color: @text@; background: @raised@; }
 QToolButton[role="rail"]:checked { color: @text@; background: @raised@; border-left-color: @accent@; }
-QToolButton[role="rail"]:focus { color: @text@; border-right-color: @line@; }
+QToolButton[role="rail"]:focus { color: @text@; }
 
 QLineEdit, QPlainTextEdit, QTextEdit, QSpinBox, QDoubleSpinBox { background: @ground@; border: 1px solid @line@; border-radius: 6px; padding: 4px 8px; selection-background-color: @accentFill@; selection-color: @onAccent@; }
 QLineEdit:focus, QPlainTextEdit:focus, QTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus { border-color: @accent@; }
@@ -114,6 +127,10 @@ QDockWidget { titlebar-close-icon: none; titlebar-normal-icon: none; font-weight
 QDockWidget::title { background: @panel@; padding: 8px 12px; text-align: left; }
 QStatusBar { background: @panel@; }
 QCheckBox { spacing: 6px; background: transparent; }
+QCheckBox::indicator, QTreeView::indicator { width: 14px; height: 14px; border: 1px solid @scroll@; border-radius: 3px; background: @ground@; }
+QCheckBox::indicator:hover { border-color: @accent@; }
+QCheckBox::indicator:checked, QTreeView::indicator:checked { background: @accentFill@; border-color: @accentFill@; image: url(:/icons/@tick@.svg); }
+QCheckBox:focus { color: @accent@; }
 )";
 
 QString mixed(const QColor& a, const QColor& b, double shareOfA) {
@@ -136,6 +153,9 @@ QString styleSheetFor(const Tokens& t, const QString& figuresFamily) {
         {QStringLiteral("accentFill"), t.accent.name()},
         {QStringLiteral("accentHover"), mixed(t.accent, t.dark ? QColor(Qt::white) : QColor(Qt::black), 0.86)},
         {QStringLiteral("onAccent"), Theme::textOn(t.accent).name()},
+        {QStringLiteral("accentEdge"), mixed(t.accent, Qt::black, 0.75)},
+        {QStringLiteral("arrow"), t.dark ? QStringLiteral("chevron-dark") : QStringLiteral("chevron-light")},
+        {QStringLiteral("tick"), t.dark ? QStringLiteral("tick-dark") : QStringLiteral("tick-light")},
         {QStringLiteral("selection"), mixed(t.accent, t.panel, 0.22)},
         {QStringLiteral("scroll"), mixed(t.muted, t.panel, 0.4)},
         {QStringLiteral("amber"), t.amber.name()},

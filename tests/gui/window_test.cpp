@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The real window, driven as a person drives it: drop, select, run, cancel, undo; and starts with damaged settings.
+#include "app/gui/main_window.h"
+#include "app/gui/start_page.h"
+#include "core/base/json.h"
+#include "tests/gui/gui_fixture.h"
+#include "widgets/plots/heatmap_plot.h"
+#include "widgets/plots/histogram_plot.h"
+
+#include <QAction>
+#include <QComboBox>
+#include <QDialog>
+#include <QFile>
+#include <QLabel>
+#include <QMessageBox>
+#include <QPushButton>
+#include <QSettings>
+#include <QSignalSpy>
+#include <QStandardItemModel>
+#include <QTest>
+#include <QToolButton>
+#include <QTreeView>
+
+using namespace bw;
+
+namespace {
+
+// Every wait is for a signal or a state; this only bounds a hang on a loaded machine.
+constexpr int kPatience = 60000;
+
+test::Home& home() {
+    static test::Home instance;
+    return instance;
+}
+
+int rowsBelow(const QAbstractItemModel& model, const QModelIndex& parent) {
+    int count = 0;
+    for (int row = 0; row < model.rowCount(parent); ++row) count += 1 + rowsBelow(model, model.index(row, 0, parent));
+    return count;
+}
+
+} // namespace
+
+class WindowTest final : public QObject {
+    Q_OBJECT
+
+private Q_SLOTS:
+    void init() {
+        QFile::remove(home().settingsFile());
+        window_ = std::make_unique<MainWindow>();
+        window_->show();
+    }
+    void cleanup() { window_.reset(); }
+
+    void startsWithADropArea() {
+        QVERIFY(window_->isVisible());
+        QVERIFY(window_->findChild<StartPage*>()->isVisible());
+        QVERIFY(!window_->findChild<QTreeView*>(QStringLiteral("model.tree"))->isVisible());
+        QVERIFY(!button("bar.run")->isEnabled());
+    }
+
+    void dropOpensTheCheckpoint() {
+        openDemo();
+        auto* tree = window_->findChild<QTreeView*>(QStringLiteral("model.tree"));
+        QVERIFY(tree->isVisible());
+        const auto model = window_->studio().session().model();
+        QVERIFY(model);
+        // Every site once, and a line for each block and for the embedding.
+        const int groups = static_cast<int>(model->config().blocks) + 1;
+        QCOMPARE(rowsBelow(*tree->model(), {}), static_cast<int>(model->sites().size()) + groups);
+        QTRY_VERIFY_WITH_TIMEOUT(window_->studio().quiet(), kPatience);
+        for (const Site& site : model->sites())
+            QVERIFY2(window_->studio().session().siteFacts(QString::fromStdString(site.name)).known, site.name.c_str());
+        QVERIFY(button("bar.run")->isEnabled());
+    }
+
+    void weightViewMatchesTheEngine() {
+        openDemo();
+        Session& session = window_->studio().session();
+        session.selectSite(QStringLiteral("blk.1.ffn_down"));
+        QTRY_VERIFY_WITH_TIMEOUT(session.weightView(session.selectedSite()) && window_->studio().quiet(), kPatience);
+        const WeightView before = *session.weightView(session.selectedSite());
+        const Site* site = session.model()->findSite("blk.1.ffn_down");
+        quint64 counted = before.statistics.histogram.below + before.statistics.histogram.above;
+        for (const auto bin : before.statistics.histogram.bins) counted += bin;
+        QCOMPARE(counted, static_cast<quint64>(site->rows * site->cols));
+        QCOMPARE(before.format, QStringLiteral("q4_0"));
+        QVERIFY(before.gridLevels.size() >= 8 && before.gridLevels.size() <= 16);
+        // Eight bits leave far less error than four, through the very combo a person uses.
+        auto* combo = window_->findChild<QComboBox*>(QStringLiteral("weights.format"));
+        combo->setCurrentText(QStringLiteral("q8_0"));
+        Q_EMIT combo->textActivated(QStringLiteral("q8_0"));
+        QTRY_COMPARE_WITH_TIMEOUT(session.weightView(session.selectedSite())->format, QStringLiteral("q8_0"), kPatience);
+        QVERIFY(session.weightView(session.selectedSite())->relativeError < before.relativeError / 50);
+    }
+
+    void dropListsWhatItIgnores() {
+        QFile photo(home().file(QStringLiteral("photo.png")));
+        QVERIFY(photo.open(QIODevice::WriteOnly));
+        photo.write("\x89PNG");
+        photo.close();
+        QSignalSpy told(window_.get(), &MainWindow::dropIgnored);
+        QVERIFY(test::drop(window_.get(), {QUrl(QStringLiteral("https://example.org/model.gguf")),
+                                           QUrl::fromLocalFile(photo.fileName()),
+                                           QUrl::fromLocalFile(home().file(QStringLiteral("nowhere.gguf")))}));
+        QCOMPARE(told.count(), 1);
+        const QString lines = told.first().first().toStringList().join(QLatin1Char('\n'));
+        QVERIFY2(lines.contains(QStringLiteral("not on this computer")), qPrintable(lines));
+        QVERIFY2(lines.contains(QStringLiteral("photo.png")), qPrintable(lines));
+        QVERIFY2(lines.contains(QStringLiteral("does not exist")), qPrintable(lines));
+        QVERIFY(!window_->studio().opening());
+        auto* box = window_->findChild<QMessageBox*>(QStringLiteral("ignored"));
+        QVERIFY(box && box->textFormat() == Qt::PlainText);
+        box->close();
+    }
+
+    void brokenCheckpointSaysWhy() {
+        QFile bad(home().file(QStringLiteral("bad.gguf")));
+        QVERIFY(bad.open(QIODevice::WriteOnly));
+        bad.write("GGUFxx");
+        bad.close();
+        QSignalSpy failed(&window_->studio(), &Studio::failed);
+        QVERIFY(test::drop(window_.get(), {QUrl::fromLocalFile(bad.fileName())}));
+        QTRY_COMPARE_WITH_TIMEOUT(failed.count(), 1, kPatience);
+        auto* dialog = window_->findChild<QDialog*>(QStringLiteral("error"));
+        QVERIFY(dialog);
+        bool named = false;
+        for (const QLabel* label : dialog->findChildren<QLabel*>()) named |= label->text().contains(QStringLiteral("bad.gguf"));
+        QVERIFY(named);
+        dialog->close();
+        QVERIFY(window_->findChild<StartPage*>()->isVisible());
+    }
+
+    void sameModelTwiceIsLoadedOnce() {
+        openDemo();
+        const auto first = window_->studio().session().checkpoint();
+        QSignalSpy opened(&window_->studio(), &Studio::checkpointOpened);
+        QVERIFY(test::drop(window_.get(), {QUrl::fromLocalFile(test::resource("demo")), QUrl::fromLocalFile(test::resource("demo/"))}));
+        QCOMPARE(opened.count(), 1);
+        QCOMPARE(window_->studio().session().checkpoint().get(), first.get());
+    }
+
+    void droppedTextBecomesDataAndCanBeUndone() {
+        openDemo();
+        Session& session = window_->studio().session();
+        QVERIFY(test::drop(window_.get(), {QUrl::fromLocalFile(test::resource("texts/calib_prose.txt"))}));
+        QCOMPARE(session.recipe().calibration.files.size(), std::size_t{1});
+        trigger("Ctrl+Z");
+        QCOMPARE(session.recipe().calibration.files.size(), std::size_t{0});
+        trigger("Ctrl+Shift+Z");
+        QCOMPARE(session.recipe().calibration.files.size(), std::size_t{1});
+    }
+
+    void calibrateJobFillsRunsAndCalibrate() {
+        openDemo();
+        QVERIFY(window_->studio().openLog(home().file(QStringLiteral("calibrate.db"))));
+        useShortCalibration(8, 64);
+        window_->showWorkspace(QStringLiteral("calibrate"));
+        QSignalSpy finished(&window_->studio().jobs(), &JobQueue::finished);
+        QSignalSpy failed(&window_->studio().jobs(), &JobQueue::failed);
+        QTest::mouseClick(window_->findChild<QPushButton*>(QStringLiteral("calibrate.run")), Qt::LeftButton);
+        QVERIFY(window_->studio().jobs().busy());
+        QTRY_VERIFY_WITH_TIMEOUT(finished.count() + failed.count() == 1, kPatience);
+        QCOMPARE(failed.count(), 0);
+        Session& session = window_->studio().session();
+        QCOMPARE(session.calibrationRun().value(), 1);
+        auto* table = window_->findChild<QTreeView*>(QStringLiteral("runs.table"));
+        QCOMPARE(table->model()->rowCount(), 1);
+        auto* map = window_->findChild<HeatmapPlot*>(QStringLiteral("calibrate.map"));
+        QCOMPARE(map->rows(), static_cast<int>(session.model()->config().blocks));
+        QCOMPARE(map->columns(), static_cast<int>(session.model()->config().width));
+        session.selectSite(QStringLiteral("blk.0.attn_q"));
+        auto* plot = window_->findChild<HistogramPlot*>(QStringLiteral("calibrate.histogram"));
+        QCOMPARE(plot->markers().size(), 4);
+        for (const auto& marker : plot->markers()) QVERIFY2(marker.low < marker.high, qPrintable(marker.name));
+    }
+
+    void starTagAndNoteReachTheLog() {
+        openDemo();
+        QVERIFY(window_->studio().openLog(home().file(QStringLiteral("notes.db"))));
+        Session& session = window_->studio().session();
+        useShortCalibration(4, 32);
+        Recipe recipe = session.recipe();
+        recipe.kind = "calibrate";
+        QSignalSpy finished(&window_->studio().jobs(), &JobQueue::finished);
+        window_->studio().run(recipe);
+        QTRY_COMPARE_WITH_TIMEOUT(finished.count(), 1, kPatience);
+        const RunId run = session.log()->runs().front().id;
+        Q_EMIT session.starRequested(run, true);
+        Q_EMIT session.tagRequested(run, QStringLiteral("good"), true);
+        Q_EMIT session.noteRequested(run, QStringLiteral("a <b>note</b>"));
+        const RunSummary row = session.log()->runs().front();
+        QVERIFY(row.starred);
+        QCOMPARE(row.tags, std::vector<std::string>{"good"});
+        QCOMPARE(QString::fromStdString(row.note), QStringLiteral("a <b>note</b>"));
+    }
+
+    void cancelledJobLeavesTheLogConsistent() {
+        openDemo();
+        QVERIFY(window_->studio().openLog(home().file(QStringLiteral("cancel.db"))));
+        useShortCalibration(512, 256); // far longer than the click takes
+        Recipe recipe = window_->studio().session().recipe();
+        recipe.kind = "calibrate";
+        QSignalSpy failed(&window_->studio().jobs(), &JobQueue::failed);
+        QSignalSpy progressed(&window_->studio().jobs(), &JobQueue::progressed);
+        window_->studio().run(recipe);
+        QTRY_VERIFY_WITH_TIMEOUT(window_->studio().jobs().progress().done > 0, kPatience);
+        QTest::mouseClick(button("job.cancel"), Qt::LeftButton);
+        QTRY_COMPARE_WITH_TIMEOUT(failed.count(), 1, kPatience);
+        QVERIFY(failed.first().at(1).value<JobError>().cancelled);
+        QVERIFY(!window_->studio().jobs().busy());
+        QCOMPARE(QString::fromStdString(window_->studio().session().log()->runs().front().status), QStringLiteral("cancelled"));
+        QVERIFY(progressed.count() > 0);
+    }
+
+    void pausedJobStandsStillAndGoesOn() {
+        openDemo();
+        QVERIFY(window_->studio().openLog(home().file(QStringLiteral("pause.db"))));
+        useShortCalibration(256, 128);
+        Recipe recipe = window_->studio().session().recipe();
+        recipe.kind = "calibrate";
+        JobQueue& jobs = window_->studio().jobs();
+        QSignalSpy failed(&jobs, &JobQueue::failed);
+        window_->studio().run(recipe);
+        QTRY_VERIFY_WITH_TIMEOUT(jobs.progress().done > 0, kPatience);
+        QTest::mouseClick(button("job.pause"), Qt::LeftButton);
+        QVERIFY(jobs.paused());
+        QTest::mouseClick(button("job.pause"), Qt::LeftButton);
+        QVERIFY(!jobs.paused());
+        jobs.cancel();
+        QTRY_COMPARE_WITH_TIMEOUT(failed.count(), 1, kPatience);
+    }
+
+    void corruptSettingsGiveTheDefaultLayout() {
+        window_.reset();
+        QFile file(home().settingsFile());
+        QVERIFY(file.open(QIODevice::WriteOnly));
+        file.write("[window]\ngeometry=@ByteArray(\\x1\\x2garbage)\nstate=\"not a state\"\n[General]\ntheme=42\nrecentCheckpoints=\x01\x02\n\xff\xfe");
+        file.close();
+        window_ = std::make_unique<MainWindow>();
+        window_->restoreSession(true);
+        window_->show();
+        QVERIFY(window_->isVisible());
+        QCOMPARE(window_->size(), QSize(1440, 900));
+    }
+
+    void offScreenGeometryComesBack() {
+        window_->move(50000, 50000);
+        AppSettings settings;
+        settings.saveWindow(*window_, *window_->findChild<QMainWindow*>(QStringLiteral("docks")));
+        window_ = std::make_unique<MainWindow>();
+        window_->restoreSession(false);
+        window_->show();
+        QVERIFY(window_->x() < 5000 && window_->y() < 5000);
+    }
+
+    void missingRecentIsToldNotOpened() {
+        window_.reset();
+        AppSettings settings;
+        settings.addRecentCheckpoint(home().file(QStringLiteral("gone.gguf")));
+        settings.setLastCheckpoint(home().file(QStringLiteral("gone.gguf")));
+        window_ = std::make_unique<MainWindow>();
+        window_->restoreSession(true);
+        window_->show();
+        QVERIFY(!window_->studio().opening());
+        bool told = false;
+        for (const QLabel* label : window_->findChild<StartPage*>()->findChildren<QLabel*>())
+            told |= label->text().startsWith(QStringLiteral("missing:"));
+        QVERIFY(told);
+    }
+
+    void keysReachEveryWorkspace() {
+        openDemo();
+        const QStringList names{QStringLiteral("model"), QStringLiteral("calibrate"), QStringLiteral("mix"), QStringLiteral("runs"),
+                                QStringLiteral("compare")};
+        for (int i = 0; i < names.size(); ++i) {
+            trigger(qPrintable(QStringLiteral("Ctrl+%1").arg(i + 1)));
+            QCOMPARE(window_->workspace(), names[i]);
+        }
+    }
+
+    void everyButtonHasAName() {
+        openDemo();
+        for (const QAbstractButton* found : window_->findChildren<QAbstractButton*>()) {
+            if (!found->isVisible() || found->objectName().startsWith(QStringLiteral("qt_"))) continue;
+            QVERIFY2(!found->text().isEmpty() || !found->accessibleName().isEmpty() || !found->toolTip().isEmpty(),
+                     qPrintable(QStringLiteral("%1 in %2").arg(found->objectName(), found->parent()->objectName())));
+        }
+    }
+
+private:
+    QToolButton* button(const char* name) const { return window_->findChild<QToolButton*>(QString::fromLatin1(name)); }
+
+    void openDemo() {
+        QSignalSpy opened(&window_->studio(), &Studio::checkpointOpened);
+        QVERIFY(test::drop(window_.get(), {QUrl::fromLocalFile(test::resource("demo"))}));
+        QVERIFY(window_->studio().opening()); // it happens elsewhere; the window is free
+        QTRY_COMPARE_WITH_TIMEOUT(opened.count(), 1, kPatience);
+    }
+
+    void useShortCalibration(qint64 samples, qint64 length) {
+        Recipe recipe = window_->studio().session().recipe();
+        recipe.calibration.files = {test::resource("texts/calib_prose.txt").toStdString()};
+        recipe.calibration.samples = samples;
+        recipe.calibration.length = length;
+        window_->studio().session().editRecipe(QStringLiteral("short"), recipe);
+    }
+
+    /// What the key would trigger; focus does not exist offscreen for every platform, the shortcut's action does.
+    void trigger(const char* keys) {
+        for (QAction* action : window_->actions())
+            if (action->shortcuts().contains(QKeySequence(QString::fromLatin1(keys)))) {
+                action->trigger();
+                return;
+            }
+        QFAIL(keys);
+    }
+
+    std::unique_ptr<MainWindow> window_;
+};
+
+int main(int argc, char** argv) {
+    home();
+    QApplication app(argc, argv);
+    Theme::instance().apply(Theme::Mode::dark);
+    WindowTest test;
+    return QTest::qExec(&test, argc, argv);
+}
+#include "window_test.moc"
