@@ -72,6 +72,9 @@ private:
 Json parseJson(std::string_view text, const std::string& what, const JsonLimits& limits) {
     if (text.size() > limits.bytes)
         throw Error(ErrorCode::headerTooLarge, what + ": " + std::to_string(text.size()) + " bytes of JSON; at most " + std::to_string(limits.bytes) + " are read");
+    // The parser takes a NUL byte for the end of the text; what stands behind it would pass unseen.
+    if (const auto nul = text.find('\0'); nul != std::string_view::npos)
+        throw Error(ErrorCode::invalidHeader, what + ": not valid JSON at byte " + std::to_string(nul) + " (a NUL byte)", "the file is damaged");
     Json result;
     LimitedBuilder builder(result, what, limits.depth);
     Json::sax_parse(text.begin(), text.end(), &builder);

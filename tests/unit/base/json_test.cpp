@@ -29,6 +29,7 @@ TEST(ParseJson, SaysWhereItBreaks) {
     expectError(ErrorCode::invalidHeader, [] { parseJson("", "t"); });
     expectError(ErrorCode::invalidHeader, [] { parseJson("\"\xff\"", "t"); });
     expectError(ErrorCode::invalidHeader, [] { parseJson("{} x", "t"); });
+    expectError(ErrorCode::invalidHeader, [] { parseJson(std::string_view("{}\0{", 4), "t"); });
 }
 
 TEST(ParseJson, RefusesSize) {
