@@ -18,6 +18,7 @@
 #include <QApplication>
 #include <QClipboard>
 #include <QFileDialog>
+#include <QFrame>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QMessageBox>
@@ -112,7 +113,7 @@ QWidget* ComparePage::buildContents() {
     curvePanel_ = new Panel(tr("KL per token"), page);
     curve_ = new TokenCurve(curvePanel_);
     curvePanel_->body()->addWidget(curve_);
-    mapPanel_ = new Panel(tr("Where they differ: error by site, B − A"), page);
+    mapPanel_ = new Panel(tr("Error by site, B − A"), page);
     siteMap_ = new HeatmapPlot(mapPanel_);
     siteMap_->setDiverging(true);
     siteMap_->setAccessibleName(tr("Difference of error by site"));
@@ -122,10 +123,19 @@ QWidget* ComparePage::buildContents() {
     outputs_ = new OutputPair(textPanel_);
     textPanel_->body()->addWidget(text_, 1);
     textPanel_->body()->addWidget(outputs_, 1);
-    recipePanel_ = new Panel(tr("What differs in the recipes"), page);
-    recipe_ = new RecipeTable(recipePanel_);
-    recipePanel_->body()->addWidget(recipe_, 1);
-    recipePanel_->body()->addWidget(buildLinks());
+    auto* recipePanel = new QFrame(page);
+    recipePanel->setProperty("role", QStringLiteral("panel"));
+    auto* recipeTitle = new QLabel(tr("What differs in the recipes"), recipePanel);
+    recipeTitle->setProperty("role", QStringLiteral("title"));
+    auto* recipeHead = new QHBoxLayout;
+    recipeHead->addWidget(recipeTitle);
+    recipeHead->addWidget(buildLinks(), 1);
+    recipe_ = new RecipeTable(recipePanel);
+    auto* recipeBody = new QVBoxLayout(recipePanel);
+    recipeBody->setContentsMargins(16, 8, 16, 12);
+    recipeBody->setSpacing(4);
+    recipeBody->addLayout(recipeHead);
+    recipeBody->addWidget(recipe_, 1);
 
     auto* top = new QHBoxLayout;
     top->setSpacing(12);
@@ -136,8 +146,8 @@ QWidget* ComparePage::buildContents() {
     all->setContentsMargins(0, 0, 0, 0);
     all->setSpacing(12);
     all->addLayout(top, 11);
-    all->addWidget(textPanel_, 7);
-    all->addWidget(recipePanel_, 8);
+    all->addWidget(textPanel_, 8);
+    all->addWidget(recipePanel, 7);
 
     const auto follow = [this](qsizetype token) {
         text_->setCurrent(token);
@@ -230,7 +240,6 @@ void ComparePage::reload() {
     badge_->setFair(comparison_.fair, comparison_.reasons);
     metrics_->setLines(comparison_.metrics);
     recipe_->setLines(comparison_.recipe);
-    recipePanel_->setHint(comparison_.recipe.isEmpty() ? tr("nothing: the recipes are the same") : QString());
     showSites();
     showTexts();
 }

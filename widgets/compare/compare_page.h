@@ -65,7 +65,6 @@ private:
     Panel* curvePanel_;
     Panel* mapPanel_;
     Panel* textPanel_;
-    Panel* recipePanel_;
     QLabel* emptyTitle_;
     QLabel* emptyText_;
 };

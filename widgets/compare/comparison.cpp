@@ -106,7 +106,10 @@ QString leafText(const Json& value) {
 void flatten(const Json& json, const QString& path, QMap<QString, QString>& out) {
     for (const auto& [key, value] : json.items()) {
         const QString here = path.isEmpty() ? QString::fromStdString(key) : path + QLatin1Char('.') + QString::fromStdString(key);
-        if (here == QLatin1String("name") || here == QLatin1String("version") || here == QLatin1String("assignment.rules")) continue;
+        // Names, places and the numbers of other runs do not change a result; rules are told site by site.
+        static const QStringList kTold{QStringLiteral("name"), QStringLiteral("version"), QStringLiteral("export"), QStringLiteral("assignment.rules"),
+                                       QStringLiteral("assignment.sweep_run"), QStringLiteral("assignment.scale_run")};
+        if (kTold.contains(here)) continue;
         if (value.is_object()) flatten(value, here, out);
         else out.insert(here, leafText(value));
     }
@@ -135,6 +138,11 @@ QVector<RecipeLine> recipeLines(const Json& a, const Json& b, const QVector<Site
         if (!left.contains(key)) keys << key;
     }
     const auto shown = [](const QString& text) { return text.isEmpty() ? QStringLiteral("–") : text; };
+    // First how weights are made, then data and the rest.
+    std::stable_sort(keys.begin(), keys.end(), [](const QString& x, const QString& y) {
+        const auto late = [](const QString& key) { return key.contains(QLatin1Char('.')) && !key.startsWith(QLatin1String("assignment")); };
+        return !late(x) && late(y);
+    });
     for (const QString& key : std::as_const(keys)) {
         if (left.value(key) != right.value(key)) lines << RecipeLine{key, shown(left.value(key)), shown(right.value(key))};
     }

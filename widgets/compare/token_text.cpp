@@ -18,6 +18,7 @@ namespace {
 
 constexpr qreal kLine = 23;
 constexpr qsizetype kBefore = 60; ///< tokens shown before the chosen one
+constexpr double kQuiet = 0.18;     ///< of the full colour; below, a token stays plain
 constexpr double kFullColor = 0.99; ///< quantile of the differences that gets the strongest colour
 
 QFont textFont() {
@@ -122,7 +123,7 @@ void TokenText::paintEvent(QPaintEvent*) {
     for (const Piece& piece : std::as_const(pieces_)) {
         const double strength = difference(piece.token) / scale_;
         QColor fill = colorAt(ColorMap::diverging, 0.5 + 0.5 * std::clamp(strength, -1.0, 1.0), t.dark);
-        const bool colored = std::abs(strength) > 0.06;
+        const bool colored = std::abs(strength) > kQuiet;
         if (colored) {
             painter.setPen(Qt::NoPen);
             painter.setBrush(fill);

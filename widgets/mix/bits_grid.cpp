@@ -20,7 +20,7 @@ namespace bw {
 namespace {
 
 constexpr qreal kHeader = 22, kLabelGap = 10, kLegend = 38, kHeadGap = 8;
-constexpr qreal kLeastRow = 15, kMostRow = 52; ///< px; below, labels would touch
+constexpr qreal kLeastRow = 15, kMostRow = 56; ///< px; below, labels would touch
 constexpr qreal kTwoLines = 36;                ///< rows from this height on show the damage under the format
 constexpr double kDecades = 3;                 ///< of damage shown: what is 1,000 times smaller than the worst is nothing
 
@@ -57,6 +57,8 @@ BitsGrid::BitsGrid(Session* session, MixModel* model, QWidget* parent)
 void BitsGrid::reload() {
     scale_ = ValueScale::fit(model_->map().damages(), true);
     if (scale_.known) scale_.low = std::max(scale_.low, scale_.high * std::pow(10.0, -kDecades));
+    const bool heads = !model_->headSites().isEmpty();
+    setMaximumHeight(int(kHeader + kLegend + (heads ? kHeadGap + kMostRow : 0) + std::max(1, model_->blocks()) * kMostRow));
     updateScrollBar();
     describe();
     viewport()->update();
@@ -220,11 +222,11 @@ void BitsGrid::paintCell(QPainter& painter, const QRectF& rect, const MixSite& s
     const QString text = head ? site.name + QStringLiteral("  ") + shortFormat(format) : shortFormat(format);
     const QRectF place = rect.adjusted(8, 0, site.pinned ? -14 : -3, 0);
     const QString shown = QFontMetricsF(font).elidedText(text, Qt::ElideRight, place.width());
-    if (rect.height() >= kTwoLines) {
+    if (rect.height() >= kTwoLines && scale_.known) {
         const qreal middle = rect.center().y();
         painter.drawText(QRectF(place.left(), middle - 17, place.width(), 17), Qt::AlignCenter, shown);
         painter.setFont(smallFigures());
-        painter.drawText(QRectF(place.left(), middle - 1, place.width(), 16), Qt::AlignCenter, known ? figureText(damage, 2) : tr("not in map"));
+        painter.drawText(QRectF(rect.left() + 7, middle - 1, rect.width() - 9, 16), Qt::AlignCenter, known ? figureText(damage, 2) : tr("not in map"));
     } else {
         painter.drawText(place, Qt::AlignCenter, shown);
     }

@@ -23,7 +23,7 @@ public:
     QString tipFor(int site) const;
     QString csv() const;
     QSize sizeHint() const override { return {620, 480}; }
-    QSize minimumSizeHint() const override { return {380, 160}; }
+    QSize minimumSizeHint() const override { return {340, 160}; }
 
 Q_SIGNALS:
     void brushDropped(); ///< Escape

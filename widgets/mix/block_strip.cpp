@@ -15,7 +15,7 @@
 namespace bw {
 namespace {
 
-constexpr qreal kFoot = 16, kMostBar = 44;
+constexpr qreal kFoot = 16, kMostBar = 64;
 
 } // namespace
 

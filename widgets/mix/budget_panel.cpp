@@ -53,7 +53,9 @@ BudgetPanel::BudgetPanel(Session* session, MixModel* model, QWidget* parent)
     body->addLayout(pair(title, size_));
     body->addWidget(slider_);
     body->addLayout(pair(low_, high_));
-    body->addLayout(pair(predicted_, measured_));
+    body->addWidget(predicted_);
+    body->addWidget(measured_);
+    measured_->setStyleSheet(QStringLiteral("font-size: 12px; font-weight: 600;"));
     slider_->setRange(0, kSteps);
     slider_->setPageStep(kSteps / 20);
     slider_->setSingleStep(kSteps / 200);
@@ -142,6 +144,7 @@ void BudgetPanel::refresh() {
     predicted_->setToolTip(tr("Sum over all sites of the damage each does alone, in %1; errors added as independent.").arg(model_->unit()));
     const MeasuredMix* run = model_->measuredNow();
     measured_->setText(run ? tr("measured %1 ✓").arg(withError(run->damage, run->standardError)) : QString());
+    measured_->setVisible(run != nullptr);
     measured_->setToolTip(run ? tr("KL against the baseline, nats per token, run %1").arg(run->run.value()) : QString());
     setAccessibleDescription(size_->text() + QLatin1Char(' ') + predicted_->text() + QLatin1Char(' ') + measured_->text());
 }

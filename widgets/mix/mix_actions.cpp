@@ -15,7 +15,7 @@ namespace bw {
 
 MixActions::MixActions(Session* session, MixModel* model, QWidget* parent)
     : QWidget(parent), session_(session), model_(model), source_(new QLabel(this)), verify_(new QPushButton(tr("Verify mix"), this)),
-      solve_(new QPushButton(tr("Solve for budget"), this)), presets_(new QPushButton(tr("Presets ▾"), this)),
+      solve_(new QPushButton(tr("Solve budget"), this)), presets_(new QPushButton(tr("Presets ▾"), this)),
       presetMenu_(new QMenu(this)), command_(new QLabel(this)) {
     source_->setProperty("role", QStringLiteral("muted"));
     source_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
@@ -35,7 +35,7 @@ MixActions::MixActions(Session* session, MixModel* model, QWidget* parent)
 
     auto* buttons = new QHBoxLayout;
     buttons->setSpacing(8);
-    for (QPushButton* button : {verify_, solve_, presets_}) buttons->addWidget(button, 1);
+    for (QPushButton* button : {verify_, solve_, presets_}) buttons->addWidget(button, int(button->text().size()));
     auto* line = new QHBoxLayout;
     line->addWidget(command_, 1);
     line->addWidget(copy);

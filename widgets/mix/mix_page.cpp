@@ -71,7 +71,7 @@ QWidget* MixPage::buildLeft() {
 
 QWidget* MixPage::buildRight() {
     auto* right = new QWidget(this);
-    right->setMinimumWidth(340);
+    right->setMinimumWidth(356);
     right->setMaximumWidth(620);
     budget_ = new BudgetPanel(session_, model_, right);
     paretoPanel_ = new Panel(tr("Size against damage"), right);

@@ -62,8 +62,8 @@ void NextSteps::paintEvent(QPaintEvent*) {
         longest = std::max(longest, metrics.horizontalAdvance(steps_[i].name) + 16);
         longestChange = std::max(longestChange, metrics.horizontalAdvance(steps_[i].from + QStringLiteral(" → ") + steps_[i].to) + 8);
     }
-    // When both do not fit, they give way in proportion.
-    const int name = longest + longestChange <= rest ? longest : rest * longest / (longest + longestChange), change = rest - name;
+    // Where it is too narrow the name gives way: the change says more.
+    const int name = std::min(longest, std::max(40, rest - longestChange)), change = rest - name;
     for (int i = 0; i < rows; ++i) {
         const MixStep& step = steps_[i];
         const QRect row(0, i * kRow, width(), kRow);

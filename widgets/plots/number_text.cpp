@@ -52,7 +52,9 @@ QString bytesText(double bytes) {
 QString figureText(double value, int digits) {
     if (!std::isfinite(value)) return std::isnan(value) ? QCoreApplication::translate("bw", "n/a") : QString::number(value);
     const double magnitude = std::abs(value);
-    if (magnitude != 0 && magnitude < 1e-4) return withMinus(QString::number(value, 'e', std::max(0, digits - 2)));
+    if (magnitude != 0 && magnitude < 1e-3) {
+        return withMinus(QString::number(value, 'e', std::max(0, digits - 1)).replace(QStringLiteral("e-0"), QStringLiteral("e-")));
+    }
     if (magnitude >= 1e6) return withMinus(QString::number(value, 'g', std::max(digits, 4)));
     const int whole = magnitude < 1 ? (magnitude == 0 ? 0 : static_cast<int>(std::ceil(std::log10(magnitude))))
                                     : static_cast<int>(std::floor(std::log10(magnitude))) + 1;

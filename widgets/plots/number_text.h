@@ -10,7 +10,7 @@ namespace bw {
 
 /// "76.4 MiB", "90.7 KiB", "512 B".
 QString bytesText(double bytes);
-/// At most `digits` significant: "0.0431", "1.2e-05", "n/a" for NaN.
+/// At most `digits` significant: "0.0431", "1.2e-5", "n/a" for NaN.
 QString figureText(double value, int digits = 3);
 /// Value and error to the error's leading digit (two when it starts with 1): "0.0431 ± 0.0011".
 QString withError(double value, double standardError);

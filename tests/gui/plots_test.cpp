@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Plots: colour tables, scales, odd data (empty, one point, all equal, all NaN, zeros on a log axis, very large), clip
+// lines under the pointer and the keys, export.
+#include "widgets/plots/color_maps.h"
+#include "widgets/plots/heatmap_plot.h"
+#include "widgets/plots/histogram_plot.h"
+#include "widgets/plots/number_text.h"
+#include "widgets/plots/plot_export.h"
+#include "widgets/plots/value_scale.h"
+#include "widgets/theme/theme.h"
+
+#include <QElapsedTimer>
+#include <QImage>
+#include <QSet>
+#include <QSignalSpy>
+#include <QTemporaryDir>
+#include <QTest>
+#include <cmath>
+#include <limits>
+
+using namespace bw;
+
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+double lightness(QRgb c) { return 0.2126 * qRed(c) + 0.7152 * qGreen(c) + 0.0722 * qBlue(c); }
+
+Histogram bell(int bins) {
+    Histogram h;
+    h.low = -1;
+    h.high = 1;
+    for (int i = 0; i < bins; ++i) {
+        const double x = (i + 0.5) * 2.0 / bins - 1;
+        h.bins.push_back(static_cast<std::uint64_t>(1000 * std::exp(-8 * x * x)));
+    }
+    return h;
+}
+
+int differentColors(const QImage& image) {
+    QSet<QRgb> colors;
+    for (int y = 0; y < image.height(); y += 2)
+        for (int x = 0; x < image.width(); x += 2) colors.insert(image.pixel(x, y));
+    return int(colors.size());
+}
+
+} // namespace
+
+class PlotsTest final : public QObject {
+    Q_OBJECT
+
+private Q_SLOTS:
+    void initTestCase() { Theme::instance().apply(Theme::Mode::dark); }
+
+    void sequentialMapsGrowLighterSteadily() {
+        for (const ColorMap map : {ColorMap::viridis, ColorMap::cividis}) {
+            const ColorTable& table = colorTable(map, true);
+            for (std::size_t i = 8; i < table.size(); i += 8) QVERIFY2(lightness(table[i]) > lightness(table[i - 8]), qPrintable(QString::number(i)));
+        }
+        QCOMPARE(colorAt(ColorMap::viridis, 0, true), QColor(0x44, 0x01, 0x54));
+        QCOMPARE(colorAt(ColorMap::viridis, 1, true), QColor(0xfd, 0xe7, 0x25));
+        QCOMPARE(colorAt(ColorMap::viridis, 7, true), colorAt(ColorMap::viridis, 1, true));
+    }
+
+    void divergingMapStepsBackInTheMiddle() {
+        QVERIFY(lightness(colorTable(ColorMap::diverging, true)[128]) < lightness(colorTable(ColorMap::diverging, true)[0]));
+        QVERIFY(lightness(colorTable(ColorMap::diverging, false)[128]) > lightness(colorTable(ColorMap::diverging, false)[255]));
+        QVERIFY(colorAt(ColorMap::diverging, 0, true).blue() > colorAt(ColorMap::diverging, 0, true).red());
+        QVERIFY(colorAt(ColorMap::diverging, 1, true).red() > colorAt(ColorMap::diverging, 1, true).blue());
+    }
+
+    void scalesOfOddData() {
+        QVERIFY(!ValueScale::fit({}, false).known);
+        QVERIFY(!ValueScale::fit({kNan, kNan}, true).known);
+        const auto equal = ValueScale::fit({3, 3, 3}, false);
+        QVERIFY(equal.known);
+        QCOMPARE(equal.position(3), 0.5);
+        const auto log = ValueScale::fit({0, 1e-4, 1e-2, kNan}, true);
+        QCOMPARE(log.low, 1e-4);
+        QCOMPARE(log.position(0), 0.0);
+        QVERIFY(std::abs(log.position(1e-3) - 0.5) < 1e-12);
+        QVERIFY(std::isnan(log.position(kNan)));
+        QVERIFY(std::abs(log.value(0.5) - 1e-3) < 1e-15);
+        const auto both = ValueScale::fit({-1, 4}, false, true);
+        QCOMPARE(both.low, -4.0);
+        QCOMPARE(both.position(0), 0.5);
+    }
+
+    void numbersForPeople() {
+        QCOMPARE(bytesText(512), QStringLiteral("512 B"));
+        QCOMPARE(bytesText(80111206), QStringLiteral("76.4 MiB"));
+        QCOMPARE(withError(0.04312, 0.0011), QStringLiteral("0.0431 ± 0.0011"));
+        QCOMPARE(signedWithError(-0.01312, 0.0011), QStringLiteral("−0.0131 ± 0.0011"));
+        QCOMPARE(signedWithError(0.26, 0.11), QStringLiteral("+0.26 ± 0.11"));
+        QCOMPARE(figureText(1.24e-5, 2), QStringLiteral("1.2e-5"));
+        QCOMPARE(figureText(0.0431), QStringLiteral("0.0431"));
+        QCOMPARE(figureText(kNan), QStringLiteral("n/a"));
+    }
+
+    void heatmapCellsAndSignals() {
+        HeatmapPlot plot;
+        plot.resize(400, 300);
+        plot.setRowLabels({QStringLiteral("r0"), QStringLiteral("r1")});
+        plot.setColumnLabels({QStringLiteral("a"), QStringLiteral("b"), QStringLiteral("c")});
+        plot.setMatrix(2, 3, {1, 2, 3, 4, kNan, 6});
+        plot.show();
+        QSignalSpy clicked(&plot, &HeatmapPlot::cellClicked);
+        QTest::mouseClick(&plot, Qt::LeftButton, {}, plot.cellRect(1, 2).center().toPoint());
+        QCOMPARE(clicked.size(), 1);
+        QCOMPARE(clicked[0][0].toInt(), 1);
+        QCOMPARE(clicked[0][1].toInt(), 2);
+        QVERIFY(plot.cellText(1, 2).contains(QLatin1Char('6')));
+        const QImage image = plot.grab().toImage();
+        const QPoint gap = plot.cellRect(1, 1).center().toPoint(), full = plot.cellRect(0, 0).center().toPoint();
+        QVERIFY2(image.pixelColor(gap) != colorAt(ColorMap::viridis, 0.5, true), "a NaN cell must be a gap");
+        QCOMPARE(image.pixelColor(full), plot.cellColor(0, 0));
+        QTest::keyClick(&plot, Qt::Key_Left);
+        QTest::keyClick(&plot, Qt::Key_Return);
+        QCOMPARE(clicked.last()[1].toInt(), 1);
+        QCOMPARE(plot.csv().count(QLatin1Char('\n')), 7);
+    }
+
+    void heatmapOfOddData() {
+        HeatmapPlot plot;
+        plot.resize(300, 200);
+        plot.grab();                              // empty
+        plot.setMatrix(1, 1, {5});                // one cell
+        QVERIFY(plot.scale().known);
+        plot.grab();
+        plot.setMatrix(2, 2, {7, 7, 7, 7});       // all equal
+        QCOMPARE(plot.cellColor(0, 0), plot.cellColor(1, 1));
+        plot.setMatrix(1, 2, {kNan, kNan});       // nothing but gaps
+        QVERIFY(!plot.scale().known);
+        plot.grab();
+        plot.setLogScale(true);
+        plot.setMatrix(1, 3, {0, 1, 100});        // zeros on a log scale
+        QCOMPARE(plot.cellColor(0, 0), plot.cellColor(0, 1));
+        plot.setMatrix(2, 3, {1, 2});             // wrong count: nothing
+        QCOMPARE(plot.rows(), 0);
+    }
+
+    void largeHeatmapIsDrawnInTime() {
+        QVector<double> values(200 * 2000);
+        for (qsizetype i = 0; i < values.size(); ++i) values[i] = double(i % 977);
+        values[777] = 1e6; // one outlier among 400,000 cells
+        HeatmapPlot plot;
+        plot.resize(900, 400);
+        plot.setMatrix(200, 2000, values);
+        plot.grab();
+        QElapsedTimer timer;
+        timer.start();
+        constexpr int kFrames = 5;
+        for (int i = 0; i < kFrames; ++i) {
+            plot.setMatrix(200, 2000, values); // also forgets the cached picture
+            plot.grab();
+        }
+        const double perFrame = double(timer.elapsed()) / kFrames;
+        qInfo("200 x 2000 heat map: %.1f ms per frame", perFrame);
+        QVERIFY2(perFrame < 100, qPrintable(QString::number(perFrame)));
+        // Down-sampling keeps the outlier: somewhere the top colour is to be seen.
+        const QImage image = plot.grab().toImage();
+        bool found = false;
+        const QRgb top = colorTable(ColorMap::viridis, true)[255];
+        for (int y = 0; y < 20 && !found; ++y)
+            for (int x = 0; x < image.width() && !found; ++x) found = (image.pixel(x, y) | 0xff000000) == top;
+        QVERIFY(found);
+    }
+
+    void histogramMarkersMoveByMouseAndKeys() {
+        HistogramPlot plot;
+        plot.resize(500, 250);
+        plot.setHistogram(bell(200));
+        plot.setMarkers({{QStringLiteral("clip"), -0.5, 0.5, Qt::red, true}, {QStringLiteral("fixed"), -0.25, 0.25, Qt::green, false}});
+        plot.show();
+        QVERIFY(QTest::qWaitForWindowExposed(&plot));
+        plot.replot(QCustomPlot::rpImmediateRefresh);
+        QSignalSpy moved(&plot, &HistogramPlot::markerMoved);
+        const int y = plot.axisRect()->center().y();
+        const auto at = [&](double value) { return QPoint(qRound(plot.xAxis->coordToPixel(value)), y); };
+        QTest::mousePress(&plot, Qt::LeftButton, {}, at(0.5));
+        QTest::mouseMove(&plot, at(0.7));
+        QTest::mouseRelease(&plot, Qt::LeftButton, {}, at(0.7));
+        QVERIFY(!moved.isEmpty());
+        QCOMPARE(moved.last()[0].toString(), QStringLiteral("clip"));
+        QVERIFY(std::abs(moved.last()[2].toDouble() - 0.7) < 0.02);
+        moved.clear();
+        QTest::mousePress(&plot, Qt::LeftButton, {}, at(0.25)); // not draggable
+        QTest::mouseMove(&plot, at(0.35));
+        QTest::mouseRelease(&plot, Qt::LeftButton, {}, at(0.35));
+        QVERIFY(moved.isEmpty());
+        QTest::keyClick(&plot, Qt::Key_Down);
+        const double before = plot.markers()[0].low;
+        QTest::keyClick(&plot, Qt::Key_Left);
+        QVERIFY(plot.markers()[0].low < before);
+    }
+
+    void histogramOfOddData() {
+        HistogramPlot plot;
+        plot.resize(400, 200);
+        plot.grab();
+        plot.setLogCounts(true);
+        Histogram zeros = bell(64); // its ends count zero
+        zeros.bins.front() = zeros.bins.back() = 0;
+        plot.setHistogram(zeros);
+        QVERIFY(differentColors(plot.toPixmap(400, 200).toImage()) > 3);
+        Histogram one;
+        one.low = one.high = 2;
+        one.bins = {5};
+        plot.setHistogram(one);
+        QVERIFY(plot.xAxis->range().size() > 0);
+        Histogram nothing;
+        nothing.nan = 12;
+        plot.setHistogram(nothing);
+        QVERIFY(!plot.xAxis->visible());
+        plot.setTicksBelow({-1, 0, 1});
+        plot.setHistogram(bell(4096));
+        QVERIFY(plot.csv().startsWith(QStringLiteral("low,high,count\n")));
+        QCOMPARE(plot.csv().count(QLatin1Char('\n')), 4097);
+    }
+
+    void exportsEveryKind() {
+        QTemporaryDir folder;
+        HistogramPlot histogram;
+        histogram.resize(400, 200);
+        histogram.setHistogram(bell(100));
+        HeatmapPlot heat;
+        heat.resize(300, 150);
+        heat.setMatrix(2, 2, {1, 2, 3, 4});
+        for (QWidget* plot : {static_cast<QWidget*>(&histogram), static_cast<QWidget*>(&heat)}) {
+            const QString png = folder.filePath(QStringLiteral("p.png")), svg = folder.filePath(QStringLiteral("p.svg")), pdf = folder.filePath(QStringLiteral("p.pdf"));
+            QCOMPARE(savePlot(plot, png), QString());
+            QCOMPARE(QImage(png).size(), plot->size() * 2);
+            QVERIFY(differentColors(QImage(png)) > 3);
+            QCOMPARE(savePlot(plot, svg), QString());
+            QFile file(svg);
+            QVERIFY(file.open(QIODevice::ReadOnly));
+            const QByteArray text = file.readAll();
+            QVERIFY(text.contains("<svg") && text.contains("path"));
+            QCOMPARE(savePlot(plot, pdf), QString());
+            QFile portable(pdf);
+            QVERIFY(portable.open(QIODevice::ReadOnly));
+            QVERIFY(portable.read(5) == "%PDF-");
+        }
+        QVERIFY(savePlot(&heat, folder.filePath(QStringLiteral("p.bmp"))).contains(QStringLiteral(".png")));
+        QVERIFY(!savePlot(&heat, QStringLiteral("/proc/nowhere/p.png")).isEmpty());
+        HeatmapPlot huge;
+        huge.resize(15000, 20);
+        QVERIFY(!savePlot(&huge, folder.filePath(QStringLiteral("h.png"))).isEmpty());
+        QVERIFY(!QFile::exists(folder.filePath(QStringLiteral("h.png"))));
+        QCOMPARE(csvField(QStringLiteral("a\"b,c")), QStringLiteral("\"a\"\"b,c\""));
+    }
+
+    void followsTheTheme() {
+        HistogramPlot plot;
+        plot.resize(200, 100);
+        plot.setHistogram(bell(50));
+        Theme::instance().apply(Theme::Mode::light);
+        const QColor light = plot.toPixmap(200, 100).toImage().pixelColor(3, 3);
+        Theme::instance().apply(Theme::Mode::dark);
+        const QColor dark = plot.toPixmap(200, 100).toImage().pixelColor(3, 3);
+        QVERIFY(light.lightness() > 200);
+        QVERIFY(dark.lightness() < 60);
+    }
+};
+
+QTEST_MAIN(PlotsTest)
+#include "plots_test.moc"
