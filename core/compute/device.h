@@ -3,6 +3,7 @@
 // in, host pointers out; a device may keep its own copy of a weight. Not for: knowing what a model is.
 #pragma once
 
+#include "core/base/histogram.h"
 #include "core/base/types.h"
 
 #include <map>
@@ -25,13 +26,6 @@ using DeviceWeightPtr = std::shared_ptr<const DeviceWeight>;
 /// position0+T tokens. q: T×(H·D); k, v: (position0+T)×(kvHeads·D).
 struct AttentionShape {
     std::int64_t heads = 0, kvHeads = 0, headDim = 0, position0 = 0;
-};
-
-/// Counts over equal bins of [low, high): below, above and non-finite apart.
-struct Histogram {
-    float low = 0, high = 0;
-    std::vector<std::uint64_t> bins;
-    std::uint64_t below = 0, above = 0, nan = 0, infinite = 0;
 };
 
 class Device {

@@ -3,7 +3,7 @@
 // the axis where the levels of a grid lie.
 #pragma once
 
-#include "core/compute/device.h"
+#include "core/base/histogram.h"
 #include "widgets/plots/custom_plot.h"
 
 #include <QVector>
