@@ -132,7 +132,7 @@ void Inspector::build() {
     weightsTitle_ = section(tr("Weights and grid"));
     weights_ = new HistogramPlot(content_);
     weights_->setLogCounts(true);
-    weights_->setFixedHeight(132);
+    weights_->setFixedHeight(116);
     weightsRange_ = label("muted", content_);
     column->addWidget(weightsTitle_);
     column->addWidget(weights_);
@@ -272,6 +272,11 @@ void Inspector::showCosts() {
         damage_->setToolTip(row.metric == "kl" ? tr("KL to the original, nats per token, this site alone")
                                                : tr("relative error of this site's output"));
     }
+    for (const SensitivityRow& row : comparison_.value(session_.selectedSite())) {
+        if (QString::fromStdString(row.format) != asked || damage_->text() != QStringLiteral("–")) continue;
+        damage_->setText(tr("output %1").arg(figureText(row.value, 2)));
+        damage_->setToolTip(tr("relative error of this site's output; its KL was not measured at this format"));
+    }
     QList<SensitivityRow> rows = comparison_.isEmpty() ? sensitivities_.value(session_.selectedSite())
                                                        : comparison_.value(session_.selectedSite());
     std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
@@ -314,7 +319,7 @@ void Inspector::showInputs() {
     std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2), sorted.end());
     // The same rule as the log's outlier_channels: 20 × the median channel's maximum.
     inputs_->setValues(found->channelMax, 20.0F * sorted[sorted.size() / 2]);
-    inputsText_->setText(tr("max |x| per channel · %1").arg(counted(found->outlierChannels, tr("1 outlier channel"), tr("%1 outlier channels"))));
+    inputsText_->setText(tr("max |x| · %1").arg(counted(found->outlierChannels, tr("1 outlier channel"), tr("%1 outlier channels"))));
 }
 
 } // namespace bw

@@ -10,6 +10,8 @@
 #include <QDir>
 #include <QFileInfo>
 #include <QStandardPaths>
+#include <algorithm>
+#include <cmath>
 
 namespace bw {
 namespace {
@@ -262,9 +264,29 @@ void Studio::takeNewestMix() {
         for (const AssignmentRow& row : detail.assignments)
             formats.insert(QString::fromStdString(row.site), QString::fromStdString(row.used.empty() ? row.asked : row.used));
         session_.setSiteFormats(formats, tr("Take the mix of run %1").arg(run.value()));
+        compareNewestMix();
     } catch (...) {
         Q_EMIT message(describeError(std::current_exception()).message);
     }
+}
+
+void Studio::compareNewestMix() {
+    const auto bytesOf = [](const RunSummary& run) {
+        for (const MetricRow& metric : run.metrics)
+            if (metric.name == "bytes") return metric.value;
+        return 0.0;
+    };
+    const std::vector<RunSummary> runs = session_.log()->runs(200);
+    const auto isMix = [](const RunSummary& r) { return r.kind == "quantize" && r.status == "done" && r.name.starts_with("mix"); };
+    const auto mix = std::find_if(runs.begin(), runs.end(), isMix);
+    if (mix == runs.end()) return;
+    const RunSummary* nearest = nullptr;
+    for (const RunSummary& run : runs) {
+        const bool uniform = run.kind == "quantize" && run.status == "done" && run.name.starts_with("uniform") && run.checkpoint == mix->checkpoint;
+        const auto away = [&](const RunSummary& r) { return std::fabs(bytesOf(r) - bytesOf(*mix)); };
+        if (uniform && (!nearest || away(run) < away(*nearest))) nearest = &run;
+    }
+    if (nearest) session_.selectRuns(mix->id, nearest->id);
 }
 
 Json Studio::plan(const Recipe& recipe) {
@@ -314,6 +336,8 @@ void Studio::startDemo() {
     Recipe recipe = session_.recipe();
     recipe.calibration.files = toStd(demoTexts(QStringLiteral("calib")));
     recipe.evaluation.files = toStd(demoTexts(QStringLiteral("eval")));
+    recipe.calibration.samples = 64; // enough for a model of five million weights, and quick
+    recipe.calibration.length = 128;
     session_.replaceRecipe(recipe);
     if (session_.sweepRun().value() != 0) { // the log holds its results already
         takeNewestMix();
@@ -328,8 +352,8 @@ void Studio::startDemo() {
     options.calibrationFiles = recipe.calibration.files;
     options.evaluationFiles = recipe.evaluation.files;
     options.budget = "5.5bpw";
-    options.samples = 64;
-    options.length = 128;
+    options.samples = recipe.calibration.samples;
+    options.length = recipe.calibration.length;
     options.sweepTokens = 1024;
     options.evaluationTokens = 4096;
     options.replace = true;

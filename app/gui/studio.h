@@ -60,6 +60,8 @@ private:
     void startDemo();
     /// Puts the formats of the newest solved mix of the open checkpoint into the recipe, as one step that can be undone.
     void takeNewestMix();
+    /// Puts the newest mix beside the uniform run nearest in size.
+    void compareNewestMix();
     void annotate(const std::function<void(ExperimentLog&)>& write);
     void checkQuiet();
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The real window, driven as a person drives it: drop, select, run, cancel, undo; and starts with damaged settings.
+// BW_SHOTS=FOLDER saves pictures of the dialogs, to be looked at.
 #include "app/gui/main_window.h"
+#include "app/gui/plan_dialog.h"
 #include "app/gui/start_page.h"
 #include "core/base/json.h"
 #include "tests/gui/gui_fixture.h"
@@ -12,11 +14,12 @@
 #include <QDialog>
 #include <QFile>
 #include <QLabel>
+#include <QLineEdit>
 #include <QMessageBox>
 #include <QPushButton>
 #include <QSettings>
 #include <QSignalSpy>
-#include <QStandardItemModel>
+#include <QTableWidget>
 #include <QTest>
 #include <QToolButton>
 #include <QTreeView>
@@ -127,6 +130,7 @@ private Q_SLOTS:
         bool named = false;
         for (const QLabel* label : dialog->findChildren<QLabel*>()) named |= label->text().contains(QStringLiteral("bad.gguf"));
         QVERIFY(named);
+        if (const QString shots = qEnvironmentVariable("BW_SHOTS"); !shots.isEmpty()) dialog->grab().save(shots + QStringLiteral("/error.png"));
         dialog->close();
         QVERIFY(window_->findChild<StartPage*>()->isVisible());
     }
@@ -267,6 +271,52 @@ private Q_SLOTS:
         for (const QLabel* label : window_->findChild<StartPage*>()->findChildren<QLabel*>())
             told |= label->text().startsWith(QStringLiteral("missing:"));
         QVERIFY(told);
+    }
+
+    void stoppedJobGoesOnAtTheNextStart() {
+        Recipe recipe;
+        recipe.kind = "calibrate";
+        recipe.checkpoint = test::resource("demo").toStdString();
+        recipe.calibration.files = {test::resource("texts/calib_prose.txt").toStdString()};
+        recipe.calibration.samples = 4;
+        recipe.calibration.length = 32;
+        AppSettings().setInterruptedJob(QString::fromStdString(recipe.toJson().dump()));
+        QVERIFY(window_->studio().openLog(home().file(QStringLiteral("resume.db"))));
+        QSignalSpy finished(&window_->studio().jobs(), &JobQueue::finished);
+        window_->restoreSession(true);
+        QTRY_COMPARE_WITH_TIMEOUT(finished.count(), 1, kPatience);
+        QCOMPARE(window_->studio().session().log()->runs().size(), std::size_t{1});
+        QVERIFY(AppSettings().takeInterruptedJob().isEmpty()); // once
+    }
+
+    void planNamesEveryTensorBeforeAnythingIsWritten() {
+        openDemo();
+        QVERIFY(window_->studio().openLog(home().file(QStringLiteral("plan.db"))));
+        Recipe recipe = window_->studio().session().recipe();
+        recipe.kind = "quantize";
+        recipe.exporting.path = home().file(QStringLiteral("planned.gguf")).toStdString();
+        const Json plan = window_->studio().plan(recipe);
+        PlanDialog dialog(plan, QStringLiteral("bitwright-cli …"), window_.get());
+        dialog.show();
+        auto* table = dialog.findChild<QTableWidget*>();
+        QVERIFY(table->rowCount() >= static_cast<int>(window_->studio().session().model()->sites().size()));
+        int q4 = 0;
+        for (int row = 0; row < table->rowCount(); ++row) q4 += table->item(row, 2)->text() == QStringLiteral("q4_0");
+        QCOMPARE(q4, static_cast<int>(window_->studio().session().model()->sites().size()));
+        QVERIFY(!QFile::exists(QString::fromStdString(recipe.exporting.path)));
+        if (const QString shots = qEnvironmentVariable("BW_SHOTS"); !shots.isEmpty()) dialog.grab().save(shots + QStringLiteral("/plan.png"));
+    }
+
+    void paletteGoesWhereItIsTold() {
+        openDemo();
+        trigger("Ctrl+K");
+        auto* palette = window_->findChild<QDialog*>(QStringLiteral("palette"));
+        QVERIFY(palette);
+        auto* query = palette->findChild<QLineEdit*>();
+        QTest::keyClicks(query, QStringLiteral("blk.2.ffn_up"));
+        if (const QString shots = qEnvironmentVariable("BW_SHOTS"); !shots.isEmpty()) palette->grab().save(shots + QStringLiteral("/palette.png"));
+        QTest::keyClick(query, Qt::Key_Return);
+        QCOMPARE(window_->studio().session().selectedSite(), QStringLiteral("blk.2.ffn_up"));
     }
 
     void keysReachEveryWorkspace() {

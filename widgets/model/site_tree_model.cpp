@@ -132,7 +132,7 @@ QVariant SiteTreeModel::groupData(const Group& group, int index, int column, int
     }
     if (worst == -1e300) return {};
     if (role == kSortRole) return worst;
-    return column == kKurtosis ? QString::number(worst, 'f', 1) : QStringLiteral("%1 %").arg(worst * 100, 0, 'f', 3);
+    return column == kKurtosis ? QString::number(worst, 'f', 1) : QString::number(worst * 100, 'f', 3);
 }
 
 QVariant SiteTreeModel::rowData(const Row& row, int index, int column, int role) const {
@@ -153,7 +153,7 @@ QVariant SiteTreeModel::rowData(const Row& row, int index, int column, int role)
         return sort ? QVariant(facts.kurtosis) : QVariant(QString::number(facts.kurtosis, 'f', 1));
     case kOutliers:
         if (!facts.known) return {};
-        return sort ? QVariant(facts.outlierShare) : QVariant(QStringLiteral("%1 %").arg(facts.outlierShare * 100, 0, 'f', 3));
+        return sort ? QVariant(facts.outlierShare) : QVariant(QString::number(facts.outlierShare * 100, 'f', 3));
     case kWeights: return sort ? QVariant(facts.maximum) : QVariant();
     default: return {};
     }
@@ -175,7 +175,7 @@ QVariant SiteTreeModel::headerData(int section, Qt::Orientation orientation, int
     case kType: return tr("type");
     case kBytes: return tr("size");
     case kKurtosis: return tr("kurt.");
-    case kOutliers: return tr("outliers");
+    case kOutliers: return tr("6σ %");
     case kWeights: return tr("channel max");
     default: return {};
     }

@@ -49,6 +49,7 @@ QToolButton[role="accent"]:hover { background: @accentHover@; }
 QToolButton[role="accent"]:focus { border-color: @text@; }
 QToolButton[role="accent"]:disabled { background: @raised@; color: @faint@; border-color: @line@; }
 QToolButton[role="accent"]::menu-button { border: none; border-left: 1px solid @accentEdge@; width: 20px; border-top-right-radius: 6px; border-bottom-right-radius: 6px; }
+QToolButton[role="accent"]::menu-button:disabled { border-left-color: @line@; }
 QToolButton[role="accent"]::menu-arrow { image: url(:/icons/@arrow@.svg); width: 9px; height: 9px; }
 QToolButton[role="accent"]::menu-arrow:disabled { image: url(:/icons/chevron.svg); }
 QToolButton[role="rail"]::menu-indicator { image: none; width: 0; }
@@ -95,7 +96,7 @@ QTreeView::branch:selected { background: @selection@; }
 QTreeView::branch:has-children:!has-siblings:closed, QTreeView::branch:closed:has-children:has-siblings { image: url(:/icons/branch-closed.svg); }
 QTreeView::branch:open:has-children:!has-siblings, QTreeView::branch:open:has-children:has-siblings { image: url(:/icons/branch-open.svg); }
 QHeaderView { background: @panel@; }
-QHeaderView::section { background: @panel@; color: @muted@; border: none; border-bottom: 1px solid @line@; padding: 5px 6px; font-size: 11px; font-weight: 600; }
+QHeaderView::section { background: @panel@; color: @muted@; border: none; border-bottom: 1px solid @line@; padding: 5px 4px; font-size: 11px; font-weight: 600; }
 QHeaderView::section:hover { color: @text@; }
 QHeaderView::down-arrow { image: url(:/icons/chevron.svg); width: 9px; height: 9px; subcontrol-position: center right; right: 2px; }
 QHeaderView::up-arrow { image: url(:/icons/chevron-up.svg); width: 9px; height: 9px; subcontrol-position: center right; right: 2px; }
