@@ -53,7 +53,7 @@ std::string verdict(const Json& result) {
     const double theirs = rival->at("kl").get<double>();
     const double saved = rival->at("bytes").get<double>() - bytes;
     const std::string size = saved > 0 ? fmt::format("and {} smaller", formatBytes(static_cast<std::uint64_t>(saved))) : "at the same size";
-    return fmt::format("against the best uniform format of its size, {} ({}): KL {} times {}, {}\n", rival->at("format").get<std::string>(), rival->at("rounder").get<std::string>(),
+    return fmt::format("against {} ({}), the best uniform: KL {} times {}, {}\n", rival->at("format").get<std::string>(), rival->at("rounder").get<std::string>(),
                        number(kl < theirs ? theirs / kl : kl / theirs, 3), kl < theirs ? "lower" : "HIGHER", size);
 }
 
@@ -75,7 +75,7 @@ std::string written(const Json& result) {
     if (!result.contains("audit"))
         return "nothing was written (no --out)\n";
     const Json& audit = result.at("audit");
-    return fmt::format("written  {}\naudit    re-opened, {} tensors as planned, {} rows decoded, nll {} against {} simulated\n", result.at("path").get<std::string>(),
+    return fmt::format("written  {}\naudit    re-opened, {} tensors as planned, {} rows decoded, nll {} ({} simulated)\n", result.at("path").get<std::string>(),
                        audit.at("tensors_checked").get<std::int64_t>(), audit.at("rows_decoded").get<std::int64_t>(), number(audit.at("reopened_nll"), 7),
                        number(audit.at("simulated_nll"), 7));
 }
