@@ -108,6 +108,7 @@ QWidget* ComparePage::buildEmpty() {
 QWidget* ComparePage::buildContents() {
     auto* page = new QWidget(this);
     auto* metricPanel = new Panel(tr("Metrics"), page);
+    metricPanel->setMinimumWidth(376); // both figures and the difference stay readable
     metrics_ = new MetricTable(metricPanel);
     metricPanel->body()->addWidget(metrics_);
     curvePanel_ = new Panel(tr("KL per token"), page);
@@ -137,7 +138,7 @@ QWidget* ComparePage::buildContents() {
     recipeBody->addLayout(recipeHead);
     recipeBody->addWidget(recipe_, 1);
 
-    auto* top = new QHBoxLayout;
+    auto* top = upperRow_ = new QHBoxLayout;
     top->setSpacing(12);
     top->addWidget(metricPanel, 38);
     top->addWidget(curvePanel_, 31);
@@ -147,7 +148,10 @@ QWidget* ComparePage::buildContents() {
     all->setSpacing(12);
     all->addLayout(top, 11);
     all->addWidget(textPanel_, 8);
-    all->addWidget(recipePanel, 7);
+    lowerRow_ = new QHBoxLayout;
+    lowerRow_->setSpacing(12);
+    lowerRow_->addWidget(recipePanel, 60);
+    all->addLayout(lowerRow_, 7);
 
     const auto follow = [this](qsizetype token) {
         text_->setCurrent(token);
@@ -167,9 +171,11 @@ QWidget* ComparePage::buildLinks() {
     auto* row = new QWidget(this);
     auto* all = new QHBoxLayout(row);
     all->setContentsMargins(0, 0, 0, 0);
-    auto* command = link(tr("copy as command"), row);
-    auto* markdown = link(tr("copy as Markdown"), row);
-    auto* csv = link(tr("save CSV…"), row);
+    auto* command = link(tr("copy command"), row);
+    auto* markdown = link(tr("Markdown"), row);
+    auto* csv = link(tr("CSV…"), row);
+    markdown->setToolTip(tr("Copy the whole comparison as Markdown"));
+    csv->setToolTip(tr("Save the metrics as a CSV table"));
     all->addStretch(1);
     for (QPushButton* button : {command, markdown, csv}) all->addWidget(button);
     connect(markdown, &QPushButton::clicked, this, [this] {
@@ -188,6 +194,16 @@ QWidget* ComparePage::buildLinks() {
         if (!problem.isEmpty()) QMessageBox::warning(window(), tr("Not saved"), problem);
     });
     return row;
+}
+
+/// Three panels side by side need room; without it the map of sites goes down beside the recipes.
+void ComparePage::resizeEvent(QResizeEvent* event) {
+    constexpr int kWide = 940;
+    QWidget::resizeEvent(event);
+    QHBoxLayout* home = width() >= kWide ? upperRow_ : lowerRow_;
+    if (home->indexOf(mapPanel_) >= 0) return;
+    (home == upperRow_ ? lowerRow_ : upperRow_)->removeWidget(mapPanel_);
+    home->addWidget(mapPanel_, home == upperRow_ ? 31 : 40);
 }
 
 void ComparePage::reloadRuns() {

@@ -10,6 +10,7 @@
 #include <QWidget>
 #include <memory>
 
+class QHBoxLayout;
 class QLabel;
 class QStackedWidget;
 
@@ -35,6 +36,9 @@ public:
     HeatmapPlot* siteMap() const { return siteMap_; }
     TokenCurve* curve() const { return curve_; }
     FairnessBadge* badge() const { return badge_; }
+
+protected:
+    void resizeEvent(QResizeEvent* event) override;
 
 private:
     QWidget* buildContents();
@@ -62,6 +66,8 @@ private:
     TokenText* text_;
     OutputPair* outputs_;
     RecipeTable* recipe_;
+    QHBoxLayout* upperRow_;
+    QHBoxLayout* lowerRow_;
     Panel* curvePanel_;
     Panel* mapPanel_;
     Panel* textPanel_;

@@ -25,6 +25,9 @@ TokenCurve::TokenCurve(QWidget* parent) : QCustomPlot(parent) {
     xAxis->grid()->setVisible(false);
     xAxis->setNumberFormat(QStringLiteral("f"));
     xAxis->setNumberPrecision(0);
+    auto ticker = QSharedPointer<QCPAxisTicker>::create();
+    ticker->setTickCount(3);
+    xAxis->setTicker(ticker);
     stylePlot(this);
     addExportMenu(this, QStringLiteral("kl-per-token"), [this] { return csv(); });
     connect(&Theme::instance(), &Theme::changed, this, &TokenCurve::recolor);

@@ -21,7 +21,7 @@ public:
     qsizetype current() const { return current_; }
     QString csv() const;
     QSize sizeHint() const override { return {380, 200}; }
-    QSize minimumSizeHint() const override { return {180, 90}; }
+    QSize minimumSizeHint() const override { return {110, 90}; }
 
 Q_SIGNALS:
     void tokenChosen(qsizetype token);

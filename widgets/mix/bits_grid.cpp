@@ -20,7 +20,7 @@ namespace bw {
 namespace {
 
 constexpr qreal kHeader = 22, kLabelGap = 10, kLegend = 38, kHeadGap = 8;
-constexpr qreal kLeastRow = 15, kMostRow = 56; ///< px; below, labels would touch
+constexpr qreal kLeastRow = 13.5, kMostRow = 56; ///< px; below, labels would touch
 constexpr qreal kTwoLines = 36;                ///< rows from this height on show the damage under the format
 constexpr double kDecades = 3;                 ///< of damage shown: what is 1,000 times smaller than the worst is nothing
 

@@ -11,6 +11,7 @@ namespace bw {
 
 FormatChip::FormatChip(int bits, QWidget* parent) : QAbstractButton(parent), bits_(bits) {
     setCheckable(true);
+    setSizePolicy(QSizePolicy::Preferred, QSizePolicy::Fixed); // shrinks in a narrow window
     setFocusPolicy(Qt::StrongFocus);
     setText(QString::number(bits));
     setContextMenuPolicy(Qt::CustomContextMenu);

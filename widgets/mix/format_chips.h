@@ -16,7 +16,7 @@ public:
     FormatChip(int bits, QWidget* parent);
     int bits() const { return bits_; }
     QSize sizeHint() const override { return {34, 22}; }
-    QSize minimumSizeHint() const override { return {26, 20}; }
+    QSize minimumSizeHint() const override { return {22, 20}; }
 
 protected:
     void paintEvent(QPaintEvent* event) override;

@@ -210,8 +210,10 @@ void HeatmapPlot::paintLegend(QPainter& painter, const QRectF& a) const {
     painter.drawRoundedRect(bar, 2, 2);
     painter.setPen(Theme::instance().tokens().muted);
     const QRectF text(bar.left(), bar.bottom() + 1, bar.width(), kLegendHeight - kLegendBar - 6);
-    painter.drawText(text, static_cast<int>(Qt::AlignLeft) | static_cast<int>(Qt::AlignVCenter), figureText(scale_.low));
+    if (bar.width() >= 130) // narrower, the ends would meet
+        painter.drawText(text, static_cast<int>(Qt::AlignLeft) | static_cast<int>(Qt::AlignVCenter), figureText(scale_.low));
     painter.drawText(text, static_cast<int>(Qt::AlignRight) | static_cast<int>(Qt::AlignVCenter), figureText(scale_.high));
+    if (bar.width() < 200) return; // no room between the ends
     painter.drawText(text, Qt::AlignCenter, log_ && !diverging_ ? tr("%1 log").arg(unit_).trimmed() : unit_);
 }
 

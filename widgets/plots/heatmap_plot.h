@@ -44,7 +44,7 @@ public:
     QString cellText(int row, int col) const;    ///< as the tooltip says it
     QString csv() const;
     QSize sizeHint() const override { return {320, 200}; }
-    QSize minimumSizeHint() const override { return {120, 80}; }
+    QSize minimumSizeHint() const override { return {110, 80}; }
 
 Q_SIGNALS:
     void cellHovered(int row, int col); ///< −1, −1 when the pointer leaves
