@@ -47,6 +47,7 @@ ErrorDialog::ErrorDialog(const QString& title, const JobError& error, QWidget* p
     auto* copy = buttons->addButton(tr("Copy details"), QDialogButtonBox::ActionRole);
     auto* more = buttons->addButton(tr("Details"), QDialogButtonBox::ActionRole);
     more->setCheckable(true);
+    buttons->button(QDialogButtonBox::Close)->setDefault(true);
     connect(more, &QPushButton::toggled, details, &QWidget::setVisible);
     connect(copy, &QPushButton::clicked, this,
             [details = error.details] { QGuiApplication::clipboard()->setText(details); });

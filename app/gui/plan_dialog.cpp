@@ -11,6 +11,7 @@
 #include <QGuiApplication>
 #include <QHeaderView>
 #include <QLabel>
+#include <QLocale>
 #include <QPushButton>
 #include <QTableWidget>
 #include <QVBoxLayout>
@@ -28,6 +29,12 @@ QString textOf(const Json& object, const char* key) {
 double numberOf(const Json& object, const char* key) {
     const auto it = object.find(key);
     return it != object.end() && it->is_number() ? it->get<double>() : -1.0;
+}
+
+/// Exact, in groups of three.
+QString exactBytes(const Json& object, const char* key) {
+    const double bytes = numberOf(object, key);
+    return bytes < 0 ? QStringLiteral("–") : QLocale().toString(static_cast<qlonglong>(bytes));
 }
 
 QString bytesOf(const Json& object, const char* key) {
@@ -54,8 +61,9 @@ PlanDialog::PlanDialog(const Json& plan, const QString& command, QWidget* parent
         for (int row = 0; row < table->rowCount(); ++row) table->setRowHidden(row, on && table->item(row, 4)->text().isEmpty());
     });
     auto* buttons = new QDialogButtonBox(QDialogButtonBox::Cancel, this);
-    auto* run = buttons->addButton(tr("Run"), QDialogButtonBox::AcceptRole);
-    run->setProperty("role", QStringLiteral("accent"));
+    auto* run = new QPushButton(tr("Run"), buttons);
+    run->setProperty("role", QStringLiteral("accent")); // before the box dresses it
+    buttons->addButton(run, QDialogButtonBox::AcceptRole);
     run->setDefault(true);
     auto* copy = buttons->addButton(tr("Copy as command"), QDialogButtonBox::ActionRole);
     connect(copy, &QPushButton::clicked, this, [command] { QGuiApplication::clipboard()->setText(command); });
@@ -90,7 +98,8 @@ QWidget* PlanDialog::makeSummary(const Json& plan) {
         grid->addWidget(figure, 1, column++);
     };
     const double bits = numberOf(plan, "bits_per_weight"), seconds = numberOf(plan, "seconds_estimate");
-    fact(tr("file, exact"), bytesOf(plan, "file_bytes"));
+    fact(tr("file, bytes"), exactBytes(plan, "file_bytes"));
+    fact(tr("file"), bytesOf(plan, "file_bytes"));
     fact(tr("bits/weight"), bits < 0 ? QStringLiteral("–") : QString::number(bits, 'f', 3));
     fact(tr("memory"), bytesOf(plan, "memory_bytes"));
     fact(tr("disk free"), bytesOf(plan, "disk_free"));
@@ -127,7 +136,7 @@ QTableWidget* PlanDialog::makeTable(const Json& plan) {
     for (const Json& tensor : tensors) {
         const QString why = textOf(tensor, "why");
         const QStringList cells{textOf(tensor, "name"), textOf(tensor, "asked"), textOf(tensor, "used"),
-                                bytesOf(tensor, "bytes"), why};
+                                exactBytes(tensor, "bytes"), why};
         for (int c = 0; c < cells.size(); ++c) {
             auto* item = new QTableWidgetItem(cells[c]);
             if (c < 4) item->setFont(figures);
@@ -137,7 +146,9 @@ QTableWidget* PlanDialog::makeTable(const Json& plan) {
         }
         ++row;
     }
+    table->horizontalHeaderItem(3)->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
     table->resizeColumnsToContents();
+    for (int c = 0; c < 4; ++c) table->setColumnWidth(c, table->columnWidth(c) + 20);
     return table;
 }
 

@@ -69,7 +69,7 @@ void ModelPage::buildTree() {
     QHeaderView* header = view_->header();
     header->setStretchLastSection(true);
     header->setMinimumSectionSize(40);
-    const int widths[] = {132, 90, 46, 74, 48, 54, 60};
+    const int widths[] = {118, 95, 44, 74, 44, 48, 48};
     for (int c = 0; c < SiteTreeModel::kColumns; ++c) header->resizeSection(c, widths[c]);
     connect(filter_, &QLineEdit::textChanged, this, [this](const QString& text) {
         sorted_->setFilterFixedString(text);

@@ -46,7 +46,7 @@ void SiteTreeModel::rebuild() {
 
 void SiteTreeModel::addSites() {
     const Model& model = *session_->model();
-    Group ends{tr("Embedding and head"), {}, 0};
+    Group ends{tr("Embed, head"), {}, 0};
     for (const Site& site : model.sites()) {
         Row row;
         row.site = QString::fromStdString(site.name);
@@ -66,6 +66,7 @@ void SiteTreeModel::addSites() {
         if (groups_.isEmpty() || groups_.last().name != block) groups_ << Group{block, {}, 0};
         groups_.last().rows << row;
     }
+    if (ends.rows.size() == 1) ends.name = tr("Embedding"); // the head is the same matrix
     if (!ends.rows.isEmpty()) groups_.prepend(ends);
 }
 
@@ -176,7 +177,7 @@ QVariant SiteTreeModel::headerData(int section, Qt::Orientation orientation, int
     case kBytes: return tr("size");
     case kKurtosis: return tr("kurt.");
     case kOutliers: return tr("6σ %");
-    case kWeights: return tr("channel max");
+    case kWeights: return tr("max");
     default: return {};
     }
 }

@@ -37,9 +37,9 @@ const QStringList kShownMetrics{QStringLiteral("bits_per_weight"), QStringLitera
 
 /// Room for a value with its error, or for a plain figure.
 int metricWidth(const QString& key) {
-    if (key == QLatin1String("kl_mean")) return 136;
-    if (key == QLatin1String("same_top1") || key == QLatin1String("perplexity")) return 112;
-    return 84;
+    if (key == QLatin1String("kl_mean")) return 150;
+    if (key == QLatin1String("same_top1")) return 118;
+    return key == QLatin1String("bytes") ? 82 : 100;
 }
 
 } // namespace
@@ -189,7 +189,7 @@ void RunsPage::reload() {
 
 void RunsPage::applyColumns() {
     QHeaderView* header = table_->header();
-    static const int widths[] = {36, 44, 76, 144, 72, 120, 132, 66, 90, 140};
+    static const int widths[] = {36, 44, 74, 138, 70, 120, 132, 66, 90, 140};
     for (int column = 0; column < runs_->columnCount(); ++column) {
         const QString key = runs_->columnKey(column);
         header->setSectionHidden(column, hidden_.contains(key));
