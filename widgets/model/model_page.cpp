@@ -38,7 +38,7 @@ ModelPage::ModelPage(Session* session, QWidget* parent) : QWidget(parent), sessi
     splitter->addWidget(new WeightPanel(session, this));
     splitter->setStretchFactor(0, 0);
     splitter->setStretchFactor(1, 1);
-    splitter->setSizes({562, 540});
+    splitter->setSizes({552, 472});
     auto* all = new QHBoxLayout(this);
     all->setContentsMargins(16, 16, 16, 16);
     all->addWidget(splitter);
@@ -69,7 +69,7 @@ void ModelPage::buildTree() {
     QHeaderView* header = view_->header();
     header->setStretchLastSection(true);
     header->setMinimumSectionSize(40);
-    const int widths[] = {118, 95, 44, 74, 44, 48, 48};
+    const int widths[] = {132, 94, 46, 72, 50, 52, 56};
     for (int c = 0; c < SiteTreeModel::kColumns; ++c) header->resizeSection(c, widths[c]);
     connect(filter_, &QLineEdit::textChanged, this, [this](const QString& text) {
         sorted_->setFilterFixedString(text);

@@ -77,7 +77,7 @@ QWidget* WeightPanel::makeControls() {
     word->setProperty("role", QStringLiteral("muted"));
     format_ = new QComboBox(bar);
     format_->setAccessibleName(tr("Format of the selected site"));
-    format_->setMinimumWidth(150);
+    format_->setMinimumWidth(132);
     format_->setObjectName(QStringLiteral("weights.format"));
     for (const OfferedFormat& format : offeredFormats()) format_->addItem(format.name);
     error_ = new QLabel(bar);
@@ -88,8 +88,8 @@ QWidget* WeightPanel::makeControls() {
     log_->setChecked(true);
     row->addWidget(word);
     row->addWidget(format_);
-    row->addWidget(error_);
-    row->addStretch(1);
+    error_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    row->addWidget(error_, 1);
     row->addWidget(log_);
     connect(format_, &QComboBox::textActivated, this, [this](const QString& name) {
         if (!session_->selectedSite().isEmpty()) session_->setSiteFormat(session_->selectedSite(), name);
@@ -154,7 +154,7 @@ void WeightPanel::showNumbers(const WeightView& view) {
         error_->clear();
     } else {
         const QString fallback = view.format == format_->currentText() ? QString() : tr("  (as %1)").arg(view.format);
-        error_->setText(tr("error %1  ·  %2 levels%3").arg(figureText(view.relativeError)).arg(view.gridLevels.size()).arg(fallback));
+        error_->setText(tr("error %1%2").arg(figureText(view.relativeError), fallback));
     }
     QString text = tr("σ %1   max |w| %2   kurtosis %3   beyond 6σ %4 %")
                        .arg(figureText(s.deviation), figureText(s.maximum), QString::number(s.kurtosis, 'f', 2), figureText(s.outlierShare * 100));
