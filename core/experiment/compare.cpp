@@ -15,9 +15,8 @@ constexpr double kNormal95 = 1.959964; ///< two-sided 95 % of a normal distribut
 enum class Better { lower, higher, neither };
 
 Better betterOf(const std::string& metric) {
-    static const std::set<std::string> lower{"perplexity", "nll",    "ece",       "brier",  "kl_mean", "kl_median", "kl_p90",        "kl_p99",      "kl_p999",
-                                             "kl_max",     "bytes",  "bits_per_weight", "predicted_kl", "predicted_error", "delta_p_rms", "peak_memory"};
-    static const std::set<std::string> higher{"same_top1", "tokens_per_second"};
+    static const std::set<std::string> lower{"perplexity", "nll", "ece", "brier", "kl_mean", "bytes", "bits_per_weight"};
+    static const std::set<std::string> higher{"same_top1"};
     if (lower.contains(metric))
         return Better::lower;
     return higher.contains(metric) ? Better::higher : Better::neither;
@@ -52,8 +51,9 @@ Difference unpaired(const MetricRow& a, const MetricRow& b) {
     return d;
 }
 
-const char* verdict(const Difference& d, Better better) {
-    if (better == Better::neither)
+/// Sizes are exact; of any other figure without an error nothing can be said.
+const char* verdict(const Difference& d, Better better, bool exact) {
+    if (better == Better::neither || (!exact && !d.hasError))
         return "";
     const double reach = d.hasError ? kNormal95 * d.error : 0;
     if (std::abs(d.value) <= reach)
@@ -98,7 +98,7 @@ Json compareMetrics(const RunDetail& a, const RunDetail& b, const Pairing& pairi
                         {"ci_low", d.hasError ? Json(d.value - kNormal95 * d.error) : Json()},
                         {"ci_high", d.hasError ? Json(d.value + kNormal95 * d.error) : Json()},
                         {"interval", d.how},
-                        {"verdict", verdict(d, betterOf(metric.name))}});
+                        {"verdict", verdict(d, betterOf(metric.name), metric.name == "bytes" || metric.name == "bits_per_weight")}});
     }
     return rows;
 }

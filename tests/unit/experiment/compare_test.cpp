@@ -49,6 +49,18 @@ TEST(Compare, PairedTokensGiveTheInterval) {
     EXPECT_EQ(metric(Runner::compare(LogReader(log.path()), a, a), "nll").at("verdict"), "no clear difference");
 }
 
+TEST(Compare, JudgesOnlyExactFiguresAndThoseWithAnError) {
+    const TempFolder folder;
+    ExperimentLog log(folder.file("log.db"));
+    const RunId a = evaluated(log, "aa", {1.0f, 2.0f});
+    const RunId b = evaluated(log, "aa", {1.0f, 2.0f});
+    log.addMetrics(a, {{"ece", 0.02, {}, ""}, {"bytes", 1000, {}, "bytes"}});
+    log.addMetrics(b, {{"ece", 0.01, {}, ""}, {"bytes", 900, {}, "bytes"}});
+    const Json result = Runner::compare(LogReader(log.path()), a, b);
+    EXPECT_EQ(metric(result, "ece").at("verdict"), "");
+    EXPECT_EQ(metric(result, "bytes").at("verdict"), "b is better");
+}
+
 TEST(Compare, SaysWhyItIsNotFair) {
     const TempFolder folder;
     ExperimentLog log(folder.file("log.db"));
