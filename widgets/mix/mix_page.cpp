@@ -46,7 +46,7 @@ QWidget* MixPage::buildLeft() {
     auto* head = new QHBoxLayout;
     head->setSpacing(8);
     head->addWidget(label(tr("Bits per site"), "heading", left));
-    hint_ = label(tr("colour: predicted damage · label: format"), "muted", left);
+    hint_ = label(tr("colour: damage · label: format"), "muted", left);
     hint_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     head->addWidget(hint_, 1);
     head->addWidget(chips_);
@@ -123,7 +123,7 @@ void MixPage::refresh() {
     mapCall_->setVisible(!map);
     mapCall_->setEnabled(model_->hasModel());
     paretoPanel_->setHint(map ? tr("log · click a point to take its mix") : QString());
-    hint_->setText(map ? tr("colour: predicted damage · label: format") : tr("label: format"));
+    hint_->setText(map ? tr("colour: damage · label: format") : tr("label: format"));
 }
 
 void MixPage::showEvent(QShowEvent* event) {

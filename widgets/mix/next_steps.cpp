@@ -60,7 +60,7 @@ void NextSteps::paintEvent(QPaintEvent*) {
     int longest = 0, longestChange = 0;
     for (int i = 0; i < rows; ++i) {
         longest = std::max(longest, metrics.horizontalAdvance(steps_[i].name) + 16);
-        longestChange = std::max(longestChange, metrics.horizontalAdvance(steps_[i].from + QStringLiteral(" → ") + steps_[i].to) + 8);
+        longestChange = std::max(longestChange, metrics.horizontalAdvance(steps_[i].from + QStringLiteral(" → ") + steps_[i].to) + 16);
     }
     // Where it is too narrow the name gives way: the change says more.
     const int name = std::min(longest, std::max(40, rest - longestChange)), change = rest - name;
