@@ -4,6 +4,7 @@
 #include "app/cli/context.h"
 #include "app/cli/output.h"
 #include "app/cli/signals.h"
+#include "app/common/diagnostics.h"
 #include "core/base/error.h"
 
 #include <cstdio>
@@ -39,6 +40,7 @@ bool wantsJson(int argc, char** argv) {
 }
 
 int report(const Error& error, bool json) {
+    noteError(std::string(errorCodeName(error.code())) + ": " + error.oneLine());
     if (json)
         printJson(errorJson(error));
     else
@@ -66,6 +68,9 @@ int parseAndRun(int argc, char** argv, Context& context, bool json) {
     app.footer("Start with:\n  bitwright-cli demo\n  bitwright-cli info model.gguf\n"
                "'bitwright-cli COMMAND --help' shows a command's options and examples.");
     addCommands(app, context);
+    // Said here because CLI11 would only say that a subcommand is required.
+    if (argc > 1 && argv[1][0] != '-' && app.get_subcommands([&](const CLI::App* command) { return command->check_name(argv[1]); }).empty())
+        return report(Error(ErrorCode::usage, "there is no command \"" + std::string(argv[1]) + "\"", "bitwright-cli --help lists the commands"), json);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
@@ -97,6 +102,8 @@ int main(int argc, char** argv) {
     using namespace bw::cli;
     static Context context; // outlives every signal
     context.commandLine = joinedCommandLine(argc, argv);
+    startDiagnostics("bitwright-cli");
+    noteEvent(context.commandLine);
     stopOnSignals(context.job);
     const bool json = wantsJson(argc, argv);
     try {

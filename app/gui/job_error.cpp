@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/gui/job_error.h"
 
+#include "app/common/diagnostics.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
 
@@ -24,6 +25,12 @@ JobError make(const char* code, QString message, QString hint) {
     return error;
 }
 
+/// As `make`, and into the diary.
+JobError noted(JobError error) {
+    noteError(error.details.toStdString());
+    return error;
+}
+
 } // namespace
 
 JobError describeError(const std::exception_ptr& failure) {
@@ -36,13 +43,13 @@ JobError describeError(const std::exception_ptr& failure) {
         for (const auto& [key, value] : e.context()) lines << QStringLiteral("  %1: %2").arg(clean(key), clean(value));
         if (!error.hint.isEmpty()) lines << error.hint;
         error.details = lines.join(QLatin1Char('\n'));
-        return error;
+        return noted(std::move(error));
     } catch (const std::bad_alloc&) {
-        return make(errorCodeName(ErrorCode::outOfMemory), tr("There was not enough memory."),
-                    tr("Use fewer samples or a shorter length, or close other programs."));
+        return noted(make(errorCodeName(ErrorCode::outOfMemory), tr("There was not enough memory."),
+                          tr("Use fewer samples or a shorter length, or close other programs.")));
     } catch (const std::exception& e) {
-        return make(errorCodeName(ErrorCode::internal), clean(e.what()),
-                    tr("This is a fault of the program. Please copy the details and report them."));
+        return noted(make(errorCodeName(ErrorCode::internal), clean(e.what()),
+                          tr("This is a fault of the program. Please copy the details and report them.")));
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // `bitwright`: the window. Command line of the window only; the headless program is app/cli.
+#include "app/common/diagnostics.h"
 #include "app/gui/main_window.h"
 #include "app/gui/rail.h"
 #include "app/gui/screenshot.h"
@@ -60,6 +61,8 @@ int main(int argc, char** argv) {
     QApplication::setApplicationVersion(QStringLiteral(BW_VERSION));
     QApplication::setDesktopFileName(QStringLiteral("bitwright"));
     const Options options = parse(app);
+    bw::startDiagnostics("bitwright");
+    bw::noteEvent("started, version " BW_VERSION);
     bw::Theme::instance().apply(themeFrom(options.theme, bw::AppSettings().theme()));
 
     bw::MainWindow window;

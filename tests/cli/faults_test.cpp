@@ -77,6 +77,16 @@ TEST(Faults, ACliLinksNoQt) {
         EXPECT_EQ(linked.out.find(library), std::string::npos) << library;
 }
 
+TEST(Faults, ErrorsStandInTheDiaryAndAMissingHomeChangesNothing) {
+    const Shell shell;
+    EXPECT_EQ(shell.run("env -u XDG_STATE_HOME bitwright-cli info nowhere.gguf").exitCode, 1);
+    const std::string diary = readWhole(shell.file(".local/state/bitwright/bitwright-cli.log"));
+    EXPECT_NE(diary.find("bitwright-cli info nowhere.gguf"), std::string::npos) << diary;
+    EXPECT_NE(diary.find("error: fileNotFound"), std::string::npos) << diary;
+    for (const char* home : {"-u HOME", "HOME=/proc/nothing"})
+        EXPECT_EQ(shell.run(std::string("env -u XDG_STATE_HOME ") + home + " bitwright-cli formats").exitCode, 0) << home;
+}
+
 TEST(Faults, InterruptStopsWithinTwoSecondsAndResumes) {
     const std::map<std::string, std::pair<double, double>>& expected = undisturbed();
     ASSERT_EQ(expected.size(), static_cast<std::size_t>(kCells));
