@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 . packaging/dependencies.sh
 ensure_packages $BUILD_PACKAGES
 
+export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1 # clones of the same sources share what ccache holds
 cmake --preset release >/dev/null
 cmake --build --preset release -j "$(nproc)" --target bitwright bitwright-cli -- --quiet
 

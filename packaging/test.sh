@@ -9,6 +9,8 @@ cd "$(dirname "$0")/.."
 ensure_packages $BUILD_PACKAGES $TEST_PACKAGES
 
 jobs=$(nproc)
+# Lets clones of the same sources share what ccache holds, wherever they lie.
+export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
 export QT_QPA_PLATFORM=offscreen
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$(mktemp -d)}"
 select=()
@@ -17,7 +19,7 @@ if [ "${1:-}" = "--fast" ]; then
 else
   echo "== sanitizers: engine and its unit tests"
   cmake --preset asan >/dev/null
-  cmake --build --preset asan -j "$jobs" -- --quiet
+  cmake --build --preset asan -j "$jobs" --target unit_tests -- --quiet
   ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
     ctest --preset asan -R '^unit_' -L fast -j "$jobs" --timeout 600 --progress
 fi

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Keeps the house's shape: includes point only downwards, core/ knows neither Qt nor Vulkan, widgets/ no kernels, and the
 // top level holds exactly the folders it should.
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <map>
-#include <regex>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace fs = std::filesystem;
 
@@ -33,16 +34,25 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
 
 struct Include { fs::path file; std::string target; };
 
+/// What a line includes, or nothing: the text between the brackets or quotes behind `#include`.
+std::string includedBy(const std::string& line) {
+    const auto hash = line.find_first_not_of(" \t");
+    if (hash == std::string::npos || line[hash] != '#') return {};
+    const auto word = line.find_first_not_of(" \t", hash + 1);
+    if (word == std::string::npos || line.compare(word, 7, "include") != 0) return {};
+    const auto open = line.find_first_of("<\"", word);
+    const auto close = open == std::string::npos ? open : line.find_first_of(">\"", open + 1);
+    return close == std::string::npos ? std::string() : line.substr(open + 1, close - open - 1);
+}
+
 std::vector<Include> includesUnder(const std::string& folder) {
-    static const std::regex pattern(R"(^\s*#\s*include\s*[<"]([^>"]+)[>"])");
     std::vector<Include> found;
     for (const auto& entry : fs::recursive_directory_iterator(kRoot / folder)) {
         const auto ext = entry.path().extension();
         if (ext != ".h" && ext != ".cpp") continue;
         std::ifstream in(entry.path());
-        std::smatch match;
         for (std::string line; std::getline(in, line);)
-            if (line.size() < 300 && std::regex_search(line, match, pattern)) found.push_back({fs::relative(entry.path(), kRoot), match[1]});
+            if (const std::string target = includedBy(line); !target.empty()) found.push_back({fs::relative(entry.path(), kRoot), target});
     }
     return found;
 }
@@ -72,8 +82,10 @@ TEST(Architecture, CoreIncludesPointDownwards) {
 }
 
 TEST(Architecture, CoreKnowsNoQtAndNoVulkan) {
-    static const std::regex foreign("^(Q[A-Z]|Qt|qcustomplot|vulkan)");
-    for (const auto& [file, target] : includesUnder("core")) EXPECT_FALSE(std::regex_search(target, foreign)) << file << " includes " << target;
+    for (const auto& [file, target] : includesUnder("core")) {
+        const bool qt = target.size() > 1 && target[0] == 'Q' && (std::isupper(static_cast<unsigned char>(target[1])) != 0 || target[1] == 't');
+        EXPECT_FALSE(qt || target.rfind("qcustomplot", 0) == 0 || target.rfind("vulkan", 0) == 0) << file << " includes " << target;
+    }
 }
 
 TEST(Architecture, WidgetsReachNoKernelAndNoDevice) {
