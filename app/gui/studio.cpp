@@ -93,6 +93,7 @@ bool Studio::openLog(const QString& path) {
         session_.setLog(path);
         log_ = std::move(log);
         jobs_.setLog(log_.get());
+        compareNewestMix(); // Compare opens on what matters, not on whatever ran last
         return true;
     } catch (...) {
         jobs_.setLog(log_.get());

@@ -140,9 +140,9 @@ QWidget* ComparePage::buildContents() {
 
     auto* top = upperRow_ = new QHBoxLayout;
     top->setSpacing(12);
-    top->addWidget(metricPanel, 38);
-    top->addWidget(curvePanel_, 31);
-    top->addWidget(mapPanel_, 31);
+    top->addWidget(metricPanel, 46);
+    top->addWidget(curvePanel_, 27);
+    top->addWidget(mapPanel_, 27);
     auto* all = new QVBoxLayout(page);
     all->setContentsMargins(0, 0, 0, 0);
     all->setSpacing(12);

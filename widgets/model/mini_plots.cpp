@@ -38,7 +38,7 @@ void BarList::paintEvent(QPaintEvent*) {
         names = std::max(names, metrics.horizontalAdvance(bar.name));
         values = std::max(values, metrics.horizontalAdvance(bar.value));
     }
-    names = std::min(names, width() / 2);
+    names = std::min(names + 2, width() / 2); // eliding needs a little more than the bare advance
     const double room = std::max(8, width() - names - values - 16);
     for (int i = 0; i < bars_.size(); ++i) {
         const Bar& bar = bars_[i];
