@@ -16,6 +16,6 @@ out="${1:-build/demo}"
 mkdir -p "$out"
 build/release/bin/bitwright-cli demo --out "$out" --log "$out/experiments.db"
 if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
-  exec build/release/bin/bitwright --log "$out/experiments.db" resources/demo --workspace mix
+  exec build/release/bin/bitwright --demo --log "$out/experiments.db" --workspace mix
 fi
-echo "No display here. To look at the results in the window: build/release/bin/bitwright --log $out/experiments.db"
+echo "No display here. To look at the results in the window: build/release/bin/bitwright --demo --log $out/experiments.db"
