@@ -264,7 +264,16 @@ void Studio::takeNewestMix() {
         QHash<QString, QString> formats;
         for (const AssignmentRow& row : detail.assignments)
             formats.insert(QString::fromStdString(row.site), QString::fromStdString(row.used.empty() ? row.asked : row.used));
-        session_.setSiteFormats(formats, tr("Take the mix of run %1").arg(run.value()));
+        // The prediction holds for the rounder that the map was measured with, so the mix brings it along.
+        const Recipe solved = Recipe::fromJson(detail.recipe);
+        const QString text = tr("Take the mix of run %1").arg(run.value());
+        session_.undoStack()->beginMacro(text);
+        Recipe changed = session_.recipe();
+        changed.rounder = solved.rounder;
+        changed.clipSearch = solved.clipSearch;
+        session_.editRecipe(text, std::move(changed));
+        session_.setSiteFormats(formats, text);
+        session_.undoStack()->endMacro();
         compareNewestMix();
     } catch (...) {
         Q_EMIT message(describeError(std::current_exception()).message);
