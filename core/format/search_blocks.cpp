@@ -59,7 +59,8 @@ void encodeNonLinearBlock(const float* x, const float* w, std::byte* out) {
     float peak = 0;
     for (std::size_t j = 0; j < kNonLinearBlock; ++j)
         if (std::abs(x[j]) > std::abs(peak)) peak = x[j];
-    float best = 0, least = std::numeric_limits<float>::infinity();
+    // What stands if no trial has a finite error (squares of values past 1e18 overflow): the clamped scale, never zeros.
+    float best = std::abs(peak) > 1e-30f ? roundedToHalf(peak / -127.0f) : 0.0f, least = std::numeric_limits<float>::infinity();
     if (std::abs(peak) > 1e-30f) {
         // The peak is put at −133 … −100 and at 89 … 122 of the level scale: both ends of the uneven table are tried.
         for (int trial = 0; trial < 24; ++trial) {
@@ -108,7 +109,7 @@ float bestStep(const float* x, const float* w) {
     for (std::size_t j = 0; j < kSub; ++j)
         if (std::abs(x[j]) > std::abs(peak)) peak = x[j];
     if (std::abs(peak) < 1e-30f) return 0;
-    float best = 0, least = std::numeric_limits<float>::infinity();
+    float best = peak / -4.0f, least = std::numeric_limits<float>::infinity(); // stands if every error overflows
     for (int trial = 0; trial < 20; ++trial) {
         // The peak at −4.6 … −2.8 steps, and with the other sign at 2.8 … 4.6.
         const float magnitude = 2.8f + 0.2f * static_cast<float>(trial % 10);
@@ -141,6 +142,7 @@ Scales3 scalesFor(const float* x, const float* w, const std::array<float, kSubs>
     for (std::size_t s = 0; s < kSubs; ++s) {
         const int near = static_cast<int>(std::lround(std::clamp(steps[s] / d, -32.0f, 31.0f)));
         float least = std::numeric_limits<float>::infinity();
+        result.scale[s] = near;
         for (int trial = std::max(-32, near - 1); trial <= std::min(31, near + 1); ++trial)
             if (const float error = error3(x + kSub * s, w + kSub * s, d * static_cast<float>(trial)); error < least) {
                 least = error;
@@ -163,7 +165,7 @@ void encodeQ3Block(const float* x, const float* w, std::byte* out) {
     for (const float units : {-32.0f, -31.0f, -30.0f, -29.0f, 31.0f, 30.0f, 29.0f, 28.0f}) {
         const float d = roundedToHalf(largest / units);
         if (d == 0 || !std::isfinite(1.0f / d)) continue;
-        if (Scales3 trial = scalesFor(x, w, steps, d); trial.error < best.error) best = trial;
+        if (Scales3 trial = scalesFor(x, w, steps, d); best.d == 0 || trial.error < best.error) best = trial;
     }
     std::array<std::uint8_t, 110> bytes{};
     std::uint8_t *high = bytes.data(), *low = high + 32, *scales = low + 64;

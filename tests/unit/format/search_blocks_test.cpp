@@ -90,3 +90,13 @@ TEST(SearchedBlocks, EdgeValuesStayFinite) {
             EXPECT_EQ(roundTrip(type, constant, zero), roundTrip(type, constant, {})); // no importance at all counts as equal
         }
 }
+
+TEST(SearchedBlocks, ValuesPastTheScaleAreClampedNotLost) {
+    for (const StorageType type : {StorageType::iq4_nl, StorageType::q3_k})
+        for (const float v : {1e10f, -1e25f, 3e38f})
+            for (const float y : roundTrip(type, std::vector<float>(256, v), {})) {
+                EXPECT_TRUE(std::isfinite(y));
+                EXPECT_GT(std::abs(y), 1e5f) << "lost " << v; // the largest f16 scale times a level
+                EXPECT_EQ(std::signbit(y), std::signbit(v));
+            }
+}
