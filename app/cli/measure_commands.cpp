@@ -56,16 +56,7 @@ int runEval(Context& context, const MeasureOptions& options) {
     recipe.evaluation.protocol = options.protocol.value_or(recipe.evaluation.protocol);
     recipe.evaluation.tokens = options.tokens.value_or(recipe.evaluation.tokens);
     parseProtocol(recipe.evaluation.protocol); // before anything is opened
-    if (context.common.dryRun)
-        return printPlan(context, recipe);
-    const RunOutcome outcome = runRecipe(context, recipe);
-    if (context.common.json) {
-        printJson(outcome.result);
-        return 0;
-    }
-    printEvaluation(outcome.result);
-    printWhere(context, outcome.run);
-    return 0;
+    return planOrRun(context, recipe, printEvaluation);
 }
 
 void printCalibration(const Json& r) {
@@ -95,16 +86,7 @@ void printCalibration(const Json& r) {
 int runCalibrateCommand(Context& context, const MeasureOptions& options) {
     Recipe recipe = context.baseRecipe("calibrate");
     applyCalibration(recipe, options);
-    if (context.common.dryRun)
-        return printPlan(context, recipe);
-    const RunOutcome outcome = runRecipe(context, recipe);
-    if (context.common.json) {
-        printJson(outcome.result);
-        return 0;
-    }
-    printCalibration(outcome.result);
-    printWhere(context, outcome.run);
-    return 0;
+    return planOrRun(context, recipe, printCalibration);
 }
 
 /// Sites down, formats across.

@@ -83,16 +83,7 @@ void printQuantized(const Json& r) {
 
 int runQuantizeCommand(Context& context, const QuantizeOptions& options) {
     const Recipe recipe = quantizeRecipe(context, options);
-    if (context.common.dryRun)
-        return printPlan(context, recipe);
-    const RunOutcome outcome = runRecipe(context, recipe);
-    if (context.common.json) {
-        printJson(outcome.result);
-        return 0;
-    }
-    printQuantized(outcome.result);
-    printWhere(context, outcome.run);
-    return 0;
+    return planOrRun(context, recipe, printQuantized);
 }
 
 } // namespace

@@ -57,6 +57,19 @@ int printPlan(Context& context, const Recipe& recipe) {
     return refused ? kExitFailed : kExitOk;
 }
 
+int planOrRun(Context& context, const Recipe& recipe, void (*print)(const Json&)) {
+    if (context.common.dryRun)
+        return printPlan(context, recipe);
+    const RunOutcome outcome = runRecipe(context, recipe);
+    if (context.common.json) {
+        printJson(outcome.result);
+        return kExitOk;
+    }
+    print(outcome.result);
+    printWhere(context, outcome.run);
+    return kExitOk;
+}
+
 void printWhere(Context& context, RunId run) {
     printLine(fmt::format("run {} in {}", run.value(), context.logPath()));
 }

@@ -19,6 +19,9 @@ auto withProgress(Context& context, Body&& body) {
 RunOutcome runRecipe(Context& context, const Recipe& recipe, RunId resume = {});
 /// Prints what the recipe would do; the exit code.
 int printPlan(Context& context, const Recipe& recipe);
+/// The whole of a command that is one recipe: its plan with --dry-run, else the run, printed as JSON or by `print` for
+/// people. The exit code.
+int planOrRun(Context& context, const Recipe& recipe, void (*print)(const Json&));
 /// "log: … · run 7" under a result for people.
 void printWhere(Context& context, RunId run);
 
