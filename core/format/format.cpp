@@ -105,7 +105,8 @@ void StorageFormat::encode(MatrixView<const float> weight, const EncodeOptions& 
     const std::uint64_t rowBytes = bytes(1, weight.cols);
     parallelFor(weight.rows, rowGrain(weight.cols), [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t r = begin; r < end; ++r)
-            encodeRow(type_, weight.rowSpan(r), options.importance, out.data() + static_cast<std::uint64_t>(r) * rowBytes);
+            encodeRow(type_, weight.rowSpan(r), options.importance, out.data() + static_cast<std::uint64_t>(r) * rowBytes,
+                      options.search);
     });
 }
 

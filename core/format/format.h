@@ -21,6 +21,8 @@ struct EncodeOptions {
     std::span<const float> importance;
     /// Affine grids only: shrink each group's range over a grid of factors and keep the least (weighted) error.
     bool clipSearch = false;
+    /// GGML blocks only: how scales are searched.
+    BlockSearch search = BlockSearch::best;
 };
 
 /// A number format; immutable, shared by all threads.

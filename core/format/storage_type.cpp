@@ -4,9 +4,9 @@
 
 #include "core/base/checked.h"
 #include "core/base/error.h"
+#include "core/format/block_encoders.h"
 #include "core/format/kernels.h"
 #include "core/format/plain.h"
-#include "core/format/search_blocks.h"
 
 #include <algorithm>
 #include <array>
@@ -117,20 +117,20 @@ void decodeRow(StorageType type, const std::byte* in, std::span<float> out) {
                 "convert the file to a type that is (f16, bf16, q8_0 …)");
 }
 
-void encodeRow(StorageType type, std::span<const float> in, std::span<const float> importance, std::byte* out) {
+void encodeRow(StorageType type, std::span<const float> in, std::span<const float> importance, std::byte* out, BlockSearch search) {
     assert(importance.empty() || importance.size() == in.size());
-    if (type == f32) {
+    const StorageTypeInfo& info = storageTypeInfo(type);
+    if (!info.encodes)
+        throw Error(ErrorCode::unsupportedType, "values of type " + std::string(info.fileName) + " are not written here");
+    const float* weights = importance.empty() ? nullptr : importance.data();
+    if (type == f32)
         std::memcpy(out, in.data(), in.size_bytes());
-    } else if (isSearchedType(type)) {
-        encodeSearchedBlocks(type, in.data(), importance.empty() ? nullptr : importance.data(), out, in.size());
-    } else if (!isRowKernelType(type)) {
-        throw Error(ErrorCode::unsupportedType,
-                    "values of type " + std::string(storageTypeInfo(type).fileName) + " are not written here");
-    } else if (importance.empty() || type == f16 || type == bf16) {
+    else if (type == f16 || type == bf16)
         kernels::encodeBlocks(type, in.data(), out, in.size());
-    } else {
-        encodeWeightedBlocks(type, in.data(), importance.data(), out, in.size());
-    }
+    else if (search == BlockSearch::reference)
+        encodeReferenceBlocks(type, in.data(), weights, out, in.size());
+    else
+        encodeBestBlocks(type, in.data(), weights, out, in.size());
 }
 
 } // namespace bw

@@ -48,9 +48,18 @@ std::uint64_t storageBytes(StorageType type, std::uint64_t rows, std::uint64_t c
 /// Bit-exact with ggml's scalar code. SIMD inside, one thread; ≥ 1 G elements/s for f16, bf16, q4_0, q8_0.
 void decodeRow(StorageType type, const std::byte* in, std::span<float> out);
 
-/// Encodes in.size() elements with the reference rounding of ggml (byte-exact with the golden data).
+/// How the scales of a block are searched. Types without a search (f16, bf16 …) know one rounding only.
+enum class BlockSearch : std::uint8_t {
+    best,      ///< never a larger error in any block than `reference`, a smaller one in sum; same layout
+    reference, ///< the rounding of ggml's C code (a build without fused multiply-add)
+};
+
+/// Encodes in.size() elements, one whole row (ggml's weights for q4_0 … q5_1 depend on the row's mean square).
+/// Without importance, q4_0 … q8_0 are byte-exact with the golden data in both searches.
 /// @param importance per column weights ≥ 0 or empty: then blocks minimise Σ w·(x−x̂)² (types that have a search).
-void encodeRow(StorageType type, std::span<const float> in, std::span<const float> importance, std::byte* out);
+/// @throws Error(unsupportedType).
+void encodeRow(StorageType type, std::span<const float> in, std::span<const float> importance, std::byte* out,
+               BlockSearch search = BlockSearch::best);
 
 // Conversions of single numbers, round to nearest even; NaN stays (quiet) NaN, overflow goes to infinity.
 std::uint16_t floatToHalf(float value);
