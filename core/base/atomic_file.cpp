@@ -13,13 +13,24 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 namespace bw {
 
 namespace {
+
+constexpr const char* kPartial = ".partial-"; // then the process id, '-', a counter
+
+/// Is `name` a temporary of `stem`, and nothing a person named alike?
+bool isPartialOf(const std::string& name, const std::string& stem) {
+    if (!name.starts_with(stem + kPartial)) return false;
+    const std::string rest = name.substr(stem.size() + std::strlen(kPartial));
+    const auto dash = rest.find('-');
+    const auto digits = [](const std::string& text) { return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos; };
+    return dash != std::string::npos && digits(rest.substr(0, dash)) && digits(rest.substr(dash + 1));
+}
 
 constexpr std::size_t kBufferBytes = 1 << 20; // one system call per MiB keeps the cost of small writes invisible
 
@@ -36,6 +47,41 @@ bool exists(const std::string& path) {
 
 } // namespace
 
+int removeLeftovers(const std::string& path) noexcept {
+    namespace fs = std::filesystem;
+    int removed = 0;
+    try {
+        std::error_code failure;
+        const std::string stem = fs::path(path).filename().string();
+        for (fs::directory_iterator it(folderOf(path), failure), end; !failure && it != end; it.increment(failure)) {
+            const std::string name = it->path().filename().string();
+            if (constexpr std::string_view kOld = ".old"; name.ends_with(kOld) && isPartialOf(name.substr(0, name.size() - kOld.size()), stem)) {
+                // A folder that was moved aside for a new one: back in its place when the new one never came.
+                std::error_code ignored;
+                if (exists(path)) removed += fs::remove_all(it->path(), ignored) > 0 ? 1 : 0;
+                else fs::rename(it->path(), path, ignored);
+                continue;
+            }
+            if (!isPartialOf(name, stem)) continue;
+            const int fd = ::open(it->path().c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+            if (fd < 0) continue;
+            // The writer's lock went with its process, however that ended.
+            std::error_code ignored;
+            if (::flock(fd, LOCK_EX | LOCK_NB) == 0 && fs::remove_all(it->path(), ignored) > 0) ++removed;
+            ::close(fd);
+        }
+    } catch (const std::exception&) { // no memory for a name: the leftovers stay, nothing else is wrong
+    }
+    return removed;
+}
+
+bool lockTemporary(int fd) {
+    // Waits only for a cleaner that is just looking; file systems without locks fail at once, and cleaners fail there too.
+    ::flock(fd, LOCK_EX);
+    struct stat info {};
+    return ::fstat(fd, &info) != 0 || info.st_nlink > 0;
+}
+
 AtomicFile::AtomicFile(std::string path, Replace replace, std::uint64_t expectedBytes)
     : path_(std::move(path)), replace_(replace) {
     if (replace_ == Replace::no && exists(path_))
@@ -45,19 +91,20 @@ AtomicFile::AtomicFile(std::string path, Replace replace, std::uint64_t expected
         throw Error(ErrorCode::notRegularFile, escapeForDisplay(path_) + " is a folder; a file is to be written there", "choose another name");
     const std::string folder = folderOf(path_);
     if (expectedBytes > 0) {
-        struct statvfs space {};
-        if (::statvfs(folder.c_str(), &space) == 0) {
-            const std::uint64_t available = static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize;
-            if (available < expectedBytes)
-                throw Error(ErrorCode::diskFull,
-                            escapeForDisplay(folder) + " has " + formatBytes(available) + " free; " + formatBytes(expectedBytes) +
-                                " are needed for " + escapeForDisplay(path_),
-                            "free space or choose another folder");
-        }
+        const std::int64_t available = ioOps().freeBytes(folder);
+        if (available >= 0 && static_cast<std::uint64_t>(available) < expectedBytes)
+            throw Error(ErrorCode::diskFull,
+                        escapeForDisplay(folder) + " has " + formatBytes(static_cast<std::uint64_t>(available)) + " free; " +
+                            formatBytes(expectedBytes) + " are needed for " + escapeForDisplay(path_),
+                        "free space or choose another folder");
     }
+    removeLeftovers(path_);
     static std::atomic<unsigned> counter{0};
-    temporary_ = path_ + ".partial-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
-    fd_ = ioOps().openForWrite(temporary_);
+    do {
+        if (fd_ >= 0) ioOps().close(fd_);
+        temporary_ = path_ + kPartial + std::to_string(::getpid()) + "-" + std::to_string(counter++);
+        fd_ = ioOps().openForWrite(temporary_);
+    } while (fd_ >= 0 && !lockTemporary(fd_));
     if (fd_ < 0) {
         const int err = errno;
         if (err == ENOENT || err == ENOTDIR)

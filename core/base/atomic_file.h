@@ -49,6 +49,13 @@ private:
     bool finished_ = false, committed_ = false;
 };
 
+/// Removes temporaries of `path` (files, or folders of a folder export) whose writer is gone; those of a living one are
+/// locked and stay. A folder that was moved aside when its replacement's writer died comes back. An AtomicFile does this for its own path. Never throws; returns how many were removed.
+int removeLeftovers(const std::string& path) noexcept;
+/// Marks an open temporary (file or folder) as being written by this process. False when a cleaner was faster and the name
+/// is gone: make another.
+bool lockTemporary(int fd);
+
 /// Whole small file from text, the same way.
 void writeFileAtomically(const std::string& path, std::string_view text, AtomicFile::Replace replace);
 

@@ -5,6 +5,8 @@
 #include <atomic>
 #include <cstdio>
 #include <fcntl.h>
+#include <limits>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 namespace bw {
@@ -17,6 +19,14 @@ int IoOps::fsync(int fd) { return ::fsync(fd); }
 int IoOps::close(int fd) { return ::close(fd); }
 int IoOps::rename(const std::string& from, const std::string& to) { return std::rename(from.c_str(), to.c_str()); }
 int IoOps::unlink(const std::string& path) { return ::unlink(path.c_str()); }
+std::int64_t IoOps::freeBytes(const std::string& folder) {
+    struct statvfs space {};
+    if (::statvfs(folder.c_str(), &space) != 0) return -1;
+    std::uint64_t bytes = 0;
+    constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+    if (__builtin_mul_overflow(static_cast<std::uint64_t>(space.f_bavail), static_cast<std::uint64_t>(space.f_frsize), &bytes) || bytes > kMost) return kMost;
+    return static_cast<std::int64_t>(bytes);
+}
 
 namespace {
 std::atomic<IoOps*> current{nullptr};

@@ -21,6 +21,8 @@ public:
     virtual int close(int fd);
     virtual int rename(const std::string& from, const std::string& to);
     virtual int unlink(const std::string& path);
+    /// Bytes that may still be written into `folder`; −1 when the file system does not say.
+    virtual std::int64_t freeBytes(const std::string& folder);
 };
 
 /// The table in use; tests swap it with `setIoOps` (nullptr restores the system's).

@@ -8,6 +8,14 @@
 
 namespace bw {
 
+namespace {
+thread_local JobContext* currentJob = nullptr;
+}
+
+JobScope::JobScope(JobContext* job) : outer_(currentJob) { currentJob = job; }
+JobScope::~JobScope() { currentJob = outer_; }
+JobContext* JobScope::current() { return currentJob; }
+
 JobContext::JobContext() : started_(Clock::now()) {}
 JobContext::~JobContext() = default;
 
@@ -38,6 +46,11 @@ std::vector<std::string> JobContext::takeNotes() {
 void JobContext::checkpoint() {
     // 20 ms: short enough that a stop during a pause feels immediate, long enough to cost nothing.
     while (paused() && !stopRequested()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    throwIfStopped();
+}
+
+void JobContext::throwIfStopped() {
+    if (probe_) probe_();
     if (stopRequested()) throw Error(ErrorCode::cancelled, "stopped on request", "the run can be resumed");
 }
 

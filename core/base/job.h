@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -43,6 +44,11 @@ public:
     bool stopRequested() const noexcept { return stop_.load(std::memory_order_relaxed); }
     /// Waits here while paused; throws Error(cancelled) when a stop was requested. Call at least every 100 ms of work.
     void checkpoint();
+    /// The same without waiting: for the pieces of a parallel loop.
+    void throwIfStopped();
+    /// Called at every look for a stop, on whatever thread looks: lets tests stop a job at any of them and measurements
+    /// find the longest stretch without one. Set it before the work starts.
+    void setProbe(std::function<void()> probe) { probe_ = std::move(probe); }
 
     void setPaused(bool paused);
     bool paused() const { return paused_.load(std::memory_order_relaxed); }
@@ -62,6 +68,21 @@ private:
     Clock::time_point started_, pausedSince_;
     Clock::duration pausedTotal_{};
     std::vector<std::string> notes_;
+    std::function<void()> probe_;
+};
+
+/// While it lives, parallelFor on this thread (and the pieces it hands to others) asks `job` for a stop before each piece.
+/// That reaches matrix products and encoders, which take no job. Scopes nest; null asks nobody.
+class JobScope {
+public:
+    explicit JobScope(JobContext* job);
+    ~JobScope();
+    JobScope(const JobScope&) = delete;
+    JobScope& operator=(const JobScope&) = delete;
+    static JobContext* current();
+
+private:
+    JobContext* outer_;
 };
 
 } // namespace bw

@@ -2,6 +2,8 @@
 // One task arena for the whole process; simple_partitioner so that pieces depend on the grain only.
 #include "core/base/parallel.h"
 
+#include "core/base/job.h"
+
 #include <algorithm>
 #include <atomic>
 #include <memory>
@@ -56,9 +58,14 @@ void parallelFor(std::int64_t count, std::int64_t grain, const std::function<voi
     if (count <= 0) return;
     grain = std::max<std::int64_t>(1, grain);
     const auto active = currentPool();
+    JobContext* const job = JobScope::current();
+    const auto piece = [&](std::int64_t begin) {
+        if (job != nullptr) job->throwIfStopped();
+        body(begin, std::min(count, begin + grain));
+    };
     if (count <= grain || active->threads == 1) {
         // Same pieces as in the parallel case, so that a body whose result depends on its range stays deterministic.
-        for (std::int64_t begin = 0; begin < count; begin += grain) body(begin, std::min(count, begin + grain));
+        for (std::int64_t begin = 0; begin < count; begin += grain) piece(begin);
         return;
     }
     const std::int64_t pieces = (count + grain - 1) / grain;
@@ -66,8 +73,8 @@ void parallelFor(std::int64_t count, std::int64_t grain, const std::function<voi
         tbb::parallel_for(
             tbb::blocked_range<std::int64_t>(0, pieces, 1),
             [&](const tbb::blocked_range<std::int64_t>& range) {
-                for (std::int64_t p = range.begin(); p != range.end(); ++p)
-                    body(p * grain, std::min(count, (p + 1) * grain));
+                const JobScope scope(job); // on a worker thread, and so that nested loops ask the same job
+                for (std::int64_t p = range.begin(); p != range.end(); ++p) piece(p * grain);
             },
             tbb::simple_partitioner());
     });

@@ -13,7 +13,8 @@ void setThreadCount(int threads);
 int threadCount();
 
 /// Calls body(begin, end) over [0, count) in pieces of at most `grain` (≥ 1); returns when all are done. Exceptions of a
-/// piece are rethrown here. Nested calls are fine. Below two pieces, or with one thread, runs inline.
+/// piece are rethrown here. Inside a JobScope its job is asked for a stop before each piece, which may throw
+/// Error(cancelled). Nested calls are fine. Below two pieces, or with one thread, runs inline.
 void parallelFor(std::int64_t count, std::int64_t grain, const std::function<void(std::int64_t, std::int64_t)>& body);
 
 } // namespace bw

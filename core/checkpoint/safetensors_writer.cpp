@@ -18,7 +18,6 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include <unordered_set>
 
@@ -181,11 +180,13 @@ struct SafetensorsFolderWriter::Impl {
     std::uint64_t totalBytes = 0;
     std::size_t next = 0;
     bool finished = false, committed = false;
+    int lock = -1; ///< of the temporary folder, so that cleaners leave it alone
 
     ~Impl() {
         shards.clear();
         std::error_code ignored;
         if (!committed && !temporary.empty()) fs::remove_all(temporary, ignored);
+        if (lock >= 0) ::close(lock);
     }
 
     void checkTarget(const Checkpoint& source) const {
@@ -203,6 +204,7 @@ struct SafetensorsFolderWriter::Impl {
     }
 
     void makeTemporary() {
+        removeLeftovers(target);
         static std::atomic<unsigned> counter{0};
         const std::string name = target + ".partial-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
         if (::mkdir(name.c_str(), 0755) != 0) {
@@ -210,6 +212,12 @@ struct SafetensorsFolderWriter::Impl {
             if (err == ENOENT || err == ENOTDIR)
                 throw Error(ErrorCode::fileNotFound, "no such folder: " + escapeForDisplay(fs::path(target).parent_path().string()), "Make the folder first.");
             failIo("make the folder " + escapeForDisplay(name), err);
+        }
+        lock = ::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (lock >= 0 && !lockTemporary(lock)) {
+            ::close(lock);
+            lock = -1;
+            return makeTemporary();
         }
         temporary = name;
     }
@@ -226,9 +234,9 @@ struct SafetensorsFolderWriter::Impl {
             totalBytes = checkedAdd(totalBytes, headers.back().size(), "size of the output");
         }
         for (const auto& place : places) totalBytes = checkedAdd(totalBytes, place.bytes, "size of the output");
-        struct statvfs space {};
-        if (::statvfs(temporary.c_str(), &space) == 0 && static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize < totalBytes)
-            throw Error(ErrorCode::diskFull, escapeForDisplay(target) + " needs " + formatBytes(totalBytes) + "; " + formatBytes(static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize) + " are free",
+        const std::int64_t space = ioOps().freeBytes(temporary);
+        if (space >= 0 && static_cast<std::uint64_t>(space) < totalBytes)
+            throw Error(ErrorCode::diskFull, escapeForDisplay(target) + " needs " + formatBytes(totalBytes) + "; " + formatBytes(static_cast<std::uint64_t>(space)) + " are free",
                         "Free space or choose another folder.");
         for (std::size_t s = 0; s < members.size(); ++s) {
             std::uint64_t bytes = headers[s].size();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The plan: what will be written, exact to the byte, what it needs, and what a careful person would want to know first.
 #include "core/base/error.h"
+#include "core/base/io_ops.h"
 #include "core/base/parallel.h"
 #include "core/base/random.h"
 #include "core/base/text.h"
@@ -177,9 +178,8 @@ ExportPlan planExport(const Model& model, const std::vector<SiteFormat>& formats
     plan.bitsPerWeight = 8.0 * static_cast<double>(plan.tensorBytes) / static_cast<double>(std::max<std::int64_t>(1, layout.parameters));
     plan.memoryBytes = estimateMemory(model, layout);
     plan.secondsEstimate = estimateSeconds(model, layout);
-    std::error_code error;
-    if (const fs::space_info space = fs::space(target.parent_path(), error); !error) {
-        plan.diskFree = space.available;
+    if (const std::int64_t space = ioOps().freeBytes(target.parent_path().string()); space >= 0) {
+        plan.diskFree = static_cast<std::uint64_t>(space);
         if (plan.diskFree < plan.fileBytes)
             throw Error(ErrorCode::diskFull,
                         fmt::format("{} needs {}; {} are free", escapeForDisplay(plan.path), formatBytes(plan.fileBytes), formatBytes(plan.diskFree)),

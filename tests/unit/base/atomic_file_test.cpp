@@ -95,3 +95,47 @@ TEST(AtomicFile, MissingAndReadOnlyFolder) {
         expectError(ErrorCode::permissionDenied, [&] { AtomicFile(folder.file("out"), AtomicFile::Replace::no); });
     }
 }
+
+TEST(AtomicFile, LeftoversOfAWriterThatIsGoneAreRemoved) {
+    const TempFolder folder;
+    folder.write("out.partial-4194304-0", "half");          // no such process, no lock
+    folder.write("out.partial-1-7", "half");                // a living process's id, but nobody holds the file
+    folder.write("out.partial-notes", "mine");              // a person's file
+    folder.write("other.partial-4194304-0", "another's");   // not of this path
+    std::filesystem::create_directory(folder.file("out.partial-4194304-3"));
+    folder.write("out.partial-4194304-3/model.safetensors", "half");
+    AtomicFile first(folder.file("out"), AtomicFile::Replace::no);
+    EXPECT_EQ(3, folder.entries());
+    // A second writer of the same path leaves the first one's temporary alone.
+    AtomicFile second(folder.file("out"), AtomicFile::Replace::no);
+    EXPECT_EQ(0, removeLeftovers(folder.file("out")));
+    EXPECT_EQ(4, folder.entries());
+    first.write("whole");
+    first.commit();
+    EXPECT_EQ("whole", readTextFile(folder.file("out"), 100));
+}
+
+TEST(AtomicFile, AFolderMovedAsideComesBackWhenItsReplacementNeverCame) {
+    const TempFolder folder;
+    std::filesystem::create_directory(folder.file("out.partial-4194304-0.old"));
+    folder.write("out.partial-4194304-0.old/config.json", "{}");
+    removeLeftovers(folder.file("out"));
+    EXPECT_EQ("{}", readTextFile(folder.file("out/config.json"), 100));
+    std::filesystem::create_directory(folder.file("out.partial-4194304-1.old"));
+    EXPECT_EQ(1, removeLeftovers(folder.file("out"))); // its replacement is there
+    EXPECT_EQ(1, folder.entries());
+}
+
+TEST(AtomicFile, KnownLackOfSpaceIsToldBeforeAnythingIsMade) {
+    class SmallDisk final : public IoOps {
+    public:
+        SmallDisk() { setIoOps(this); }
+        ~SmallDisk() override { setIoOps(nullptr); }
+        std::int64_t freeBytes(const std::string&) override { return 1000; }
+    } disk;
+    const TempFolder folder;
+    const Error e = expectError(ErrorCode::diskFull, [&] { AtomicFile(folder.file("out"), AtomicFile::Replace::no, 1001); });
+    EXPECT_NE(e.message().find("1000"), std::string::npos) << e.message();
+    EXPECT_EQ(0, folder.entries());
+    AtomicFile(folder.file("out"), AtomicFile::Replace::no, 1000).commit();
+}

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/base/job.h"
+#include "core/base/parallel.h"
 
 #include "tests/support/expect_error.h"
 
+#include <atomic>
 #include <thread>
 
 using namespace bw;
@@ -58,4 +60,41 @@ TEST(JobContext, NotesAreTakenOnce) {
     job.note("b");
     EXPECT_EQ((std::vector<std::string>{"a", "b"}), job.takeNotes());
     EXPECT_TRUE(job.takeNotes().empty());
+}
+
+TEST(JobScope, ReachesEveryPieceOfALoop) {
+    for (const int threads : {1, 3}) {
+        setThreadCount(threads);
+        JobContext job;
+        std::atomic<int> looks{0}, done{0};
+        job.setProbe([&] {
+            if (++looks == 5) job.requestStop();
+        });
+        const auto loop = [&] { parallelFor(1000, 1, [&](std::int64_t, std::int64_t) { ++done; }); };
+        {
+            const JobScope scope(&job);
+            expectError(ErrorCode::cancelled, loop);
+            EXPECT_LT(done, 5 + threads);
+            const JobScope nobody(nullptr);
+            loop(); // asks nobody
+        }
+        EXPECT_EQ(JobScope::current(), nullptr);
+        done = 0;
+        loop();
+        EXPECT_EQ(done, 1000);
+    }
+    setThreadCount(0);
+}
+
+TEST(JobScope, NestedLoopsOnOtherThreadsAskTheSameJob) {
+    setThreadCount(4);
+    JobContext job;
+    std::atomic<int> looks{0};
+    job.setProbe([&] { ++looks; });
+    {
+        const JobScope scope(&job);
+        parallelFor(8, 1, [](std::int64_t, std::int64_t) { parallelFor(4, 1, [](std::int64_t, std::int64_t) {}); });
+    }
+    EXPECT_EQ(looks, 8 + 8 * 4);
+    setThreadCount(0);
 }
