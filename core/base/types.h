@@ -31,6 +31,9 @@ using SiteId = StrongId<struct SiteIdTag, int>;     ///< index into Model::sites
 using BlockIndex = StrongId<struct BlockTag, int>;  ///< 0 … blocks−1
 using TokenId = std::int32_t;
 
+/// The nonlinearity of a feed-forward. GELU's tanh form and its exact one differ by up to 5e-4, far above rounding.
+enum class Activation { silu, geluTanh, geluErf };
+
 /// A rows×cols window into row-major memory it does not own; `stride` elements from row to row.
 template <class T>
 struct MatrixView {

@@ -84,7 +84,7 @@ void checkNumbers(ModelConfig& config, const char* source) {
         refuse(config, std::string(source) + ": " + std::to_string(config.heads) + " attention heads are no multiple of " + std::to_string(config.kvHeads) + " key-value heads");
     if (config.headDim % 2 != 0) refuse(config, std::string(source) + ": the head size " + std::to_string(config.headDim) + " is odd");
     if (!(config.normEpsilon >= 0 && config.normEpsilon < 1)) refuse(config, std::string(source) + ": the norm's epsilon is " + std::to_string(config.normEpsilon));
-    if (!(config.ropeTheta > 0 && std::isfinite(config.ropeTheta))) refuse(config, std::string(source) + ": the rotary base is " + std::to_string(config.ropeTheta));
+    if (!(config.ropes.front().theta > 0 && std::isfinite(config.ropes.front().theta))) refuse(config, std::string(source) + ": the rotary base is " + std::to_string(config.ropes.front().theta));
 }
 
 void deriveHeadDim(ModelConfig& config, const char* source) {
@@ -96,7 +96,7 @@ void deriveHeadDim(ModelConfig& config, const char* source) {
 
 /// transformers 4 keeps rope_theta beside rope_scaling, transformers 5 puts both into rope_parameters.
 void readRope(JsonFields& fields, const Json& json, ModelConfig& config) {
-    config.ropeTheta = fields.real("rope_theta").value_or(10000.0);
+    config.ropes.front().theta = fields.real("rope_theta").value_or(10000.0);
     for (const char* key : {"rope_parameters", "rope_scaling"}) {
         if (!fields.has(key)) continue;
         const Json& rope = json.at(key);
@@ -105,7 +105,7 @@ void readRope(JsonFields& fields, const Json& json, ModelConfig& config) {
             continue;
         }
         JsonFields inner(rope, config);
-        if (const auto theta = inner.real("rope_theta")) config.ropeTheta = *theta;
+        if (const auto theta = inner.real("rope_theta")) config.ropes.front().theta = *theta;
         const auto type = inner.has("rope_type") ? inner.text("rope_type") : inner.text("type");
         if (type.value_or("default") != "default")
             refuse(config, "rotary embedding of type '" + escapeForDisplay(*type, 40) + "' is not implemented; only 'default' is");
@@ -219,7 +219,7 @@ void readGgufNumbers(const GgufMetadata& metadata, ModelConfig& config) {
     config.headDim = metadata.integer(arch + "attention.key_length").value_or(0);
     config.context = metadata.integer(arch + "context_length").value_or(2048);
     config.normEpsilon = metadata.real(arch + "attention.layer_norm_rms_epsilon").value_or(1e-5);
-    config.ropeTheta = metadata.real(arch + "rope.freq_base").value_or(10000.0);
+    config.ropes.front().theta = metadata.real(arch + "rope.freq_base").value_or(10000.0);
     deriveHeadDim(config, "GGUF metadata");
     if (const auto length = metadata.integer(arch + "attention.value_length").value_or(config.headDim); length != config.headDim)
         refuse(config, "keys of " + std::to_string(config.headDim) + " and values of " + std::to_string(length) + " channels are not implemented");

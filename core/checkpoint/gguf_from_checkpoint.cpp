@@ -61,7 +61,7 @@ void addModel(GgufMetadata& metadata, const Checkpoint& source) {
     metadata.set("llama.feed_forward_length", u32(config.feedForward));
     metadata.set("llama.attention.head_count", u32(config.heads));
     metadata.set("llama.attention.head_count_kv", u32(config.kvHeads));
-    metadata.set("llama.rope.freq_base", f32(config.ropeTheta));
+    metadata.set("llama.rope.freq_base", f32(config.ropes.front().theta));
     metadata.set("llama.attention.layer_norm_rms_epsilon", f32(config.normEpsilon));
     metadata.set("llama.attention.key_length", u32(config.headDim));
     metadata.set("llama.attention.value_length", u32(config.headDim));

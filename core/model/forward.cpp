@@ -75,8 +75,8 @@ void Model::runBlockWindows(const BlockWeights& weights, MatrixView<float> x, st
         for (std::int64_t first = 0; first < x.rows; first += windowLength) {
             const auto windowQ = q.view().middleRows(first, windowLength),
                        windowK = k.view().middleRows(first, windowLength);
-            device.rope(windowQ, config.headDim, 0, config.ropeTheta);
-            device.rope(windowK, config.headDim, 0, config.ropeTheta);
+            device.rope(windowQ, config.headDim, 0, config.ropes.front().theta);
+            device.rope(windowK, config.headDim, 0, config.ropes.front().theta);
             device.attention(windowQ, windowK, v.view().middleRows(first, windowLength), shape,
                              mixed.view().middleRows(first, windowLength));
             pause(job);
@@ -107,8 +107,8 @@ void Model::runBlock(const BlockWeights& weights, MatrixView<float> x, KvCache* 
     device.multiply(normed.view(), *weights.q, q.view());
     device.multiply(normed.view(), *weights.k, keys.middleRows(past, x.rows));
     device.multiply(normed.view(), *weights.v, values.middleRows(past, x.rows));
-    device.rope(q.view(), config.headDim, past, config.ropeTheta);
-    device.rope(keys.middleRows(past, x.rows), config.headDim, past, config.ropeTheta);
+    device.rope(q.view(), config.headDim, past, config.ropes.front().theta);
+    device.rope(keys.middleRows(past, x.rows), config.headDim, past, config.ropes.front().theta);
     const AttentionShape shape{config.heads, config.kvHeads, config.headDim, past};
     device.attention(q.view(), keys, values, shape, mixed.view());
     watch(group + 1, mixed.view());

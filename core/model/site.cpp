@@ -13,6 +13,8 @@ std::string_view siteKindName(SiteKind kind) {
         return "attn_k";
     case SiteKind::attnV:
         return "attn_v";
+    case SiteKind::attnQkv:
+        return "attn_qkv";
     case SiteKind::attnOutput:
         return "attn_output";
     case SiteKind::ffnGate:
@@ -21,6 +23,18 @@ std::string_view siteKindName(SiteKind kind) {
         return "ffn_up";
     case SiteKind::ffnDown:
         return "ffn_down";
+    case SiteKind::ffnGateExperts:
+        return "ffn_gate_exps";
+    case SiteKind::ffnUpExperts:
+        return "ffn_up_exps";
+    case SiteKind::ffnDownExperts:
+        return "ffn_down_exps";
+    case SiteKind::ffnGateShared:
+        return "ffn_gate_shexp";
+    case SiteKind::ffnUpShared:
+        return "ffn_up_shexp";
+    case SiteKind::ffnDownShared:
+        return "ffn_down_shexp";
     case SiteKind::output:
         return "output";
     }

@@ -88,7 +88,7 @@ void layOutSites(const ModelConfig& config, std::vector<Site>& sites, std::vecto
                              int group) {
         const SiteId id{static_cast<int>(sites.size())};
         std::string tensor = name + ".weight";
-        sites.push_back({id, std::move(name), std::move(tensor), kind, block, rows, cols, group});
+        sites.push_back({id, std::move(name), std::move(tensor), kind, block, rows, cols, group, -1, 0});
         if (group >= 0) groups[static_cast<std::size_t>(group)].sites.push_back(id);
     };
     for (int b = 0; b < config.blocks; ++b)

@@ -76,8 +76,7 @@ PatchedBlock::PatchedBlock(const Model& model, BlockWeightsPtr base, const Site&
     case SiteKind::ffnGate: patched_.gate = prepared; break;
     case SiteKind::ffnUp: patched_.up = prepared; break;
     case SiteKind::ffnDown: patched_.down = prepared; break;
-    case SiteKind::tokenEmbedding:
-    case SiteKind::output: break; // not part of a block
+    default: break; // not part of a block
     }
 }
 

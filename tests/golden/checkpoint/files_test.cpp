@@ -25,7 +25,7 @@ TEST(GoldenFiles, ggufOfLlamaCpp) {
     EXPECT_EQ(config.kvHeads, 2);
     EXPECT_EQ(config.headDim, 32);
     EXPECT_EQ(config.vocabulary, 2048);
-    EXPECT_EQ(config.ropeTheta, 10000.0);
+    EXPECT_EQ(config.ropes.front().theta, 10000.0);
     EXPECT_TRUE(config.tiedHead);
     EXPECT_FALSE(config.addBos);
     EXPECT_EQ(checkpoint->displayName(), "demo-llama-part.Q8_0");

@@ -32,7 +32,7 @@ TEST(Config, bothSpellingsGiveTheSame) {
     for (const Json& json : {four, five}) {
         const ModelConfig config = configFromHuggingFace(json);
         EXPECT_TRUE(config.forwardSupported) << config.whyNot;
-        EXPECT_EQ(config.ropeTheta, 250000.0);
+        EXPECT_EQ(config.ropes.front().theta, 250000.0);
         EXPECT_EQ(config.headDim, 8);
         EXPECT_EQ(config.kvHeads, 2);
         EXPECT_EQ(config.bosId, 0);

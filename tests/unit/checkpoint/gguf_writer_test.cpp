@@ -204,8 +204,8 @@ TEST(GgufWriter, demoModelRoundTripIsExact) {
     const ModelConfig &a = demo->config(), &b = copy->config();
     EXPECT_TRUE(b.forwardSupported) << b.whyNot;
     EXPECT_TRUE(copy->warnings().empty());
-    EXPECT_EQ(std::tie(a.family, a.blocks, a.width, a.feedForward, a.heads, a.kvHeads, a.headDim, a.vocabulary, a.context, a.ropeTheta, a.tiedHead, a.bosId, a.eosId, a.padId, a.addBos),
-              std::tie(b.family, b.blocks, b.width, b.feedForward, b.heads, b.kvHeads, b.headDim, b.vocabulary, b.context, b.ropeTheta, b.tiedHead, b.bosId, b.eosId, b.padId, b.addBos));
+    EXPECT_EQ(std::tie(a.family, a.blocks, a.width, a.feedForward, a.heads, a.kvHeads, a.headDim, a.vocabulary, a.context, a.ropes.front().theta, a.tiedHead, a.bosId, a.eosId, a.padId, a.addBos),
+              std::tie(b.family, b.blocks, b.width, b.feedForward, b.heads, b.kvHeads, b.headDim, b.vocabulary, b.context, b.ropes.front().theta, b.tiedHead, b.bosId, b.eosId, b.padId, b.addBos));
     EXPECT_EQ(static_cast<float>(a.normEpsilon), static_cast<float>(b.normEpsilon));
     // From GGUF to GGUF once more, quantized: rows come out in the same order.
     const auto again = Checkpoint::open(exportAs(folder, "q8.gguf", *copy, StorageType::q8_0, 7));

@@ -34,7 +34,7 @@ inline void naiveRope(const ModelConfig& c, std::vector<double>& x, double posit
     const auto half = static_cast<std::size_t>(c.headDim / 2);
     for (std::size_t head = 0; head < x.size(); head += 2 * half) {
         for (std::size_t i = 0; i < half; ++i) {
-            const double angle = position * std::pow(c.ropeTheta, -static_cast<double>(i) / static_cast<double>(half));
+            const double angle = position * std::pow(c.ropes.front().theta, -static_cast<double>(i) / static_cast<double>(half));
             const double a = x[head + i], b = x[head + half + i];
             x[head + i] = a * std::cos(angle) - b * std::sin(angle);
             x[head + half + i] = b * std::cos(angle) + a * std::sin(angle);
