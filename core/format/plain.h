@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Codecs behind decodeRow and encodeRow: single numbers (half.cpp), types that are only read (super_blocks.cpp), and
-// importance-weighted blocks (weighted_blocks.cpp). Private to core/format.
+// Codecs behind decodeRow and encodeRow: single numbers (half.cpp), decoders of blocks (super_blocks.cpp,
+// codebook_blocks.cpp), and importance-weighted blocks (weighted_blocks.cpp). Private to core/format.
 #pragma once
 
 #include "core/format/storage_type.h"
@@ -10,9 +10,11 @@ namespace bw {
 /// Decodes plain numbers other than f16 and bf16; false when `type` is none of them.
 bool decodePlain(StorageType type, const std::byte* in, std::span<float> out);
 
-/// Decodes whole blocks of the types that are read but not written: k-quants, IQ4, ternary, FP4, Q1_0; false when
-/// `type` is none of them.
+/// Decodes whole blocks of k-quants, IQ4, ternary, FP4, Q1_0, Q2_0, Q8_1 and Q8_K; false when `type` is none of them.
 bool decodeSuperBlocks(StorageType type, const std::byte* in, std::span<float> out);
+
+/// Decodes whole blocks of the code-book types IQ1, IQ2, IQ3; false when `type` is none of them.
+bool decodeCodebookBlocks(StorageType type, const std::byte* in, std::span<float> out);
 
 /// Encodes n weights (a multiple of 32) of q4_0 … q8_0 minimising Σ w·(x−x̂)² per block; never worse in that sum than the
 /// reference rounding, whose bytes stay where a block's weights are all zero. One thread.

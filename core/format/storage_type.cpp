@@ -42,28 +42,28 @@ constexpr std::array kTypes{
     StorageTypeInfo{q5_0, "q5_0", "Q5_0", 6, "", 32, 22, true, true},
     StorageTypeInfo{q5_1, "q5_1", "Q5_1", 7, "", 32, 24, true, true},
     StorageTypeInfo{q8_0, "q8_0", "Q8_0", 8, "", 32, 34, true, true},
-    StorageTypeInfo{q8_1, "q8_1", "Q8_1", 9, "", 32, 36, false, false},
+    StorageTypeInfo{q8_1, "q8_1", "Q8_1", 9, "", 32, 36, true, false},
     StorageTypeInfo{q2_k, "q2_k", "Q2_K", 10, "", 256, 84, true, false},
     StorageTypeInfo{q3_k, "q3_k", "Q3_K", 11, "", 256, 110, true, true},
     StorageTypeInfo{q4_k, "q4_k", "Q4_K", 12, "", 256, 144, true, false},
     StorageTypeInfo{q5_k, "q5_k", "Q5_K", 13, "", 256, 176, true, false},
     StorageTypeInfo{q6_k, "q6_k", "Q6_K", 14, "", 256, 210, true, false},
-    StorageTypeInfo{q8_k, "q8_k", "Q8_K", 15, "", 256, 292, false, false},
-    StorageTypeInfo{iq2_xxs, "iq2_xxs", "IQ2_XXS", 16, "", 256, 66, false, false},
-    StorageTypeInfo{iq2_xs, "iq2_xs", "IQ2_XS", 17, "", 256, 74, false, false},
-    StorageTypeInfo{iq3_xxs, "iq3_xxs", "IQ3_XXS", 18, "", 256, 98, false, false},
-    StorageTypeInfo{iq1_s, "iq1_s", "IQ1_S", 19, "", 256, 50, false, false},
+    StorageTypeInfo{q8_k, "q8_k", "Q8_K", 15, "", 256, 292, true, false},
+    StorageTypeInfo{iq2_xxs, "iq2_xxs", "IQ2_XXS", 16, "", 256, 66, true, false},
+    StorageTypeInfo{iq2_xs, "iq2_xs", "IQ2_XS", 17, "", 256, 74, true, false},
+    StorageTypeInfo{iq3_xxs, "iq3_xxs", "IQ3_XXS", 18, "", 256, 98, true, false},
+    StorageTypeInfo{iq1_s, "iq1_s", "IQ1_S", 19, "", 256, 50, true, false},
     StorageTypeInfo{iq4_nl, "iq4_nl", "IQ4_NL", 20, "", 32, 18, true, true},
-    StorageTypeInfo{iq3_s, "iq3_s", "IQ3_S", 21, "", 256, 110, false, false},
-    StorageTypeInfo{iq2_s, "iq2_s", "IQ2_S", 22, "", 256, 82, false, false},
+    StorageTypeInfo{iq3_s, "iq3_s", "IQ3_S", 21, "", 256, 110, true, false},
+    StorageTypeInfo{iq2_s, "iq2_s", "IQ2_S", 22, "", 256, 82, true, false},
     StorageTypeInfo{iq4_xs, "iq4_xs", "IQ4_XS", 23, "", 256, 136, true, false},
-    StorageTypeInfo{iq1_m, "iq1_m", "IQ1_M", 29, "", 256, 56, false, false},
+    StorageTypeInfo{iq1_m, "iq1_m", "IQ1_M", 29, "", 256, 56, true, false},
     StorageTypeInfo{tq1_0, "tq1_0", "TQ1_0", 34, "", 256, 54, true, false},
     StorageTypeInfo{tq2_0, "tq2_0", "TQ2_0", 35, "", 256, 66, true, false},
     StorageTypeInfo{mxfp4, "mxfp4", "MXFP4", 39, "", 32, 17, true, false},
     StorageTypeInfo{nvfp4, "nvfp4", "NVFP4", 40, "", 64, 36, true, false},
     StorageTypeInfo{q1_0, "q1_0", "Q1_0", 41, "", 128, 18, true, false},
-    StorageTypeInfo{q2_0, "q2_0", "Q2_0", 42, "", 64, 18, false, false},
+    StorageTypeInfo{q2_0, "q2_0", "Q2_0", 42, "", 64, 18, true, false},
     StorageTypeInfo{unknown, "unknown", "unknown", -1, "", 1, 1, false, false},
 };
 
@@ -111,7 +111,7 @@ std::uint64_t storageBytes(StorageType type, std::uint64_t rows, std::uint64_t c
 
 void decodeRow(StorageType type, const std::byte* in, std::span<float> out) {
     if (isRowKernelType(type)) return kernels::decodeBlocks(type, in, out.data(), out.size());
-    if (decodePlain(type, in, out) || (!out.empty() && decodeSuperBlocks(type, in, out))) return;
+    if (decodePlain(type, in, out) || decodeCodebookBlocks(type, in, out) || (!out.empty() && decodeSuperBlocks(type, in, out))) return;
     throw Error(ErrorCode::unsupportedType,
                 "values of type " + std::string(storageTypeInfo(type).fileName) + " are not decoded here",
                 "convert the file to a type that is (f16, bf16, q8_0 …)");

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Decoders of GGML's 256-weight blocks (k-quants, IQ4_XS, ternary) and of the table-based 4-bit types. One block at a
-// time, plain code: these types are read here, not written. Every product is formed in ggml's order, so values agree bit
-// for bit (tests/data/format/dequantize).
+// time, plain code. Every product is formed in ggml's order, so values agree bit for bit (tests/data/format/dequantize).
 #include "core/format/half.h"
 #include "core/format/plain.h"
 
@@ -146,6 +145,22 @@ void decodeQ1(const Byte* b, float* out) {
     for (int i = 0; i < 128; ++i) out[i] = b[2 + i / 8] >> (i % 8) & 1 ? d : -d;
 }
 
+/// Q2_0: d, then 2-bit codes, four a byte in order; value d·(q − 1).
+void decodeQ2(const Byte* b, float* out) {
+    const float d = halfAt(b);
+    for (int i = 0; i < 64; ++i) out[i] = static_cast<float>((b[2 + i / 4] >> (i % 4 * 2) & 3) - 1) * d;
+}
+
+/// Q8_1 (d, the sum of the values, 32 signed bytes) and Q8_K (an f32 d, 256 signed bytes, sums): activations, rarely in files.
+void scaleBytes(const Byte* codes, int n, float d, float* out) {
+    for (int i = 0; i < n; ++i) out[i] = d * static_cast<float>(static_cast<std::int8_t>(codes[i]));
+}
+float floatAt(const Byte* p) {
+    float v = 0;
+    std::memcpy(&v, p, 4);
+    return v;
+}
+
 } // namespace
 
 bool decodeSuperBlocks(StorageType type, const std::byte* in, std::span<float> out) {
@@ -166,6 +181,9 @@ bool decodeSuperBlocks(StorageType type, const std::byte* in, std::span<float> o
         case StorageType::mxfp4: decodeMxfp4(block, o); break;
         case StorageType::nvfp4: decodeNvfp4(block, o); break;
         case StorageType::q1_0: decodeQ1(block, o); break;
+        case StorageType::q2_0: decodeQ2(block, o); break;
+        case StorageType::q8_1: scaleBytes(block + 4, 32, halfAt(block), o); break;
+        case StorageType::q8_k: scaleBytes(block + 4, 256, floatAt(block), o); break;
         default: return false;
         }
     }

@@ -29,10 +29,12 @@ const std::vector<Named> kEncodable = [] {
     return all;
 }();
 
-/// Types that are read only.
+/// Types whose blocks are decoded by plain code.
 const std::vector<Named> kDecodable{{StorageType::q2_k, "Q2_K"},   {StorageType::q3_k, "Q3_K"},     {StorageType::q4_k, "Q4_K"},     {StorageType::q5_k, "Q5_K"},
                                     {StorageType::q6_k, "Q6_K"},   {StorageType::iq4_nl, "IQ4_NL"}, {StorageType::iq4_xs, "IQ4_XS"}, {StorageType::tq1_0, "TQ1_0"},
-                                    {StorageType::tq2_0, "TQ2_0"}, {StorageType::mxfp4, "MXFP4"},   {StorageType::nvfp4, "NVFP4"},   {StorageType::q1_0, "Q1_0"}};
+                                    {StorageType::tq2_0, "TQ2_0"}, {StorageType::mxfp4, "MXFP4"},   {StorageType::nvfp4, "NVFP4"},   {StorageType::q1_0, "Q1_0"},
+                                    {StorageType::iq1_s, "IQ1_S"}, {StorageType::iq1_m, "IQ1_M"},   {StorageType::iq2_xxs, "IQ2_XXS"}, {StorageType::iq2_xs, "IQ2_XS"},
+                                    {StorageType::iq2_s, "IQ2_S"}, {StorageType::iq3_xxs, "IQ3_XXS"}, {StorageType::iq3_s, "IQ3_S"}};
 
 void expectSameBits(const std::vector<float>& got, const std::vector<float>& want, const std::string& what) {
     ASSERT_EQ(got.size(), want.size()) << what;
@@ -74,7 +76,7 @@ TEST(FormatGolden, decodesRandomBlocks) {
     });
 }
 
-TEST(FormatGolden, decodesTypesThatAreOnlyRead) {
+TEST(FormatGolden, decodesBlocksOfEveryOtherType) {
     for (const Named& n : kDecodable) {
         const std::vector<std::byte> bytes = readBytes(kData + "dequantize/" + n.file + ".bin");
         const std::vector<float> want = readFloats(kData + "dequantize/" + n.file + ".f32.bin");
