@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Which format each site gets: a default, rules by name pattern, per-site settings, and the fallback where a format
-// does not fit a shape.
+// Which format each site gets: a default or a named mix, rules by name pattern, the fallback where a format does not fit
+// a shape, and the recipe that another checkpoint was made by.
 #pragma once
 
 #include "core/format/format.h"
@@ -12,7 +12,7 @@
 
 namespace bw {
 
-/// Later rules win over earlier ones. Pattern: glob over site names ("blk.*.attn_v").
+/// A pattern and what it asks for. Globs over site names ("blk.*.attn_v") unless said otherwise.
 struct FormatRule { std::string pattern, format; };
 
 struct SiteFormat {
@@ -22,9 +22,36 @@ struct SiteFormat {
     std::string whyDiffers; ///< empty when used == asked
 };
 
-/// @param defaultFormat for every site but token_embd/output when `headDefault` is given for those.
+/// What a recipe asks of the sites. From weak to strong: format, tensorTypes, head, output and embedding, rules.
+struct FormatRequest {
+    /// A format string for every site, "keep", or "mix:NAME" with one of the named mixes (presets.h).
+    std::string format;
+    std::vector<FormatRule> tensorTypes; ///< regular expressions over tensor names ("attn_(k|v)"); the first that matches holds
+    std::string head;                    ///< of token_embd and output; empty = as the others
+    std::string output;                  ///< of output, or of token_embd where that is the head too; empty = as the others
+    std::string embedding;               ///< of token_embd; empty = as the others
+    std::vector<FormatRule> rules;       ///< globs over site names; the last that matches holds
+    bool importance = false;             ///< an importance matrix is at hand: some mixes give other types then
+};
+
 /// @throws Error(invalidFormat); Error(usage) when a rule matches no site (names the rule): nothing is ignored silently.
+std::vector<SiteFormat> resolveFormats(const Model& model, const FormatRequest& request);
+/// The same with a default, a head and rules alone.
 std::vector<SiteFormat> resolveFormats(const Model& model, const std::string& defaultFormat, const std::string& headDefault,
                                        const std::vector<FormatRule>& rules);
+
+/// "q4_0", "mix:q4_k_m" or "keep"? @throws Error(invalidFormat) with the nearest known name.
+void checkFormatOrMix(const std::string& text);
+
+/// The types of another checkpoint's tensors as a default and a few rules for this model.
+struct ClonedRecipe {
+    std::string format;
+    std::vector<FormatRule> rules;
+    std::vector<std::string> notes; ///< what could not be taken over, and what stands for it
+};
+
+/// @param from of the same family, as a rule a quantized GGUF of the same model; only its directory is read.
+/// @throws Error(unsupportedModel) when no tensor of `from` belongs to a site of `model`.
+ClonedRecipe cloneRecipe(const Model& model, const Checkpoint& from);
 
 } // namespace bw
