@@ -7,7 +7,8 @@
 #include "core/checkpoint/checkpoint_impl.h"
 #include "core/checkpoint/config_reader.h"
 #include "core/checkpoint/folder_files.h"
-#include "core/checkpoint/tensor_names.h"
+#include "core/checkpoint/split_gguf.h"
+#include "core/checkpoint/logical_tensors.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -98,7 +99,7 @@ void CheckpointBuilder::setFolder(std::string folder, std::string displayName) {
     impl_.displayName = std::move(displayName);
 }
 
-void CheckpointBuilder::addSingleFile(MappedFile file, const std::string& name) {
+void CheckpointBuilder::addSingleFile(MappedFile file, const std::string& folder, const std::string& name) {
     const std::string shown = escapeForDisplay(file.path());
     FileMagic magic = probeMagic(file);
     if (magic == FileMagic::pickle) refusePickle(file.path());
@@ -114,9 +115,16 @@ void CheckpointBuilder::addSingleFile(MappedFile file, const std::string& name) 
     if (magic == FileMagic::gguf) {
         if (!name.ends_with(".gguf")) warn(shown + " is a GGUF file whatever its name says");
         impl_.folder.clear();
-        const GgufHeader header = readGgufHeader(file);
-        impl_.files.push_back(std::move(file));
-        addGguf(header);
+        GgufHeader header = readGgufHeader(file);
+        std::vector<GgufPart> parts;
+        if (isSplitPart(header))
+            parts = openSplitParts({std::move(file), std::move(header)}, folder, name);
+        else
+            parts.push_back({std::move(file), std::move(header)});
+        for (GgufPart& part : parts) {
+            impl_.files.push_back(std::move(part.file));
+            addGguf(std::move(part.header));
+        }
         return;
     }
     if (!name.ends_with(".safetensors")) warn(shown + " is a safetensors file whatever its name says");
@@ -171,7 +179,6 @@ void CheckpointBuilder::addSafetensors(SafetensorsHeader header) {
     impl_.tensors.reserve(impl_.tensors.size() + header.entries.size());
     for (auto& entry : header.entries) {
         TensorInfo tensor;
-        tensor.canonical = canonicalTensorName(entry.name);
         tensor.name = std::move(entry.name);
         tensor.type = entry.type;
         tensor.typeName = std::move(entry.dtype);
@@ -183,21 +190,19 @@ void CheckpointBuilder::addSafetensors(SafetensorsHeader header) {
     }
 }
 
-void CheckpointBuilder::addGguf(const GgufHeader& header) {
+void CheckpointBuilder::addGguf(GgufHeader header) {
+    const int file = static_cast<int>(impl_.files.size()) - 1;
     impl_.kind = CheckpointKind::gguf;
-    for (const auto& line : header.warnings) warn(line);
-    const std::string shown = escapeForDisplay(impl_.files.front().path());
-    if (const auto parts = header.metadata.integer("split.count").value_or(1); parts > 1)
-        throw Error(ErrorCode::unsupportedVersion, shown + " is part " + std::to_string(header.metadata.integer("split.no").value_or(0) + 1) + " of " + std::to_string(parts) + " of a split GGUF; parts are not read",
-                    "Join them with llama.cpp's llama-gguf-split --merge and open the result.");
-    impl_.metadata = header.metadata;
-    impl_.tensors.reserve(header.tensors.size());
+    for (auto& line : header.warnings) warn(std::move(line));
+    if (file == 0) impl_.metadata = std::move(header.metadata); // the first part of a split model speaks for all
+    impl_.tensors.reserve(impl_.tensors.size() + header.tensors.size());
     for (const auto& entry : header.tensors) {
         TensorInfo tensor;
         tensor.name = tensor.canonical = entry.name;
         tensor.type = entry.type;
         tensor.typeName = entry.type == StorageType::unknown ? "type " + std::to_string(entry.typeId) : std::string(storageTypeInfo(entry.type).fileName);
         tensor.shape = entry.shape;
+        tensor.file = file;
         tensor.offset = entry.offset;
         tensor.bytes = entry.bytes;
         impl_.tensors.push_back(std::move(tensor));
@@ -263,8 +268,7 @@ std::shared_ptr<const Checkpoint> CheckpointBuilder::finish() {
     readConfig();
     if (impl_.kind == CheckpointKind::safetensors) {
         impl_.packed = joinPackedTensors(impl_.tensors, impl_.files, impl_.warnings);
-        for (auto& tensor : impl_.tensors)
-            if (tensor.packed) tensor.canonical = canonicalTensorName(tensor.name);
+        arrangeTensors(impl_.tensors, impl_.config.family);
     }
     impl_.buildIndex();
     settleHead();

@@ -5,6 +5,8 @@
 #include "core/base/text.h"
 #include "core/checkpoint/checkpoint_builder.h"
 #include "core/checkpoint/folder_files.h"
+#include "core/checkpoint/hub_cache.h"
+#include "core/checkpoint/split_gguf.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -40,7 +42,10 @@ std::string chooseWeights(const fs::path& folder) {
     for (const char* suffix : {kIndexSuffix, ".safetensors", ".gguf"}) {
         std::vector<std::string> found;
         for (const auto& name : names)
-            if (name.ends_with(suffix)) found.push_back(name);
+            if (const auto split = parseSplitName(name); name.ends_with(suffix) && (!split || split->number == 1)) found.push_back(name);
+        // Of a split model without its first part, any other part says what is missing.
+        for (const auto& name : names)
+            if (found.empty() && name.ends_with(suffix)) found.push_back(name);
         if (found.size() == 1) return found.front();
         if (found.size() > 1)
             throw Error(ErrorCode::fileNotFound, escapeForDisplay(folder.string()) + " holds " + std::to_string(found.size()) + " '" + suffix + "' files and no index that joins them",
@@ -48,10 +53,8 @@ std::string chooseWeights(const fs::path& folder) {
     }
     for (const auto& name : names)
         if (isPickleName(name)) refusePickle((folder / name).string());
-    std::error_code ignored;
     throw Error(ErrorCode::fileNotFound, escapeForDisplay(folder.string()) + " holds no model.safetensors, no index and no .gguf file",
-                fs::is_directory(folder / "snapshots", ignored) ? "This is a Hugging Face cache folder: open one of the folders in its 'snapshots'."
-                                                      : "Open the folder that holds the weights, or the weight file itself.");
+                "Open the folder that holds the weights, or the weight file itself.");
 }
 
 /// @param index as named; @param realPath where its text lies (a link inside a cache).
@@ -63,15 +66,20 @@ void openIndex(CheckpointBuilder& builder, const fs::path& index, const std::str
     builder.addShards(index.parent_path().string(), label, json);
 }
 
-
-void openFolder(CheckpointBuilder& builder, const fs::path& folder) {
+/// @param revision of a model in a cache; empty = its current one.
+void openFolder(CheckpointBuilder& builder, const fs::path& folder, const std::string& revision = {}) {
+    if (isHubModelFolder(folder.string())) {
+        HubChoice choice = chooseSnapshot(folder.string(), revision);
+        for (auto& line : choice.warnings) builder.warn(std::move(line));
+        return openFolder(builder, choice.folder);
+    }
     builder.setFolder(folder.string(), folderDisplayName(folder));
     const std::string name = chooseWeights(folder);
     const std::string real = resolveInside(folder.string(), name);
     if (name.ends_with(".json")) {
         openIndex(builder, folder / name, real);
     } else {
-        builder.addSingleFile(MappedFile(real), name);
+        builder.addSingleFile(MappedFile(real), folder.string(), name);
     }
 }
 
@@ -86,11 +94,13 @@ void openFile(CheckpointBuilder& builder, const fs::path& path) {
         return openIndex(builder, path, path.string());
     }
     const bool generic = name.starts_with("model.") || name.starts_with("model-");
-    if (magic == FileMagic::gguf)
-        builder.setFolder("", path.stem().string());
+    if (magic == FileMagic::gguf) {
+        const auto split = parseSplitName(name);
+        builder.setFolder("", split ? split->prefix : path.stem().string());
+    }
     else
         builder.setFolder(folder, generic ? folderDisplayName(path.parent_path()) : path.stem().string());
-    builder.addSingleFile(std::move(file), name);
+    builder.addSingleFile(std::move(file), folder, name);
 }
 
 } // namespace
@@ -103,8 +113,15 @@ std::shared_ptr<const Checkpoint> Checkpoint::open(const std::string& path) {
     if (error) throw Error(ErrorCode::fileNotFound, "the folder that '" + escapeForDisplay(path) + "' starts from is gone", "Give an absolute path.");
     if (!absolute.has_filename()) absolute = absolute.parent_path();
     CheckpointBuilder builder(absolute.string());
-    if (fs::is_directory(absolute, error))
+    if (fs::is_directory(absolute, error)) {
         openFolder(builder, absolute);
+        return builder.finish();
+    }
+    // "models--ORG--NAME@REVISION" names one revision in a cache.
+    const std::string whole = absolute.string();
+    if (const auto at = whole.find('@', whole.rfind("models--") == std::string::npos ? 0 : whole.rfind("models--"));
+        at != std::string::npos && !fs::exists(absolute, error) && isHubModelFolder(whole.substr(0, at)))
+        openFolder(builder, whole.substr(0, at), whole.substr(at + 1));
     else
         openFile(builder, absolute);
     return builder.finish();

@@ -127,10 +127,31 @@ BadFiles g11BadOffsets(const TempFolder& folder) {
 }
 
 BadFiles g14Split(const TempFolder& folder) {
-    return {bad(folder, "part 2 of 3",
-                GgufBytes(1, 3).key("split.no", GgufType::u16).number<std::uint16_t>(1).key("split.count", GgufType::u16).number<std::uint16_t>(3).key("split.tensors.count", GgufType::i32).number<std::int32_t>(9)
-                    .tensor("a", {8}, kF32, 0).pad().data(32),
-                unsupportedVersion, "part 2 of 3")};
+    // A part of a model of `count` parts and `total` tensors that holds one tensor; `extra` is one more text key.
+    const auto part = [](int number, std::uint16_t count, std::int32_t total, const std::string& tensor, const std::string& model) {
+        return GgufBytes(1, 4).key("split.no", GgufType::u16).number(static_cast<std::uint16_t>(number)).key("split.count", GgufType::u16).number(count)
+            .key("split.tensors.count", GgufType::i32).number(total).string("general.name", model).tensor(tensor, {8}, kF32, 0).pad().data(32).bytes();
+    };
+    const auto pair = [&](const std::string& label, const std::string& first, const std::string& second, ErrorCode expected, const std::string& mentions) {
+        folder.write(label + "-00002-of-00002.gguf", second);
+        return BadFile{label, folder.write(label + "-00001-of-00002.gguf", first), expected, mentions};
+    };
+    const std::string good1 = part(0, 2, 2, "a", "m"), good2 = part(1, 2, 2, "b", "m");
+    BadFiles files;
+    files.push_back({"name without numbers", folder.write("part.gguf", good1), shardMissing, "name"});
+    files.push_back({"two of three missing", folder.write("alone-00002-of-00003.gguf", part(1, 3, 9, "a", "m")), shardMissing, "alone-00001-of-00003.gguf, alone-00003-of-00003.gguf"});
+    files.push_back({"count of the name", folder.write("count-00001-of-00003.gguf", good1), invalidHeader, "split.count is 2"});
+    files.push_back({"number of the name", folder.write("number-00002-of-00002.gguf", good1), invalidHeader, "split.no is 0"});
+    files.push_back(pair("other-count", good1, part(1, 3, 2, "b", "m"), invalidHeader, "split.count is 3"));
+    files.push_back(pair("other-number", good1, part(0, 2, 2, "b", "m"), invalidHeader, "split.no is 0"));
+    files.push_back(pair("other-total", good1, part(1, 2, 7, "b", "m"), invalidHeader, "split.tensors.count is 7"));
+    files.push_back(pair("total-of-all", part(0, 2, 5, "a", "m"), part(1, 2, 5, "b", "m"), invalidHeader, "says 5"));
+    files.push_back(pair("same-tensor", good1, part(1, 2, 2, "a", "m"), duplicateKey, "'a'"));
+    files.push_back(pair("other-model", good1, part(1, 2, 2, "b", "n"), invalidHeader, "another model"));
+    files.push_back(pair("no-keys", good1, GgufBytes(1, 0).tensor("b", {8}, kF32, 0).pad().data(32).bytes(), invalidHeader, "split."));
+    files.push_back(pair("no-gguf", good1, std::string(64, 'x'), unknownFileType, "no GGUF"));
+    files.push_back(pair("cut", good1, good2.substr(0, 100), truncated, "cut-00002"));
+    return files;
 }
 
 } // namespace bw::test

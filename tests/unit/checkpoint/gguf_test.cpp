@@ -137,7 +137,7 @@ TEST(Gguf, G13_nanInBlockScalesOpensAndIsCounted) {
     EXPECT_EQ(report.firstCol, 0);
 }
 
-TEST(Gguf, G14_splitFilesAreRefusedWithTheWayOut) { TempFolder folder; expectRefused(g14Split(folder)); }
+TEST(Gguf, G14_partsThatDoNotBelongTogetherAreRefused) { TempFolder folder; expectRefused(g14Split(folder)); }
 
 TEST(Gguf, metadataLookUps) {
     TempFolder folder;
