@@ -160,8 +160,11 @@ FormatPtr fallbackFormat(const FormatPtr& wanted, std::int64_t rows, std::int64_
     case StorageType::q4_k: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::q5_0), rows, cols);
     case StorageType::q5_k: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::q5_1), rows, cols);
     case StorageType::q6_k: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::q8_0), rows, cols);
+    case StorageType::tq1_0:
+    case StorageType::tq2_0:
     case StorageType::q2_k:
-    case StorageType::q3_k: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::iq4_nl), rows, cols);
+    case StorageType::q3_k: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::q4_0), rows, cols);
+    case StorageType::iq4_xs: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::iq4_nl), rows, cols);
     default: return std::make_shared<StorageFormat>(StorageType::f16);
     }
 }

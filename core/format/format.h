@@ -72,8 +72,8 @@ struct FormatSummary {
 };
 std::vector<FormatSummary> knownFormats();
 
-/// The next legal format for a shape that `wanted` does not fit, in ggml's order (q4_k → q5_0, q6_k → q8_0, q3_k and
-/// q2_k → iq4_nl where it encodes, else q4_0; block-32 types → f16; intB:gN → the largest power-of-two group ≥ 16 that
+/// The next legal format for a shape that `wanted` does not fit, in ggml's order (q4_k → q5_0, q5_k → q5_1, q6_k → q8_0,
+/// q3_k and q2_k → q4_0, iq4_xs → iq4_nl; block-32 types → f16; intB:gN → the largest power-of-two group ≥ 16 that
 /// divides I, else channel). Returns `wanted` itself when it fits.
 FormatPtr fallbackFormat(const FormatPtr& wanted, std::int64_t rows, std::int64_t cols, std::string* why = nullptr);
 
