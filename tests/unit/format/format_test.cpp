@@ -91,7 +91,8 @@ TEST(Fallback, table) {
     EXPECT_EQ(fallStorage(StorageType::q4_k, 576), "q5_0");
     EXPECT_EQ(fallStorage(StorageType::q5_k, 576), "q5_1");
     EXPECT_EQ(fallStorage(StorageType::q6_k, 576), "q8_0");
-    EXPECT_EQ(fallStorage(StorageType::q2_k, 576), "iq4_nl");
+    EXPECT_EQ(fallStorage(StorageType::q2_k, 576), "q4_0");
+    EXPECT_EQ(fallStorage(StorageType::iq4_xs, 576), "iq4_nl");
     EXPECT_EQ(fallStorage(StorageType::q3_k, 100), "f16");
     std::string why;
     fallbackFormat(parseFormat("int4:g128"), 8, 576, &why);
