@@ -6,6 +6,7 @@
 #include "core/base/parallel.h"
 #include "core/base/text.h"
 #include "core/checkpoint/checkpoint_impl.h"
+#include "core/checkpoint/family.h"
 #include "core/checkpoint/writer.h"
 
 #include <algorithm>
@@ -16,6 +17,19 @@ namespace {
 
 /// Elements that one thread decodes at a time: large enough to hide the cost of a task, small enough to share out.
 constexpr std::int64_t kElementsPerPiece = 1 << 16;
+
+/// Rows of {O, I} from a file that holds {I, O} in a type of single values.
+void readTransposed(const TensorInfo& tensor, const std::byte* base, std::int64_t first, MatrixView<float> out) {
+    const auto elementBytes = static_cast<std::int64_t>(storageBytes(tensor.type, 1, 1));
+    const std::int64_t fileCols = tensor.rows();
+    parallelFor(out.cols, std::max<std::int64_t>(1, kElementsPerPiece / std::max<std::int64_t>(1, out.rows)), [&](std::int64_t begin, std::int64_t end) {
+        std::vector<float> part(static_cast<std::size_t>(out.rows));
+        for (std::int64_t c = begin; c < end; ++c) {
+            decodeRow(tensor.type, base + (c * fileCols + first) * elementBytes, part);
+            for (std::int64_t r = 0; r < out.rows; ++r) out(r, c) = part[static_cast<std::size_t>(r)];
+        }
+    });
+}
 
 std::string label(const Checkpoint& checkpoint, const TensorInfo& tensor) {
     return escapeForDisplay(checkpoint.files()[static_cast<std::size_t>(tensor.file)].path()) + ": tensor '" + escapeForDisplay(tensor.name) + "'";
@@ -33,6 +47,10 @@ std::int64_t TensorInfo::rows() const {
     std::int64_t product = 1;
     for (std::size_t d = 0; d + 1 < shape.size(); ++d) product *= shape[d];
     return product;
+}
+
+std::vector<std::int64_t> TensorInfo::fileShape() const {
+    return transposed ? std::vector<std::int64_t>(shape.rbegin(), shape.rend()) : shape;
 }
 
 std::int64_t TensorInfo::cols() const { return shape.empty() ? 1 : shape.back(); }
@@ -94,7 +112,7 @@ double Checkpoint::bitsPerWeight() const {
 }
 
 std::span<const std::byte> Checkpoint::raw(const TensorInfo& tensor) const {
-    if (tensor.packed)
+    if (tensor.packed || tensor.pieces)
         throw Error(ErrorCode::unsupportedType, label(*this, tensor) + " lies in several parts (" + tensor.typeName + ") and has no single run of bytes");
     const MappedFile& file = impl_->files.at(static_cast<std::size_t>(tensor.file));
     file.checkUnchanged();
@@ -110,14 +128,33 @@ void Checkpoint::readRows(const TensorInfo& tensor, std::int64_t first, MatrixVi
         readPackedRows(impl_->packed.at(tensor.name), impl_->files, first, out);
         return;
     }
+    if (tensor.pieces) {
+        std::int64_t begin = 0; // of the piece, in rows of the whole
+        for (const TensorInfo& piece : *tensor.pieces) {
+            const std::int64_t from = std::max(first, begin), to = std::min(first + out.rows, begin + piece.elements() / cols);
+            if (from < to) readRows(piece, 0, out.middleRows(from - first, to - from));
+            begin += piece.elements() / cols;
+        }
+        return;
+    }
     const StorageTypeInfo& type = storageTypeInfo(tensor.type);
     if (tensor.type == StorageType::unknown || !type.decodes || tensor.shape.size() > 4)
         throw Error(ErrorCode::unsupportedType, label(*this, tensor) + " has the type " + tensor.typeName + ", which is listed but not decoded here",
                     "Convert the checkpoint to f16, bf16 or a supported GGUF type first.");
     if (out.empty()) return;
     const std::byte* base = raw(tensor).data();
+    if (tensor.transposed) {
+        readTransposed(tensor, base, first, out);
+        return;
+    }
     const std::uint64_t rowBytes = storageBytes(tensor.type, 1, static_cast<std::uint64_t>(cols));
     const std::int64_t headDim = impl_->kind == CheckpointKind::gguf && ggufPermutesRows(*this, tensor) ? ggufPermutationHeadDim(*this, tensor) : 0;
+    if (headDim > 0 && tensor.shape.size() == 1) {
+        std::vector<float> stored(static_cast<std::size_t>(cols));
+        decodeRow(tensor.type, base, stored);
+        for (std::int64_t i = 0; i < cols; ++i) out(0, ggufPermutedRow(i, headDim)) = stored[static_cast<std::size_t>(i)];
+        return;
+    }
     // HF row (h, half, i) lies at GGUF row (h, i, half).
     const auto fileRow = [headDim](std::int64_t row) {
         if (headDim == 0) return row;
@@ -187,12 +224,15 @@ std::int64_t ggufPermutedRow(std::int64_t row, std::int64_t headDim) {
 }
 
 std::int64_t ggufPermutationHeadDim(const Checkpoint& source, const TensorInfo& tensor) {
-    if (source.config().family != "llama" || tensor.shape.size() != 2) return 0;
-    const bool query = tensor.canonical.ends_with(".attn_q.weight"), key = tensor.canonical.ends_with(".attn_k.weight");
+    const Family* family = familyNamed(source.config().family);
+    if (family == nullptr || !family->permutesQk || tensor.shape.empty() || tensor.shape.size() > 2) return 0;
+    const std::string_view name = tensor.canonical;
+    const bool query = name.ends_with(".attn_q.weight") || name.ends_with(".attn_q.bias");
+    const bool key = name.ends_with(".attn_k.weight") || name.ends_with(".attn_k.bias");
     if (!query && !key) return 0;
-    const std::int64_t heads = query ? source.config().heads : source.config().kvHeads;
-    if (heads <= 0 || tensor.rows() % (2 * heads) != 0) return 0;
-    return tensor.rows() / heads;
+    const std::int64_t heads = query ? source.config().heads : source.config().kvHeads, rows = tensor.shape.front();
+    if (heads <= 0 || rows % (2 * heads) != 0) return 0;
+    return rows / heads;
 }
 
 } // namespace bw

@@ -31,6 +31,14 @@ struct TensorInfo {
     std::uint64_t offset = 0, bytes = 0; ///< in that file
     /// Safetensors holding packed affine codes (see packed_affine.h): `format` is set and shape is the logical {O, I}.
     FormatPtr packed;
+    /// The file holds {I, O} (GPT-2's Conv1D); `shape` and readRows() are the logical {O, I}, raw() is the file's order.
+    bool transposed = false;
+    /// A slice of a larger tensor of the file (one expert of a fused stack, see logical_tensors.h): that tensor.
+    std::shared_ptr<const TensorInfo> whole;
+    /// Made of several tensors of the file, rows one after the other (norms of single heads): these tensors.
+    std::shared_ptr<const std::vector<TensorInfo>> pieces;
+    /// Shape as it stands in the file.
+    std::vector<std::int64_t> fileShape() const;
     std::int64_t elements() const;
     std::int64_t rows() const; ///< product of all but the last dimension (1 for a vector)
     std::int64_t cols() const; ///< last dimension (1 for a scalar)
@@ -58,9 +66,10 @@ public:
     double bitsPerWeight() const;           ///< tensor bytes·8 / parameters
     const std::vector<std::string>& warnings() const;
 
+    /// The tensor's bytes in the file's own order. @throws Error(unsupportedType) for one in several parts.
     std::span<const std::byte> raw(const TensorInfo& tensor) const;
-    /// Decodes rows [first, first+out.rows) of the tensor to f32, in parallel; GGUF's permuted Q/K rows come back in HF
-    /// order, so every reader sees one layout. @throws Error unsupportedType, fileChanged.
+    /// Decodes rows [first, first+out.rows) of the tensor to f32, in parallel; GGUF's permuted Q/K rows (and biases) come
+    /// back in HF order and Conv1D weights as {O, I}, so every reader sees one layout. @throws Error unsupportedType, fileChanged.
     void readRows(const TensorInfo& tensor, std::int64_t first, MatrixView<float> out) const;
     /// Whole tensor.
     void read(const TensorInfo& tensor, std::span<float> out) const;

@@ -7,10 +7,11 @@
 #include "core/checkpoint/checkpoint_impl.h"
 #include "core/checkpoint/config_reader.h"
 #include "core/checkpoint/folder_files.h"
-#include "core/checkpoint/split_gguf.h"
 #include "core/checkpoint/logical_tensors.h"
+#include "core/checkpoint/split_gguf.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -202,6 +203,8 @@ void CheckpointBuilder::addGguf(GgufHeader header) {
         tensor.type = entry.type;
         tensor.typeName = entry.type == StorageType::unknown ? "type " + std::to_string(entry.typeId) : std::string(storageTypeInfo(entry.type).fileName);
         tensor.shape = entry.shape;
+        // A single row, which some writers store as a vector: the gate of the shared expert is a linear to every reader.
+        if (tensor.shape.size() == 1 && tensor.name.ends_with(".ffn_gate_inp_shexp.weight")) tensor.shape.insert(tensor.shape.begin(), 1);
         tensor.file = file;
         tensor.offset = entry.offset;
         tensor.bytes = entry.bytes;
@@ -241,14 +244,43 @@ void CheckpointBuilder::settleHead() {
     impl_.config.tiedHead = !hasHead;
 }
 
+/// GGUF keeps the divisors of the rotary frequencies as tensors: one list for all lengths (Llama 3), or one for texts
+/// within the original context and one for longer ones (longrope).
+void CheckpointBuilder::readRopeFactors() {
+    RopeConfig& rope = impl_.config.ropes.front();
+    const auto factors = [&](const char* name) {
+        std::vector<double> values;
+        const TensorInfo* tensor = impl_.find(name);
+        if (!tensor) return values;
+        if (tensor->elements() != rope.dims / 2)
+            throw Error(ErrorCode::shapeMismatch, std::string(name) + " has " + std::to_string(tensor->elements()) + " factors for " + std::to_string(rope.dims) + " rotated channels");
+        std::vector<float> floats(static_cast<std::size_t>(tensor->elements()));
+        checkpoint_->read(*tensor, floats);
+        for (const float value : floats)
+            if (!(value > 0) || !std::isfinite(value)) throw Error(ErrorCode::invalidTensor, std::string(name) + " holds the factor " + std::to_string(value));
+        values.assign(floats.begin(), floats.end());
+        return values;
+    };
+    rope.factors = factors("rope_freqs.weight");
+    if (auto shortFactors = factors("rope_factors_short.weight"); !shortFactors.empty()) rope.factors = std::move(shortFactors);
+    rope.longFactors = factors("rope_factors_long.weight");
+    if (!rope.longFactors.empty() && rope.scaling == RopeScaling::none) rope.scaling = RopeScaling::longrope;
+}
+
 void CheckpointBuilder::compareWithConfig() {
     ModelConfig& config = impl_.config;
     const auto refuse = [&](std::string why) {
         config.forwardSupported = false;
         if (config.whyNot.empty()) config.whyNot = std::move(why);
     };
-    if (impl_.find("rope_freqs.weight")) refuse("rotary embedding with factors of its own (rope_freqs) is not implemented");
     if (!config.forwardSupported) return;
+    if (impl_.kind == CheckpointKind::gguf) {
+        try {
+            readRopeFactors();
+        } catch (const Error& error) {
+            return refuse(error.message());
+        }
+    }
     std::vector<std::string> missing;
     for (const auto& expected : expectedShapes(config)) {
         const TensorInfo* tensor = impl_.find(expected.canonical);
@@ -258,8 +290,6 @@ void CheckpointBuilder::compareWithConfig() {
         }
         if (tensor->shape != expected.shape && impl_.warnings.size() < kMaximumWarnings)
             warn("tensor '" + escapeForDisplay(tensor->name) + "' is " + shapeText(tensor->shape) + ", the configuration needs " + shapeText(expected.shape));
-        std::string bias = expected.canonical.substr(0, expected.canonical.rfind('.')) + ".bias";
-        if (impl_.find(bias)) refuse("linears with a bias (" + bias + ") are not implemented");
     }
     if (!missing.empty()) warn(std::to_string(missing.size()) + " tensors that the configuration needs are missing: " + listSome(missing));
 }

@@ -28,6 +28,7 @@ private:
     void addSafetensors(SafetensorsHeader header);
     void readConfig();
     void settleHead();
+    void readRopeFactors();
     void compareWithConfig();
 
     std::shared_ptr<Checkpoint> checkpoint_;

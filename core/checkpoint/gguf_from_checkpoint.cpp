@@ -4,12 +4,9 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/checkpoint/folder_files.h"
+#include "core/checkpoint/gguf_model_keys.h"
 #include "core/checkpoint/hf_tokenizer_files.h"
 #include "core/checkpoint/writer.h"
-
-#include <fmt/format.h>
-
-#include <array>
 
 namespace bw {
 namespace {
@@ -18,24 +15,8 @@ namespace {
 constexpr std::int64_t kQuantizationVersion = 2;
 
 GgufValue u32(std::int64_t value) { return {GgufType::u32, value}; }
-GgufValue f32(double value) { return {GgufType::f32, static_cast<double>(static_cast<float>(value))}; }
 GgufValue flag(bool value) { return {GgufType::boolean, value}; }
 GgufValue text(std::string value) { return {GgufType::string, std::move(value)}; }
-
-/// "2.8M", "135M", "1.2B": three figures at most, as in published file names.
-std::string sizeLabel(std::int64_t parameters) {
-    const auto count = static_cast<double>(parameters);
-    struct Unit {
-        double size;
-        char letter;
-    };
-    for (const Unit unit : {Unit{1e12, 'T'}, Unit{1e9, 'B'}, Unit{1e6, 'M'}}) {
-        if (count < unit.size * 0.99995) continue;
-        const double scaled = count / unit.size;
-        return scaled < 10 ? fmt::format("{:.1f}{}", scaled, unit.letter) : fmt::format("{:.0f}{}", scaled, unit.letter);
-    }
-    return fmt::format("{:.0f}K", count / 1e3);
-}
 
 GgufMetadata fromGguf(const GgufMetadata& source, std::int64_t fileType) {
     GgufMetadata metadata;
@@ -47,26 +28,6 @@ GgufMetadata fromGguf(const GgufMetadata& source, std::int64_t fileType) {
     metadata.set("general.quantization_version", u32(kQuantizationVersion));
     metadata.set("general.file_type", u32(fileType));
     return metadata;
-}
-
-void addModel(GgufMetadata& metadata, const Checkpoint& source) {
-    const ModelConfig& config = source.config();
-    metadata.set("general.architecture", text("llama"));
-    metadata.set("general.type", text("model"));
-    metadata.set("general.name", text(source.displayName()));
-    metadata.set("general.size_label", text(sizeLabel(source.parameters())));
-    metadata.set("llama.block_count", u32(config.blocks));
-    metadata.set("llama.context_length", u32(config.context));
-    metadata.set("llama.embedding_length", u32(config.width));
-    metadata.set("llama.feed_forward_length", u32(config.feedForward));
-    metadata.set("llama.attention.head_count", u32(config.heads));
-    metadata.set("llama.attention.head_count_kv", u32(config.kvHeads));
-    metadata.set("llama.rope.freq_base", f32(config.ropes.front().theta));
-    metadata.set("llama.attention.layer_norm_rms_epsilon", f32(config.normEpsilon));
-    metadata.set("llama.attention.key_length", u32(config.headDim));
-    metadata.set("llama.attention.value_length", u32(config.headDim));
-    metadata.set("llama.vocab_size", u32(config.vocabulary));
-    metadata.set("llama.rope.dimension_count", u32(config.headDim));
 }
 
 void addTokenizer(GgufMetadata& metadata, const HfTokenizerFiles& files, const ModelConfig& config) {
@@ -104,11 +65,11 @@ void addTokenizer(GgufMetadata& metadata, const HfTokenizerFiles& files, const M
 GgufMetadata ggufMetadataFor(const Checkpoint& source, std::int64_t fileType) {
     if (source.kind() == CheckpointKind::gguf) return fromGguf(source.metadata(), fileType);
     const ModelConfig& config = source.config();
-    if (!config.forwardSupported)
-        throw Error(ErrorCode::unsupportedModel, escapeForDisplay(source.path()) + " cannot be written as GGUF: " + config.whyNot,
+    if (const std::string why = ggufObstacle(config); !why.empty())
+        throw Error(ErrorCode::unsupportedModel, escapeForDisplay(source.path()) + " cannot be written as GGUF: " + why,
                     "Write a safetensors folder instead, or convert it with llama.cpp's own converter.");
     GgufMetadata metadata;
-    addModel(metadata, source);
+    addModelKeys(metadata, source);
     addTokenizer(metadata, HfTokenizerFiles(source.folder()), config);
     metadata.set("general.quantization_version", u32(kQuantizationVersion));
     metadata.set("general.file_type", u32(fileType));

@@ -42,11 +42,22 @@ private:
 /// GGUF metadata for a checkpoint of any kind: general.*, {arch}.*, tokenizer.ggml.* complete enough for llama.cpp.
 /// From GGUF: the input's own metadata with file_type and quantization_version brought up to date. From HF: made from
 /// config.json, tokenizer.json, tokenizer_config.json (pre-tokenizer recognised by its rules).
-/// @throws Error unsupportedModel, unsupportedTokenizer when the metadata would be a guess.
+/// @throws Error unsupportedModel (of an unknown architecture, or one that GGUF has no words for), unsupportedTokenizer:
+/// the metadata would be a guess.
 GgufMetadata ggufMetadataFor(const Checkpoint& source, std::int64_t fileType);
 
-/// Should rows of this tensor be permuted when it goes from HF to GGUF (Llama's q and k)? `readRows` always gives HF
-/// order, so a GGUF writer applies it to rows of attn_q / attn_k: HF row (h, half, i) → GGUF row (h, i, half).
+/// A tensor that GGUF holds and Hugging Face checkpoints leave to be computed from config.json; f32, one dimension.
+struct ComputedTensor {
+    std::string name;
+    std::vector<float> values;
+};
+/// rope_freqs (Llama 3), rope_factors_long and rope_factors_short (longrope); empty for GGUF sources.
+std::vector<ComputedTensor> ggufComputedTensors(const Checkpoint& source);
+/// What GGUF adds to every value of this tensor: 1 for the norms of Gemma's Hugging Face checkpoints, else 0.
+double ggufValueOffset(const Checkpoint& source, const TensorInfo& tensor);
+
+/// Should rows of this tensor be permuted when it goes from HF to GGUF (Llama's q and k, their biases too)?
+/// `readRows` always gives HF order, so a GGUF writer applies it: HF row (h, half, i) → GGUF row (h, i, half).
 bool ggufPermutesRows(const Checkpoint& source, const TensorInfo& tensor);
 /// Source row (in HF order) that stands at GGUF row `row`. D = rows/heads.
 std::int64_t ggufPermutedRow(std::int64_t row, std::int64_t headDim);
