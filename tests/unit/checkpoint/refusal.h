@@ -4,9 +4,9 @@
 
 #include "core/checkpoint/checkpoint.h"
 #include "tests/support/bad_files.h"
+#include "tests/support/cpu_timer.h"
 #include "tests/support/expect_error.h"
 
-#include <ctime>
 #include <fstream>
 #include <string>
 
@@ -31,21 +31,6 @@ private:
         return 0;
     }
     long start_ = 0;
-};
-
-/// Processor seconds of this process since it was made: unlike the clock on the wall, the same on a busy machine.
-/// Hangs are the test runner's time limit to find.
-class CpuTimer {
-public:
-    double seconds() const { return now() - start_; }
-
-private:
-    static double now() {
-        timespec t{};
-        ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-        return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-    }
-    double start_ = now();
 };
 
 inline void expectRefused(const BadFiles& files) {
