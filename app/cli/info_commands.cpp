@@ -119,10 +119,16 @@ int runFormats(const Context& context) {
         list.push_back({{"name", format.name}, {"bits_per_weight", format.bitsPerWeight}, {"description", format.description}});
         table.add({format.name, fmt::format("{:.3f}", format.bitsPerWeight), format.description});
     }
+    Json readOnly = Json::array();
+    std::string names;
+    for (const FormatSummary& format : readOnlyFormats()) {
+        readOnly.push_back({{"name", format.name}, {"bits_per_weight", format.bitsPerWeight}, {"description", format.description}});
+        names += (names.empty() ? "" : ", ") + format.name;
+    }
     if (context.common.json)
-        printJson({{"formats", list}});
+        printJson({{"formats", list}, {"read_only", readOnly}});
     else
-        printLine(table.text() + "\nbits/weight at rows of 4096, scales and zero points included");
+        printLine(table.text() + "\nbits/weight at rows of 4096, scales and zero points included\nread from files but not written: " + names);
     return 0;
 }
 

@@ -8,6 +8,8 @@
 namespace bw {
 
 /// The rounding of ggml's C code, compiled without fused multiply-add: quantize_row_*_ref without importance, *_impl with it.
+/// It differs where ggml would lose weights: scales past f16's range are held at it, and a block whose importance is zero
+/// throughout is rounded as if there were none.
 /// @param x one row of n finite weights, n a multiple of the block.
 /// @param importance n weights ≥ 0 or nullptr.
 void encodeReferenceBlocks(StorageType type, const float* x, const float* importance, std::byte* out, std::size_t n);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What all formats share, the formats that are storage types, and the registry. The string grammar is in format_parse.cpp.
+// What all formats share, and the formats that are storage types. The list of formats is in known_formats.cpp, the string
+// grammar in format_parse.cpp.
 #include "core/format/format.h"
 
 #include "core/base/error.h"
 #include "core/base/parallel.h"
-#include "core/format/affine.h"
 #include "core/format/checks.h"
 #include "core/format/kernels.h"
 #include "core/format/storage_format.h"
@@ -12,7 +12,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 namespace bw {
@@ -117,56 +116,6 @@ void StorageFormat::decodeRows(std::span<const std::byte> in, std::int64_t rows,
     const std::uint64_t rowBytes = bytes(1, out.cols);
     for (std::int64_t r = 0; r < out.rows; ++r)
         decodeRow(type_, in.data() + static_cast<std::uint64_t>(firstRow + r) * rowBytes, out.rowSpan(r));
-}
-
-std::vector<FormatSummary> knownFormats() {
-    std::vector<FormatSummary> all;
-    const auto addStorage = [&](StorageType type, const char* description) {
-        const StorageFormat format(type);
-        all.push_back({format.name(), description, format.bitsPerWeight(4096, 4096)});
-    };
-    addStorage(StorageType::f32, "32-bit floats");
-    addStorage(StorageType::f16, "16-bit floats, 5 exponent and 10 mantissa bits");
-    addStorage(StorageType::bf16, "16-bit floats, 8 exponent and 7 mantissa bits");
-    addStorage(StorageType::q8_0, "GGML blocks of 32: 8-bit codes, one f16 scale");
-    addStorage(StorageType::q5_1, "GGML blocks of 32: 5-bit codes, f16 scale and minimum");
-    addStorage(StorageType::q5_0, "GGML blocks of 32: 5-bit codes, one f16 scale");
-    addStorage(StorageType::q4_1, "GGML blocks of 32: 4-bit codes, f16 scale and minimum");
-    addStorage(StorageType::q4_0, "GGML blocks of 32: 4-bit codes, one f16 scale");
-    addStorage(StorageType::iq4_nl, "GGML blocks of 32: 16 uneven levels, one f16 scale, searched");
-    addStorage(StorageType::q3_k, "GGML blocks of 256: 3-bit codes, 16 scales of 6 bits, searched");
-    for (int bits = 8; bits >= 2; --bits) {
-        const AffineFormat format({bits, AffineScope::group, 128, false});
-        all.push_back({fmt::format("int{}[:gN|:channel|:tensor][:sym|:asym]", bits),
-                       fmt::format("affine grid of {}-bit codes, f16 scale per group; figure for g128:asym", bits),
-                       format.bitsPerWeight(4096, 4096)});
-    }
-    return all;
-}
-
-FormatPtr fallbackFormat(const FormatPtr& wanted, std::int64_t rows, std::int64_t cols, std::string* why) {
-    if (wanted->fits(rows, cols, why)) return wanted;
-    if (const auto* affine = dynamic_cast<const AffineFormat*>(wanted.get())) {
-        AffineGrid grid = affine->grid();
-        auto group = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(grid.group)));
-        while (group >= 16 && cols % group != 0) group /= 2;
-        if (group >= 16)
-            grid.group = group;
-        else
-            grid.scope = AffineScope::channel;
-        return std::make_shared<AffineFormat>(grid);
-    }
-    switch (wanted->storage()) { // 256-weight blocks fall to 32-weight ones before f16, in ggml's order
-    case StorageType::q4_k: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::q5_0), rows, cols);
-    case StorageType::q5_k: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::q5_1), rows, cols);
-    case StorageType::q6_k: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::q8_0), rows, cols);
-    case StorageType::tq1_0:
-    case StorageType::tq2_0:
-    case StorageType::q2_k:
-    case StorageType::q3_k: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::q4_0), rows, cols);
-    case StorageType::iq4_xs: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::iq4_nl), rows, cols);
-    default: return std::make_shared<StorageFormat>(StorageType::f16);
-    }
 }
 
 } // namespace bw

@@ -71,6 +71,8 @@ struct FormatSummary {
     double bitsPerWeight; ///< at rows of 4096
 };
 std::vector<FormatSummary> knownFormats();
+/// The types that tensors in files may have and that are decoded, but not written.
+std::vector<FormatSummary> readOnlyFormats();
 
 /// The next legal format for a shape that `wanted` does not fit, in ggml's order (q4_k → q5_0, q5_k → q5_1, q6_k → q8_0,
 /// q3_k and q2_k → q4_0, iq4_xs → iq4_nl; block-32 types → f16; intB:gN → the largest power-of-two group ≥ 16 that

@@ -16,7 +16,7 @@ bool decodeSuperBlocks(StorageType type, const std::byte* in, std::span<float> o
 /// Decodes whole blocks of the code-book types IQ1, IQ2, IQ3; false when `type` is none of them.
 bool decodeCodebookBlocks(StorageType type, const std::byte* in, std::span<float> out);
 
-/// Encodes whole blocks of the types without a search: TQ1_0, TQ2_0, MXFP4, NVFP4, Q1_0, Q2_0; false when `type` is none.
+/// Encodes whole blocks of the types without a search: TQ1_0, TQ2_0, MXFP4, Q1_0, Q2_0; false when `type` is none.
 bool encodeSimpleBlocks(StorageType type, const float* x, std::byte* out, std::size_t n);
 
 /// Encodes n weights (a multiple of 32) of q4_0 … q8_0 minimising Σ w·(x−x̂)² per block; never worse in that sum than the

@@ -91,23 +91,33 @@ void encodeLevelPiece(const Piece& piece, const float* x, Byte* out) {
     }
 }
 
+/// Importance that says nothing of a block (all of it zero) would store a scale of zero in ggml, which loses the block.
+bool isSilent(const float* importance, std::size_t n) {
+    return std::all_of(importance, importance + n, [](float w) { return w == 0; });
+}
+
 void encodePieces(StorageType type, const float* x, const float* importance, std::byte* out, std::size_t n) {
     const bool uneven = type == StorageType::iq4_nl;
     const float rowSquare = uneven ? 0.0f : meanSquare(x, n, 1.0f) / static_cast<float>(n);
     std::array<float, kPiece> w{};
-    for (std::size_t at = 0; at < n; at += kPiece) {
-        const std::size_t count = std::min(kPiece, n - at);
-        for (std::size_t b = 0; b < count; b += kBlock) {
-            const float* block = x + at + b;
-            if (!importance)
-                for (std::size_t i = 0; i < kBlock; ++i) w[b + i] = block[i] * block[i];
+    const auto blockBytes = static_cast<std::size_t>(storageTypeInfo(type).blockBytes);
+    for (std::size_t at = 0; at < n; at += kPiece, out += kSide * blockBytes) {
+        const std::size_t blocks = std::min(kPiece, n - at) / kBlock;
+        std::array<bool, kSide> silent{};
+        for (std::size_t b = 0; b < blocks; ++b) {
+            const float* block = x + at + b * kBlock;
+            const float* said = importance ? importance + at + b * kBlock : nullptr;
+            silent[b] = said != nullptr && isSilent(said, kBlock);
+            if (said && !silent[b])
+                reference::importanceWeights(block, said, uneven ? meanSquare(block, kBlock, 2.0f / kBlock) : rowSquare, kBlock, w.data() + b * kBlock);
             else
-                reference::importanceWeights(block, importance + at + b, uneven ? meanSquare(block, kBlock, 2.0f / kBlock) : rowSquare,
-                                             kBlock, w.data() + b);
+                for (std::size_t i = 0; i < kBlock; ++i) w[b * kBlock + i] = block[i] * block[i];
         }
-        const Piece piece(x + at, w.data(), count / kBlock);
-        auto* bytes = reinterpret_cast<Byte*>(out) + storageBytes(type, 1, at);
+        const Piece piece(x + at, w.data(), blocks);
+        auto* bytes = reinterpret_cast<Byte*>(out);
         uneven ? encodeLevelPiece(piece, x + at, bytes) : encodePiece(type, piece, bytes);
+        for (std::size_t b = 0; !uneven && b < blocks; ++b)
+            if (silent[b]) kernels::encodeBlocks(type, x + at + b * kBlock, out + b * blockBytes, kBlock);
     }
 }
 
@@ -121,8 +131,11 @@ bool isSuperType(StorageType type) {
 void encodeBounded(StorageType type, const float* x, const float* importance, std::byte* out, std::size_t n) {
     if (isPieceType(type, importance != nullptr)) return encodePieces(type, x, importance, out, n);
     const StorageTypeInfo& info = storageTypeInfo(type);
-    for (std::size_t at = 0; at < n; at += static_cast<std::size_t>(info.blockElements), out += info.blockBytes)
-        reference::encodeSuperBlock(type, x + at, importance ? importance + at : nullptr, out);
+    const auto block = static_cast<std::size_t>(info.blockElements);
+    for (std::size_t at = 0; at < n; at += block, out += info.blockBytes) {
+        const bool said = importance != nullptr && !isSilent(importance + at, block);
+        reference::encodeSuperBlock(type, x + at, said ? importance + at : nullptr, out);
+    }
 }
 
 /// Past this no block holds a weight (65504 · 127 · 32 < 1e9), and sums of ggml's searches would overflow.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Encoders of GGML's types without a search: ternary, FP4, one and two bits. Importance plays no part in them. Layouts are
-// with their decoders in super_blocks.cpp.
+// Encoders of GGML's types without a search: ternary, MXFP4, one and two bits. Importance plays no part in them. Layouts
+// are with their decoders in super_blocks.cpp. NVFP4 is only read: ggml stores it without the tensor-wide scale that its
+// group scales need, so weights below 0.001 would be lost.
 #include "core/format/half.h"
 #include "core/format/plain.h"
 
@@ -77,40 +78,14 @@ unsigned nearestE2M1(float x, float unit) {
     return best | (x < 0 && best != 0 ? 8u : 0u);
 }
 
-void putE2M1(const float* x, std::size_t n, float unit, Byte* out) {
-    for (std::size_t j = 0; j < n / 2; ++j) out[j] = static_cast<Byte>(nearestE2M1(x[j], unit) | nearestE2M1(x[j + n / 2], unit) << 4);
-}
-
 void encodeMxfp4(const float* x, Byte* out) {
     const float peak = peakOf(x, 32);
     // Base-2 logarithm rounded to f32 before the floor: peaks within 1e-7 below a power of two count as that power.
     const int exponent = peak > 0 ? static_cast<int>(std::floor(static_cast<float>(std::log2(static_cast<double>(peak))))) : -125;
     const int e8m0 = std::clamp(exponent + 125, 0, 254); // the largest level, 6 = 1.5·2², stands for the peak
     out[0] = static_cast<Byte>(e8m0);
-    putE2M1(x, 32, std::ldexp(1.0f, e8m0 - 128), out + 1);
-}
-
-/// E4M3 without sign, at most 448, mantissa rounded by its next bit as ggml does it.
-unsigned unsignedE4M3(float v) {
-    if (!(v > 0)) return 0;
-    if (v >= 448) return 0x7e;
-    const auto bits = __builtin_bit_cast(std::uint32_t, v);
-    const int exponent = static_cast<int>(bits >> 23) - 120;
-    if (exponent <= 0) return std::min(7u, static_cast<unsigned>(v * 512.0f + 0.5f));
-    const unsigned rounded = (static_cast<unsigned>(exponent) << 3 | (bits >> 20 & 7u)) + (bits >> 19 & 1u);
-    return exponent >= 15 ? 0x7eu : rounded >= 15u << 3 ? 0x7eu : rounded;
-}
-
-float valueOfE4M3(unsigned code) {
-    return code < 8 ? std::ldexp(static_cast<float>(code), -9) : std::ldexp(static_cast<float>(8 + (code & 7u)), static_cast<int>(code >> 3) - 10);
-}
-
-void encodeNvfp4(const float* x, Byte* out) {
-    for (std::size_t s = 0; s < 4; ++s, x += 16) {
-        const unsigned code = unsignedE4M3(peakOf(x, 16) / 6.0f);
-        out[s] = static_cast<Byte>(code);
-        putE2M1(x, 16, 0.5f * valueOfE4M3(code), out + 4 + 8 * s);
-    }
+    const float unit = std::ldexp(1.0f, e8m0 - 128); // half the power of two, since the levels are doubled
+    for (std::size_t j = 0; j < 16; ++j) out[1 + j] = static_cast<Byte>(nearestE2M1(x[j], unit) | nearestE2M1(x[j + 16], unit) << 4);
 }
 
 void encodeQ1(const float* x, Byte* out) {
@@ -136,7 +111,6 @@ Encoder encoderOf(StorageType type) {
     case StorageType::tq1_0: return encodeTq1;
     case StorageType::tq2_0: return encodeTq2;
     case StorageType::mxfp4: return encodeMxfp4;
-    case StorageType::nvfp4: return encodeNvfp4;
     case StorageType::q1_0: return encodeQ1;
     case StorageType::q2_0: return encodeQ2;
     default: return nullptr;

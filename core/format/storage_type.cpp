@@ -61,7 +61,7 @@ constexpr std::array kTypes{
     StorageTypeInfo{tq1_0, "tq1_0", "TQ1_0", 34, "", 256, 54, true, true},
     StorageTypeInfo{tq2_0, "tq2_0", "TQ2_0", 35, "", 256, 66, true, true},
     StorageTypeInfo{mxfp4, "mxfp4", "MXFP4", 39, "", 32, 17, true, true},
-    StorageTypeInfo{nvfp4, "nvfp4", "NVFP4", 40, "", 64, 36, true, true},
+    StorageTypeInfo{nvfp4, "nvfp4", "NVFP4", 40, "", 64, 36, true, false},
     StorageTypeInfo{q1_0, "q1_0", "Q1_0", 41, "", 128, 18, true, true},
     StorageTypeInfo{q2_0, "q2_0", "Q2_0", 42, "", 64, 18, true, true},
     StorageTypeInfo{unknown, "unknown", "unknown", -1, "", 1, 1, false, false},
@@ -111,7 +111,7 @@ std::uint64_t storageBytes(StorageType type, std::uint64_t rows, std::uint64_t c
 
 void decodeRow(StorageType type, const std::byte* in, std::span<float> out) {
     if (isRowKernelType(type)) return kernels::decodeBlocks(type, in, out.data(), out.size());
-    if (decodePlain(type, in, out) || decodeCodebookBlocks(type, in, out) || (!out.empty() && decodeSuperBlocks(type, in, out))) return;
+    if (decodePlain(type, in, out) || decodeCodebookBlocks(type, in, out) || decodeSuperBlocks(type, in, out)) return;
     throw Error(ErrorCode::unsupportedType,
                 "values of type " + std::string(storageTypeInfo(type).fileName) + " are not decoded here",
                 "convert the file to a type that is (f16, bf16, q8_0 …)");

@@ -2,6 +2,7 @@
 // Decoders of GGML's 256-weight blocks (k-quants, IQ4_XS, ternary) and of the table-based 4-bit types. One block at a
 // time, plain code. Every product is formed in ggml's order, so values agree bit for bit (tests/data/format/dequantize).
 #include "core/format/half.h"
+#include "core/format/levels.h"
 #include "core/format/plain.h"
 
 #include <array>
@@ -52,7 +53,8 @@ std::pair<int, int> scaleAndMinimum(const Byte* s, int j) {
 
 /// Q4_K and Q5_K: d, dmin, 12 bytes of scales, (Q5_K: qh[32], fifth bit of sub-block j in bit j,) qs[128]: low nibbles are
 /// the even sub-block of a pair, high nibbles the odd one.
-void decodeQ45K(const Byte* b, bool five, float* out) {
+template <bool five>
+void decodeQ45K(const Byte* b, float* out) {
     const float d = halfAt(b), dmin = halfAt(b + 2);
     const Byte *scales = b + 4, *high = b + 16, *qs = b + (five ? 48 : 16);
     for (int j = 0; j < 8; ++j) {
@@ -78,7 +80,6 @@ void decodeQ6K(const Byte* b, float* out) {
     }
 }
 
-constexpr std::array<float, 16> kNonLinear{-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 /// Twice the values of E2M1: sign, two exponent bits, one mantissa bit.
 constexpr std::array<float, 16> kE2M1Doubled{0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
@@ -90,13 +91,16 @@ void lookUpNibbles(const Byte* qs, int n, float scale, const std::array<float, 1
     }
 }
 
+/// IQ4_NL: d, qs[16].
+void decodeIq4Nl(const Byte* b, float* out) { lookUpNibbles(b + 2, 32, halfAt(b), levels::kValues, out); }
+
 /// IQ4_XS: d, scales_h (2 bits per sub-block of 32), scales_l[4] (4 bits), qs[128]; scale offset 32.
 void decodeIq4Xs(const Byte* b, float* out) {
     const float d = halfAt(b);
     const int high = b[2] | b[3] << 8;
     for (int j = 0; j < 8; ++j) {
         const int scale = (b[4 + j / 2] >> (j % 2 * 4) & 15) | (high >> (2 * j) & 3) << 4;
-        lookUpNibbles(b + 8 + 16 * j, 32, d * static_cast<float>(scale - 32), kNonLinear, out + 32 * j);
+        lookUpNibbles(b + 8 + 16 * j, 32, d * static_cast<float>(scale - 32), levels::kValues, out + 32 * j);
     }
 }
 
@@ -134,7 +138,7 @@ void decodeNvfp4(const Byte* b, float* out) {
     for (int j = 0; j < 4; ++j) {
         const int code = b[j] & 0x7f, exponent = code >> 3, mantissa = code & 7;
         float scale = exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -9) : std::ldexp(static_cast<float>(8 + mantissa), exponent - 10);
-        if (code == 0x7f) scale = 0; // the NaN pattern means an empty group
+        if (b[j] == 0x7f) scale = 0; // the NaN pattern means an empty group; with the unused sign bit it is a number to ggml
         lookUpNibbles(b + 4 + 8 * j, 16, 0.5f * scale, kE2M1Doubled, out + 16 * j);
     }
 }
@@ -155,38 +159,45 @@ void decodeQ2(const Byte* b, float* out) {
 void scaleBytes(const Byte* codes, int n, float d, float* out) {
     for (int i = 0; i < n; ++i) out[i] = d * static_cast<float>(static_cast<std::int8_t>(codes[i]));
 }
-float floatAt(const Byte* p) {
-    float v = 0;
-    std::memcpy(&v, p, 4);
-    return v;
+void decodeQ8_1(const Byte* b, float* out) { scaleBytes(b + 4, 32, halfAt(b), out); }
+void decodeQ8K(const Byte* b, float* out) {
+    float d = 0;
+    std::memcpy(&d, b, 4);
+    scaleBytes(b + 4, 256, d, out);
+}
+
+using Decoder = void (*)(const Byte*, float*);
+
+Decoder decoderOf(StorageType type) {
+    switch (type) {
+    case StorageType::q2_k: return decodeQ2K;
+    case StorageType::q3_k: return decodeQ3K;
+    case StorageType::q4_k: return decodeQ45K<false>;
+    case StorageType::q5_k: return decodeQ45K<true>;
+    case StorageType::q6_k: return decodeQ6K;
+    case StorageType::iq4_nl: return decodeIq4Nl;
+    case StorageType::iq4_xs: return decodeIq4Xs;
+    case StorageType::tq1_0: return decodeTq1;
+    case StorageType::tq2_0: return decodeTq2;
+    case StorageType::mxfp4: return decodeMxfp4;
+    case StorageType::nvfp4: return decodeNvfp4;
+    case StorageType::q1_0: return decodeQ1;
+    case StorageType::q2_0: return decodeQ2;
+    case StorageType::q8_1: return decodeQ8_1;
+    case StorageType::q8_k: return decodeQ8K;
+    default: return nullptr;
+    }
 }
 
 } // namespace
 
 bool decodeSuperBlocks(StorageType type, const std::byte* in, std::span<float> out) {
+    const Decoder decode = decoderOf(type);
+    if (!decode) return false;
     const StorageTypeInfo& info = storageTypeInfo(type);
     const auto* block = reinterpret_cast<const Byte*>(in);
-    for (std::size_t at = 0; at < out.size(); at += static_cast<std::size_t>(info.blockElements), block += info.blockBytes) {
-        float* o = out.data() + at;
-        switch (type) {
-        case StorageType::q2_k: decodeQ2K(block, o); break;
-        case StorageType::q3_k: decodeQ3K(block, o); break;
-        case StorageType::q4_k: decodeQ45K(block, false, o); break;
-        case StorageType::q5_k: decodeQ45K(block, true, o); break;
-        case StorageType::q6_k: decodeQ6K(block, o); break;
-        case StorageType::iq4_nl: lookUpNibbles(block + 2, 32, halfAt(block), kNonLinear, o); break;
-        case StorageType::iq4_xs: decodeIq4Xs(block, o); break;
-        case StorageType::tq1_0: decodeTq1(block, o); break;
-        case StorageType::tq2_0: decodeTq2(block, o); break;
-        case StorageType::mxfp4: decodeMxfp4(block, o); break;
-        case StorageType::nvfp4: decodeNvfp4(block, o); break;
-        case StorageType::q1_0: decodeQ1(block, o); break;
-        case StorageType::q2_0: decodeQ2(block, o); break;
-        case StorageType::q8_1: scaleBytes(block + 4, 32, halfAt(block), o); break;
-        case StorageType::q8_k: scaleBytes(block + 4, 256, floatAt(block), o); break;
-        default: return false;
-        }
-    }
+    for (std::size_t at = 0; at < out.size(); at += static_cast<std::size_t>(info.blockElements), block += info.blockBytes)
+        decode(block, out.data() + at);
     return true;
 }
 

@@ -75,6 +75,19 @@ TEST(KnownFormats, firstFormOfEachParses) {
     }
 }
 
+TEST(KnownFormats, everyBlockTypeIsListedOnceAsWhatItIs) {
+    std::vector<std::string> written, read;
+    for (const FormatSummary& f : knownFormats()) written.push_back(f.name);
+    for (const FormatSummary& f : readOnlyFormats()) read.push_back(f.name);
+    for (const StorageTypeInfo& info : allStorageTypes()) {
+        const std::string name(info.name);
+        EXPECT_EQ(std::count(written.begin(), written.end(), name), info.encodes ? 1 : 0) << name;
+        if (info.blockElements > 1) {
+            EXPECT_EQ(std::count(read.begin(), read.end(), name), info.decodes && !info.encodes ? 1 : 0) << name;
+        }
+    }
+}
+
 TEST(Fallback, table) {
     const auto fall = [](const char* wanted, std::int64_t cols) { return fallbackFormat(parseFormat(wanted), 8, cols)->name(); };
     EXPECT_EQ(fall("q4_0", 576), "q4_0");
