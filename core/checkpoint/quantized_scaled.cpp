@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Weights of one byte with scales beside them: w = scale · (code − zero).
+//   fp8    X.weight f8, X.weight_scale_inv [⌈O/R⌉, ⌈I/C⌉] (fine-grained blocks; the name says inverse, it multiplies), or
+//          X.weight_scale: one, per output [O] / [O,1], or blocks.
+//   int8   X.weight i8 with X.weight_scale and, when asymmetric, X.weight_zero_point i8 of the same shape.
+//   LLM.int8 (bitsandbytes) X.weight i8, X.SCB f32 [O]: w = code · SCB / 127.
+#include "core/checkpoint/quantized_linear.h"
+
+#include <cmath>
+
+namespace bw {
+namespace {
+
+/// fp8 blocks where the configuration does not say: what every published file has.
+constexpr std::int64_t kUsualBlock = 128;
+
+class ScaledLinear final : public QuantizedLinear {
+public:
+    void readRows(const std::vector<MappedFile>& files, std::int64_t first, MatrixView<float> out) const override {
+        if (out.empty()) return;
+        const std::byte* data = partData(codes, files);
+        const auto rowBytes = static_cast<std::int64_t>(storageBytes(codes.type, 1, static_cast<std::uint64_t>(cols)));
+        const std::vector<float> scale = decodeScales(scales, files);
+        const std::vector<float> zero = hasZeros ? decodeScales(zeros, files) : std::vector<float>();
+        forRowPieces(out.rows, cols, [&](std::int64_t begin, std::int64_t count) {
+            for (std::int64_t r = begin; r < begin + count; ++r) {
+                decodeRow(codes.type, data + (first + r) * rowBytes, out.rowSpan(r));
+                float* values = out.row(r);
+                for (std::int64_t block = 0; block < blocksPerRow; ++block) {
+                    const auto at = static_cast<std::size_t>((first + r) / blockRows * blocksPerRow + block);
+                    const float by = scale[at] * factor, offset = hasZeros ? zero[at] : 0.0f;
+                    for (std::int64_t c = block * blockCols; c < std::min(cols, (block + 1) * blockCols); ++c) values[c] = by * (values[c] - offset);
+                }
+            }
+        });
+    }
+
+    TensorInfo codes, scales, zeros;
+    bool hasZeros = false;
+    float factor = 1.0f; ///< of every scale
+    std::int64_t blockRows = 1, blockCols = 1, blocksPerRow = 1;
+};
+
+std::unique_ptr<ScaledLinear> openCodes(const PartFinder& find) {
+    auto linear = std::make_unique<ScaledLinear>();
+    linear->codes = find.require(".weight");
+    if (linear->codes.shape.size() != 2) find.fail(ErrorCode::shapeMismatch, "weight is " + shapeText(linear->codes.shape) + "; two dimensions are needed");
+    linear->rows = linear->codes.shape[0];
+    linear->cols = linear->codes.shape[1];
+    find.checkSize(linear->rows, linear->cols);
+    linear->parts = {linear->codes.name};
+    return linear;
+}
+
+/// Length of the pieces that `count` scales cut `length` into. @param asked by the configuration, 0 = not said.
+std::int64_t blockLength(const PartFinder& find, std::int64_t length, std::int64_t count, std::int64_t asked, const std::string& scales) {
+    const auto fits = [&](std::int64_t block) { return block > 0 && (length + block - 1) / block == count; };
+    if (count == 1) return length;
+    if (count == length) return 1;
+    if (asked > 0) {
+        if (!fits(asked)) find.fail(ErrorCode::shapeMismatch, scales + " has " + std::to_string(count) + " scales for " + std::to_string(length) + " values; blocks of " + std::to_string(asked) + " need " + std::to_string((length + asked - 1) / asked));
+        return asked;
+    }
+    if (fits(kUsualBlock)) return kUsualBlock;
+    if (count < 1 || length % count != 0) find.fail(ErrorCode::shapeMismatch, scales + " has " + std::to_string(count) + " scales for " + std::to_string(length) + " values");
+    return length / count;
+}
+
+void setBlocks(const PartFinder& find, ScaledLinear& linear, const QuantizationConfig& config) {
+    const auto& shape = linear.scales.shape;
+    const std::string name = "'" + escapeForDisplay(linear.scales.name) + "'";
+    if (linear.scales.elements() == 1 || (shape.size() == 1 && shape[0] == linear.rows)) {
+        linear.blockRows = linear.scales.elements() == 1 ? linear.rows : 1;
+        linear.blockCols = linear.cols;
+    } else if (shape.size() == 2) {
+        linear.blockRows = blockLength(find, linear.rows, shape[0], config.blockRows, name);
+        linear.blockCols = blockLength(find, linear.cols, shape[1], config.blockCols, name);
+    } else {
+        find.fail(ErrorCode::shapeMismatch, name + " is " + shapeText(shape) + ", which fits no weight of " + shapeText(linear.codes.shape));
+    }
+    linear.blocksPerRow = (linear.cols + linear.blockCols - 1) / linear.blockCols;
+}
+
+} // namespace
+
+QuantizedLinearPtr openScaled(const PartFinder& find, const QuantizationConfig& config) {
+    auto linear = openCodes(find);
+    const TensorInfo* inverse = find.find(".weight_scale_inv");
+    linear->scales = inverse ? *inverse : find.require(".weight_scale");
+    linear->parts.push_back(linear->scales.name);
+    find.requireType(linear->codes, {StorageType::i8, StorageType::f8e4m3, StorageType::f8e5m2});
+    find.requireType(linear->scales, {StorageType::f32, StorageType::f16, StorageType::bf16});
+    setBlocks(find, *linear, config);
+    if (const TensorInfo* zeros = find.find(".weight_zero_point")) {
+        find.requireType(*zeros, {StorageType::i8});
+        find.requireShape(*zeros, linear->scales.shape);
+        linear->zeros = *zeros;
+        linear->hasZeros = true;
+        linear->parts.push_back(zeros->name);
+    }
+    const std::string scope = linear->blockRows == linear->rows && linear->blocksPerRow == 1 ? "tensor"
+                              : linear->blockRows == 1 && linear->blocksPerRow == 1         ? "channel"
+                              : linear->blockRows == 1                                      ? "g" + std::to_string(linear->blockCols)
+                                                                                            : "block" + std::to_string(linear->blockRows) + "x" + std::to_string(linear->blockCols);
+    const std::string codes = linear->codes.type == StorageType::i8 ? "int8" : linear->codes.type == StorageType::f8e4m3 ? "fp8_e4m3" : "fp8_e5m2";
+    linear->format = std::make_shared<StoredFormat>(codes + ":" + scope + (linear->codes.type == StorageType::i8 ? linear->hasZeros ? ":asym" : ":sym" : ""), 8);
+    return linear;
+}
+
+QuantizedLinearPtr openLlmInt8(const PartFinder& find) {
+    auto linear = openCodes(find);
+    linear->scales = find.require(".SCB");
+    find.requireType(linear->codes, {StorageType::i8});
+    find.requireType(linear->scales, {StorageType::f32});
+    find.requireShape(linear->scales, {linear->rows});
+    linear->parts.push_back(linear->scales.name);
+    if (const TensorInfo* layout = find.find(".weight_format")) {
+        linear->parts.push_back(layout->name);
+        if (layout->type != StorageType::u8 || layout->elements() != 1 || *find.data(*layout) != std::byte{0})
+            find.fail(ErrorCode::unsupportedType, "weight_format is not 0 (row by row); the reordered layouts of old files are not read");
+    }
+    linear->blockCols = linear->cols;
+    linear->factor = 1.0f / 127.0f;
+    linear->format = std::make_shared<StoredFormat>("int8:channel:sym (LLM.int8)", 8);
+    return linear;
+}
+
+} // namespace bw
