@@ -21,27 +21,34 @@ float halfAt(const Byte* p) {
     return half::toFloat(h);
 }
 
+/// Where the two low bits of group g (16 weights) of Q2_K and Q3_K lie: bytes 32·(g/8) + 16·(g%2) …, shifted.
+struct TwoBits {
+    const Byte* bytes;
+    int shift;
+    TwoBits(const Byte* qs, int g) : bytes(qs + 32 * (g / 8) + 16 * (g % 2)), shift(g / 2 % 4 * 2) {}
+};
+
 /// Q2_K: scales[16] (low nibble scale, high nibble minimum, one per 16 weights), qs[64] of 2 bits, d, dmin.
 void decodeQ2K(const Byte* b, float* out) {
-    const Byte *scales = b, *qs = b + 16;
     const float d = halfAt(b + 80), dmin = halfAt(b + 82);
-    for (int i = 0; i < 256; ++i) {
-        const int part = i / 128, shift = i / 32 % 4 * 2, l = i % 32;
-        const int q = qs[32 * part + l] >> shift & 3, s = scales[i / 16];
-        out[i] = d * static_cast<float>(s & 15) * static_cast<float>(q) - dmin * static_cast<float>(s >> 4);
+    for (int g = 0; g < 16; ++g, out += 16) {
+        const TwoBits low(b + 16, g);
+        const float scale = d * static_cast<float>(b[g] & 15), minimum = dmin * static_cast<float>(b[g] >> 4);
+        for (int l = 0; l < 16; ++l) out[l] = scale * static_cast<float>(low.bytes[l] >> low.shift & 3) - minimum;
     }
 }
 
 /// Q3_K: hmask[32] (a clear bit subtracts 4), qs[64] of 2 bits, 16 scales of 6 bits in 12 bytes with offset 32, d.
 void decodeQ3K(const Byte* b, float* out) {
-    const Byte *mask = b, *qs = b + 32, *packed = b + 96;
+    const Byte* packed = b + 96;
     const float d = halfAt(b + 108);
-    for (int i = 0; i < 256; ++i) {
-        const int part = i / 128, shift = i / 32 % 4 * 2, l = i % 32, j = i / 16;
-        const int low = j < 8 ? packed[j] & 15 : packed[j - 8] >> 4;
-        const int scale = (low | (packed[8 + j % 4] >> (j / 4 * 2) & 3) << 4) - 32;
-        const int q = (qs[32 * part + l] >> shift & 3) - (mask[l] >> (i / 32) & 1 ? 0 : 4);
-        out[i] = d * static_cast<float>(scale) * static_cast<float>(q);
+    for (int g = 0; g < 16; ++g, out += 16) {
+        const TwoBits low(b + 32, g);
+        const Byte* mask = b + 16 * (g % 2);
+        const int nibble = g < 8 ? packed[g] & 15 : packed[g - 8] >> 4;
+        const float scale = d * static_cast<float>((nibble | (packed[8 + g % 4] >> (g / 4 * 2) & 3) << 4) - 32);
+        for (int l = 0; l < 16; ++l)
+            out[l] = scale * static_cast<float>((low.bytes[l] >> low.shift & 3) + (mask[l] >> (g / 2) & 1) * 4 - 4);
     }
 }
 
@@ -70,13 +77,13 @@ void decodeQ45K(const Byte* b, float* out) {
 
 /// Q6_K: ql[128], qh[64], scales[16] (signed bytes), d; codes have offset 32.
 void decodeQ6K(const Byte* b, float* out) {
-    const Byte *ql = b, *qh = b + 128, *scales = b + 192;
     const float d = halfAt(b + 208);
-    for (int i = 0; i < 256; ++i) {
-        const int part = i / 128, quarter = i / 32 % 4, l = i % 32;
-        const int low = ql[64 * part + 32 * (quarter % 2) + l] >> (quarter / 2 * 4) & 15;
-        const int q = (low | (qh[32 * part + l] >> (2 * quarter) & 3) << 4) - 32;
-        out[i] = d * static_cast<float>(static_cast<std::int8_t>(scales[i / 16])) * static_cast<float>(q);
+    for (int g = 0; g < 16; ++g, out += 16) {
+        const int quarter = g / 2 % 4, lowShift = quarter / 2 * 4, highShift = 2 * quarter;
+        const Byte *low = b + 64 * (g / 8) + 32 * (quarter % 2) + 16 * (g % 2), *high = b + 128 + 32 * (g / 8) + 16 * (g % 2);
+        const float scale = d * static_cast<float>(static_cast<std::int8_t>(b[192 + g]));
+        for (int l = 0; l < 16; ++l)
+            out[l] = scale * static_cast<float>(((low[l] >> lowShift & 15) | (high[l] >> highShift & 3) << 4) - 32);
     }
 }
 
