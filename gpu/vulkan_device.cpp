@@ -53,9 +53,11 @@ float knownValue(std::int64_t row, std::int64_t col, std::int64_t salt) {
     return static_cast<float>((row * 7 + col * 3 + salt) % 11 - 5);
 }
 
-enum Operation { kMultiply, kRmsNorm, kRope, kAttention, kSiluMultiply, kAdd, kHistogram, kOperations };
-constexpr std::array<const char*, kOperations> kOperationNames{"multiply",     "rmsNorm", "rope",     "attention",
-                                                               "siluMultiply", "add",     "histogram"};
+enum Operation {
+    kMultiply, kNorm, kRope, kAttention, kActivation, kAdd, kSoftCap, kHistogram, kOperations
+};
+constexpr std::array<const char*, kOperations> kOperationNames{
+    "multiply", "norm", "rope", "attention", "activation", "add", "softCap", "histogram"};
 
 class VulkanDevice final : public Device {
 public:
@@ -118,25 +120,42 @@ public:
 
     void rmsNorm(MatrixView<const float> x, std::span<const float> weight, float epsilon,
                  MatrixView<float> y) override {
-        count(kRmsNorm, false);
+        count(kNorm, false);
         cpu_->rmsNorm(x, weight, epsilon, y);
     }
-    void rope(MatrixView<float> x, std::int64_t headDim, std::int64_t position0, double theta) override {
+    void layerNorm(MatrixView<const float> x, std::span<const float> weight, std::span<const float> bias, float epsilon,
+                   MatrixView<float> y) override {
+        count(kNorm, false);
+        cpu_->layerNorm(x, weight, bias, epsilon, y);
+    }
+    void rope(MatrixView<float> x, const RopeShape& shape, std::int64_t position0) override {
         count(kRope, false);
-        cpu_->rope(x, headDim, position0, theta);
+        cpu_->rope(x, shape, position0);
     }
     void attention(MatrixView<const float> q, MatrixView<const float> k, MatrixView<const float> v,
                    const AttentionShape& shape, MatrixView<float> out) override {
         count(kAttention, false);
         cpu_->attention(q, k, v, shape, out);
     }
-    void siluMultiply(MatrixView<float> gate, MatrixView<const float> up) override {
-        count(kSiluMultiply, false);
-        cpu_->siluMultiply(gate, up);
+    void activateMultiply(Activation f, MatrixView<float> gate, MatrixView<const float> up) override {
+        count(kActivation, false);
+        cpu_->activateMultiply(f, gate, up);
+    }
+    void activate(Activation f, MatrixView<float> x) override {
+        count(kActivation, false);
+        cpu_->activate(f, x);
     }
     void add(MatrixView<float> x, MatrixView<const float> y) override {
         count(kAdd, false);
         cpu_->add(x, y);
+    }
+    void addBias(MatrixView<float> x, std::span<const float> bias) override {
+        count(kAdd, false);
+        cpu_->addBias(x, bias);
+    }
+    void softCap(MatrixView<float> x, float cap) override {
+        count(kSoftCap, false);
+        cpu_->softCap(x, cap);
     }
 
 private:

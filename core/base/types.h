@@ -62,6 +62,10 @@ struct MatrixView {
         assert(first >= 0 && count >= 0 && first + count <= rows);
         return {data + first * stride, count, cols, stride};
     }
+    MatrixView middleCols(std::int64_t first, std::int64_t count) const {
+        assert(first >= 0 && count >= 0 && first + count <= cols);
+        return {data + first, rows, count, stride};
+    }
 };
 
 } // namespace bw

@@ -156,14 +156,10 @@ private:
 /// The input of the output matrix: the final norm of the last states. The logits themselves are not needed.
 void observeHead(const Model& model, const Windows& windows, MatrixView<const float> states, int group, Collectors& collectors,
                  JobContext& job) {
-    const TensorInfo& tensor = model.checkpoint().require("output_norm.weight");
-    std::vector<float> norm(static_cast<std::size_t>(tensor.elements()));
-    model.checkpoint().read(tensor, norm);
     Matrix x(windows.length, states.cols);
     for (std::int64_t w = 0; w < windows.count; ++w) {
         job.checkpoint();
-        model.device().rmsNorm(states.middleRows(w * windows.length, windows.length), norm,
-                               static_cast<float>(model.config().normEpsilon), x.view());
+        model.headInput(states.middleRows(w * windows.length, windows.length), x.view());
         collectors.onInput(group, w, x.view());
     }
 }

@@ -125,7 +125,7 @@ void Checkpoint::readRows(const TensorInfo& tensor, std::int64_t first, MatrixVi
         throw Error(ErrorCode::shapeMismatch, label(*this, tensor) + " is " + std::to_string(rows) + "×" + std::to_string(cols) + "; rows " + std::to_string(first) + " to " +
                         std::to_string(first + out.rows) + " of " + std::to_string(out.cols) + " were asked for");
     if (tensor.packed) {
-        readPackedRows(impl_->packed.at(tensor.name), impl_->files, first, out);
+        impl_->packed.at(tensor.name)->readRows(impl_->files, first, out);
         return;
     }
     if (tensor.pieces) {

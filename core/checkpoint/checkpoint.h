@@ -29,7 +29,7 @@ struct TensorInfo {
     std::vector<std::int64_t> shape;
     int file = 0;          ///< index into Checkpoint::files()
     std::uint64_t offset = 0, bytes = 0; ///< in that file
-    /// Safetensors holding packed affine codes (see packed_affine.h): `format` is set and shape is the logical {O, I}.
+    /// Set when the weight lies quantized in several tensors (see quantized_linear.h); shape is then the logical {O, I}.
     FormatPtr packed;
     /// The file holds {I, O} (GPT-2's Conv1D); `shape` and readRows() are the logical {O, I}, raw() is the file's order.
     bool transposed = false;

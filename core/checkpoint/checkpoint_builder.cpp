@@ -6,6 +6,7 @@
 #include "core/base/text.h"
 #include "core/checkpoint/checkpoint_impl.h"
 #include "core/checkpoint/config_reader.h"
+#include "core/checkpoint/expected_shapes.h"
 #include "core/checkpoint/folder_files.h"
 #include "core/checkpoint/logical_tensors.h"
 #include "core/checkpoint/split_gguf.h"
@@ -36,12 +37,6 @@ std::string listSome(const Names& names) {
         text += (shown++ == 0 ? "" : ", ") + escapeForDisplay(name, 80);
     }
     return text;
-}
-
-std::string shapeText(const std::vector<std::int64_t>& shape) {
-    std::string text = "[";
-    for (std::size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-    return text + "]";
 }
 
 /// The shards that an index names, each name checked before anything is opened.
@@ -217,7 +212,8 @@ void CheckpointBuilder::readConfig() {
     if (impl_.kind == CheckpointKind::gguf) {
         const auto isEmbedding = [](const TensorInfo& tensor) { return tensor.name == "token_embd.weight"; };
         const auto embedding = std::find_if(impl_.tensors.begin(), impl_.tensors.end(), isEmbedding);
-        config = configFromGguf(impl_.metadata, embedding == impl_.tensors.end() ? 0 : embedding->rows());
+        const auto has = [&](const std::string& name) { return std::any_of(impl_.tensors.begin(), impl_.tensors.end(), [&](const TensorInfo& t) { return t.name == name; }); };
+        config = configFromGguf(impl_.metadata, embedding == impl_.tensors.end() ? 0 : embedding->rows(), has);
     } else {
         try {
             const std::string path = resolveInside(impl_.folder, "config.json");
@@ -282,13 +278,13 @@ void CheckpointBuilder::compareWithConfig() {
         }
     }
     std::vector<std::string> missing;
-    for (const auto& expected : expectedShapes(config)) {
+    for (const auto& expected : expectedShapes(config, [&](const std::string& name) { return impl_.find(name) != nullptr; })) {
         const TensorInfo* tensor = impl_.find(expected.canonical);
         if (!tensor) {
-            if (expected.canonical != "output.weight") missing.push_back(expected.canonical);
+            missing.push_back(expected.canonical);
             continue;
         }
-        if (tensor->shape != expected.shape && impl_.warnings.size() < kMaximumWarnings)
+        if (!sameShape(tensor->shape, expected.shape) && impl_.warnings.size() < kMaximumWarnings)
             warn("tensor '" + escapeForDisplay(tensor->name) + "' is " + shapeText(tensor->shape) + ", the configuration needs " + shapeText(expected.shape));
     }
     if (!missing.empty()) warn(std::to_string(missing.size()) + " tensors that the configuration needs are missing: " + listSome(missing));
@@ -297,7 +293,13 @@ void CheckpointBuilder::compareWithConfig() {
 std::shared_ptr<const Checkpoint> CheckpointBuilder::finish() {
     readConfig();
     if (impl_.kind == CheckpointKind::safetensors) {
-        impl_.packed = joinPackedTensors(impl_.tensors, impl_.files, impl_.warnings);
+        const QuantizationConfig quantization = readQuantizationConfig(impl_.configJson, impl_.folder);
+        impl_.packed = joinQuantizedLinears(impl_.tensors, impl_.files, quantization, impl_.warnings);
+        if (!quantization.whyNotDecoded.empty()) {
+            warn(quantization.whyNotDecoded);
+            if (impl_.config.forwardSupported) impl_.config.whyNot = quantization.whyNotDecoded;
+            impl_.config.forwardSupported = false;
+        }
         arrangeTensors(impl_.tensors, impl_.config.family);
     }
     impl_.buildIndex();

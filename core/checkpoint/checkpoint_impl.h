@@ -3,7 +3,7 @@
 #pragma once
 
 #include "core/checkpoint/checkpoint.h"
-#include "core/checkpoint/packed_reader.h"
+#include "core/checkpoint/quantized_linear.h"
 
 #include <string_view>
 #include <unordered_map>
@@ -19,8 +19,8 @@ struct Checkpoint::Impl {
     GgufMetadata metadata;
     Json configJson;
     std::vector<std::string> warnings;
-    /// Parts of the packed tensors by (logical) name.
-    std::unordered_map<std::string, PackedParts> packed;
+    /// Linears that lie in several tensors, by (logical) name.
+    std::unordered_map<std::string, QuantizedLinearPtr> packed;
     /// Keys point into `tensors`, which does not change after opening.
     std::unordered_map<std::string_view, std::size_t> byCanonical, byName;
 

@@ -7,12 +7,12 @@
 #include "core/checkpoint/gguf_metadata.h"
 #include "core/checkpoint/model_config.h"
 
+#include <functional>
 #include <string>
-#include <vector>
 
 namespace bw {
 
-/// Reads both spellings of config.json (transformers 4: rope_theta, rope_scaling; 5: rope_parameters).
+/// Reads both spellings of config.json (transformers 4: rope_theta, rope_scaling; 5: rope_parameters, layer_types).
 ModelConfig configFromHuggingFace(const Json& config);
 
 /// Does the tokenizer of a Hugging Face folder put a BOS in front? From tokenizer_config.json, else from the template in
@@ -21,14 +21,9 @@ bool tokenizerAddsBos(const std::string& folder);
 
 /// Never throws for missing or odd values; wrong types are said in whyNot.
 /// @param embeddingRows the vocabulary where no key names it; 0 = no embedding.
-ModelConfig configFromGguf(const GgufMetadata& metadata, std::int64_t embeddingRows);
-
-/// Shapes of the family's tensors that `config` asks for; used to name disagreements (X07).
-struct ExpectedShape {
-    std::string canonical;
-    std::vector<std::int64_t> shape;
-};
-std::vector<ExpectedShape> expectedShapes(const ModelConfig& config);
+/// @param has whether a tensor of this name is there: optional norms and blocks with experts have no key.
+ModelConfig configFromGguf(const GgufMetadata& metadata, std::int64_t embeddingRows,
+                           const std::function<bool(const std::string&)>& has = [](const std::string&) { return false; });
 
 /// Most blocks that are believed; the largest published models have 126.
 inline constexpr std::int64_t kMaximumBlocks = 4096;

@@ -14,10 +14,10 @@ namespace bw {
 enum class WindowPattern {
     none,        ///< a window in the file is ignored by the family
     all,         ///< every block (Mistral, Mixtral, Phi-3)
-    upper,       ///< blocks from max_window_layers on, when use_sliding_window is set (Qwen)
+    upper,       ///< blocks from max_window_layers on (Qwen)
     alternating, ///< blocks 0, 2, 4 … (Gemma 2)
     fiveOfSix,   ///< all but every sixth (Gemma 3), or by sliding_window_pattern
-    unrotated,   ///< the blocks without rope, when use_sliding_window is set (SmolLM3)
+    unrotated,   ///< the blocks without rope (SmolLM3)
 };
 
 struct Family {
@@ -35,6 +35,8 @@ struct Family {
     QkNorm qkNorm = QkNorm::none;
     Bias qkvBias = Bias::none, outputBias = Bias::none, feedForwardBias = Bias::none; ///< of Hugging Face checkpoints
     WindowPattern window = WindowPattern::none;
+    bool switchedWindow = false;       ///< only when use_sliding_window is set
+    bool variants = false;             ///< use_parallel_residual and qk_layernorm choose among forms of the block
     bool experts = false, sharedExpert = false;
     bool renormalizeExperts = false;   ///< where the file does not say (GGUF never does)
 
@@ -42,6 +44,10 @@ struct Family {
     std::string_view epsilonKey = "rms_norm_eps";
     double epsilon = 1e-6, theta = 10000.0, rotaryPart = 1.0;
     std::int64_t headDim = 0;          ///< 0 = C/H
+    std::int64_t heads = 0, kvHeads = 0, vocabulary = 0; ///< kvHeads: 0 = as many as heads
+    std::int64_t context = 2048, windowSize = 0;
+    double attentionSoftCap = 0, headSoftCap = 0;
+    double queryScalar = 0;            ///< scores are divided by its root; 0 = by that of the head size
     bool tiedHead = false;
 };
 

@@ -33,33 +33,50 @@ public:
     MatrixView<const float> view;
 };
 
-/// Cosines and sines of position·θ^(−2i/D) for positions 0 … positions−1, half = D/2 values each.
+/// Cosines and sines of position·frequency for positions 0 … positions−1, one of each per frequency.
 struct RopeTable {
-    std::int64_t half = 0, positions = 0;
-    double theta = 0;
+    std::vector<float> frequencies;
+    float scale = 1;
+    std::int64_t positions = 0;
     std::vector<float> cosine, sine;
+
+    std::int64_t half() const { return static_cast<std::int64_t>(frequencies.size()); }
+    bool isFor(const RopeShape& shape) const {
+        return scale == shape.scale && std::ranges::equal(frequencies, shape.frequencies);
+    }
 };
 
-std::shared_ptr<const RopeTable> makeRopeTable(std::int64_t half, double theta, std::int64_t positions) {
+std::shared_ptr<const RopeTable> makeRopeTable(const RopeShape& shape, std::int64_t positions) {
     auto table = std::make_shared<RopeTable>();
-    table->half = half;
+    table->frequencies.assign(shape.frequencies.begin(), shape.frequencies.end());
+    table->scale = shape.scale;
     table->positions = positions;
-    table->theta = theta;
+    const std::int64_t half = table->half();
     table->cosine.resize(static_cast<std::size_t>(half * positions));
     table->sine.resize(table->cosine.size());
     for (std::int64_t i = 0; i < half; ++i) {
-        // Frequencies and angles are rounded to f32 as the reference implementations do; sine and cosine of that angle
-        // are exact to the last bit or so.
-        const auto exponent = static_cast<float>(2 * i) / static_cast<float>(2 * half);
-        const float frequency = 1.0f / static_cast<float>(std::pow(theta, static_cast<double>(exponent)));
+        const float frequency = shape.frequencies[static_cast<std::size_t>(i)];
         for (std::int64_t p = 0; p < positions; ++p) {
+            // The angle is rounded to f32 as the reference implementations do; its sine and cosine are exact to the
+            // last bit or so.
             const double angle = static_cast<double>(static_cast<float>(p) * frequency);
             const auto at = static_cast<std::size_t>(p * half + i);
-            table->cosine[at] = static_cast<float>(std::cos(angle));
-            table->sine[at] = static_cast<float>(std::sin(angle));
+            table->cosine[at] = static_cast<float>(std::cos(angle)) * shape.scale;
+            table->sine[at] = static_cast<float>(std::sin(angle)) * shape.scale;
         }
     }
     return table;
+}
+
+void activateRow(Activation f, float* x, const float* up, std::int64_t n) {
+    switch (f) {
+    case Activation::silu:
+        return kernels::siluMultiply(x, up, n);
+    case Activation::geluTanh:
+        return kernels::geluTanhMultiply(x, up, n);
+    case Activation::geluErf:
+        return kernels::geluErfMultiply(x, up, n);
+    }
 }
 
 class CpuDevice final : public Device {
@@ -87,14 +104,26 @@ public:
         });
     }
 
-    void rope(MatrixView<float> x, std::int64_t headDim, std::int64_t position0, double theta) override {
-        assert(headDim > 0 && headDim % 2 == 0 && x.cols % headDim == 0);
-        const auto table = ropeTable(headDim / 2, theta, position0 + x.rows);
+    void layerNorm(MatrixView<const float> x, std::span<const float> weight, std::span<const float> bias, float epsilon,
+                   MatrixView<float> y) override {
+        assert(static_cast<std::int64_t>(weight.size()) == x.cols && y.rows == x.rows && y.cols == x.cols);
+        assert(bias.empty() || bias.size() == weight.size());
+        parallelFor(x.rows, rowGrain(x.cols), [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t t = begin; t < end; ++t)
+                kernels::layerNormRow(x.row(t), weight.data(), bias.empty() ? nullptr : bias.data(), epsilon, y.row(t),
+                                      x.cols);
+        });
+    }
+
+    void rope(MatrixView<float> x, const RopeShape& shape, std::int64_t position0) override {
+        assert(shape.headDim > 0 && x.cols % shape.headDim == 0);
+        assert(2 * static_cast<std::int64_t>(shape.frequencies.size()) <= shape.headDim);
+        const auto table = ropeTable(shape, position0 + x.rows);
         parallelFor(x.rows, rowGrain(x.cols), [&](std::int64_t begin, std::int64_t end) {
             for (std::int64_t t = begin; t < end; ++t) {
-                const std::int64_t at = (position0 + t) * table->half;
-                kernels::ropeRow(x.row(t), x.cols / headDim, table->half, table->cosine.data() + at,
-                                 table->sine.data() + at);
+                const std::int64_t at = (position0 + t) * table->half();
+                kernels::ropeRow(x.row(t), x.cols / shape.headDim, shape.headDim, table->half(),
+                                 table->cosine.data() + at, table->sine.data() + at);
             }
         });
     }
@@ -104,10 +133,16 @@ public:
         attentionCpu(q, k, v, shape, out);
     }
 
-    void siluMultiply(MatrixView<float> gate, MatrixView<const float> up) override {
+    void activateMultiply(Activation f, MatrixView<float> gate, MatrixView<const float> up) override {
         assert(gate.rows == up.rows && gate.cols == up.cols);
         parallelFor(gate.rows, rowGrain(gate.cols), [&](std::int64_t begin, std::int64_t end) {
-            for (std::int64_t t = begin; t < end; ++t) kernels::siluMultiply(gate.row(t), up.row(t), gate.cols);
+            for (std::int64_t t = begin; t < end; ++t) activateRow(f, gate.row(t), up.row(t), gate.cols);
+        });
+    }
+
+    void activate(Activation f, MatrixView<float> x) override {
+        parallelFor(x.rows, rowGrain(x.cols), [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t t = begin; t < end; ++t) activateRow(f, x.row(t), nullptr, x.cols);
         });
     }
 
@@ -115,6 +150,19 @@ public:
         assert(x.rows == y.rows && x.cols == y.cols);
         parallelFor(x.rows, rowGrain(x.cols), [&](std::int64_t begin, std::int64_t end) {
             for (std::int64_t t = begin; t < end; ++t) kernels::addInPlace(x.row(t), y.row(t), x.cols);
+        });
+    }
+
+    void addBias(MatrixView<float> x, std::span<const float> bias) override {
+        assert(static_cast<std::int64_t>(bias.size()) == x.cols);
+        parallelFor(x.rows, rowGrain(x.cols), [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t t = begin; t < end; ++t) kernels::addInPlace(x.row(t), bias.data(), x.cols);
+        });
+    }
+
+    void softCap(MatrixView<float> x, float cap) override {
+        parallelFor(x.rows, rowGrain(x.cols), [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t t = begin; t < end; ++t) kernels::softCap(x.row(t), x.cols, 1.0f, cap);
         });
     }
 
@@ -139,20 +187,22 @@ public:
     }
 
 private:
-    std::shared_ptr<const RopeTable> ropeTable(std::int64_t half, double theta, std::int64_t positions) {
+    std::shared_ptr<const RopeTable> ropeTable(const RopeShape& shape, std::int64_t positions) {
+        constexpr std::size_t kKept = 4; // a model has at most two; tests and comparisons mix models
         const std::lock_guard lock(ropeMutex_);
-        if (!rope_ || rope_->half != half || rope_->theta != theta || rope_->positions < positions) {
-            // Grown by doubling, so that a generation does not compute a table for every token.
-            const bool grows = rope_ && rope_->half == half && rope_->theta == theta;
-            const std::int64_t wanted =
-                grows ? std::max(positions, 2 * rope_->positions) : std::max<std::int64_t>(positions, 512);
-            rope_ = makeRopeTable(half, theta, wanted);
-        }
-        return rope_;
+        const auto known = std::find_if(ropes_.begin(), ropes_.end(), [&](const auto& t) { return t->isFor(shape); });
+        if (known != ropes_.end() && (*known)->positions >= positions) return *known;
+        // Grown by doubling, so that a generation does not compute a table for every token.
+        const std::int64_t wanted =
+            known != ropes_.end() ? std::max(positions, 2 * (*known)->positions) : std::max<std::int64_t>(positions, 512);
+        if (known != ropes_.end()) ropes_.erase(known);
+        if (ropes_.size() == kKept) ropes_.erase(ropes_.begin());
+        ropes_.push_back(makeRopeTable(shape, wanted));
+        return ropes_.back();
     }
 
     std::mutex ropeMutex_;
-    std::shared_ptr<const RopeTable> rope_;
+    std::vector<std::shared_ptr<const RopeTable>> ropes_;
 };
 
 } // namespace

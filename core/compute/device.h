@@ -26,6 +26,17 @@ using DeviceWeightPtr = std::shared_ptr<const DeviceWeight>;
 /// position0+T tokens. q: T×(H·D); k, v: (position0+T)×(kvHeads·D).
 struct AttentionShape {
     std::int64_t heads = 0, kvHeads = 0, headDim = 0, position0 = 0;
+    std::int64_t window = 0; ///< newest keys that a token sees, its own included; 0 = all
+    float scale = 0;         ///< of q·k; 0 = 1/√D
+    float softCap = 0;       ///< scaled scores become cap·tanh(score/cap); 0 = none
+};
+
+/// How heads of D channels are rotated: pair (i, i+n) of the first 2n channels by position·frequencies[i] radians, n
+/// the number of frequencies (HF's half-split layout); the other channels stay.
+struct RopeShape {
+    std::int64_t headDim = 0;
+    std::span<const float> frequencies;
+    float scale = 1; ///< multiplies cosines and sines
 };
 
 class Device {
@@ -43,14 +54,20 @@ public:
     virtual void multiply(MatrixView<const float> x, const DeviceWeight& w, MatrixView<float> y, bool add = false) = 0;
     /// y[t] = x[t] / sqrt(mean(x[t]²) + epsilon) · weight; rows independent, sums in f32 like the reference.
     virtual void rmsNorm(MatrixView<const float> x, std::span<const float> weight, float epsilon, MatrixView<float> y) = 0;
-    /// Rotates pairs (i, i+D/2) of every head in place by position·theta^(−2i/D) (HF's half-split layout).
-    virtual void rope(MatrixView<float> x, std::int64_t headDim, std::int64_t position0, double theta) = 0;
-    /// Causal grouped-query attention, softmax(q·kᵀ/√D)·v into out T×(H·D).
+    /// y[t] = (x[t] − mean) / sqrt(variance + epsilon) · weight + bias (may be empty).
+    virtual void layerNorm(MatrixView<const float> x, std::span<const float> weight, std::span<const float> bias,
+                           float epsilon, MatrixView<float> y) = 0;
+    /// Rotates every head of x T×(heads·D) in place; row t stands at position0+t.
+    virtual void rope(MatrixView<float> x, const RopeShape& shape, std::int64_t position0) = 0;
+    /// Causal grouped-query attention, softmax(scale·q·kᵀ)·v into out T×(H·D).
     virtual void attention(MatrixView<const float> q, MatrixView<const float> k, MatrixView<const float> v,
                            const AttentionShape& shape, MatrixView<float> out) = 0;
-    /// gate ← silu(gate)·up, element by element.
-    virtual void siluMultiply(MatrixView<float> gate, MatrixView<const float> up) = 0;
+    /// gate ← f(gate)·up, element by element.
+    virtual void activateMultiply(Activation f, MatrixView<float> gate, MatrixView<const float> up) = 0;
+    virtual void activate(Activation f, MatrixView<float> x) = 0; ///< x ← f(x)
     virtual void add(MatrixView<float> x, MatrixView<const float> y) = 0; ///< x += y
+    virtual void addBias(MatrixView<float> x, std::span<const float> bias) = 0; ///< every row += bias
+    virtual void softCap(MatrixView<float> x, float cap) = 0; ///< x ← cap·tanh(x/cap)
     /// Adds counts of x's values into `into` (its range and bins are set).
     virtual void histogram(std::span<const float> x, Histogram& into) = 0;
 };

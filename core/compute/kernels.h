@@ -10,14 +10,25 @@ namespace bw::kernels {
 // row_kernels.cpp. exp() in these is within 1 ulp of the exact value (Highway's f32 polynomial).
 /// y = x / sqrt(mean(x²) + epsilon) · weight; the mean of squares is taken in f32 with one partial sum per lane.
 void rmsNormRow(const float* x, const float* weight, float epsilon, float* y, std::int64_t n);
-/// Rotates the pairs (i, i + half) of `heads` consecutive heads of 2·half values; cosines and sines have `half` values.
-void ropeRow(float* x, std::int64_t heads, std::int64_t half, const float* cosine, const float* sine);
+/// y = (x − mean) / sqrt(variance + epsilon) · weight + bias (none: nullptr); the variance is that of all n values.
+void layerNormRow(const float* x, const float* weight, const float* bias, float epsilon, float* y, std::int64_t n);
+/// Rotates the pairs (i, i + half) of `heads` heads, `stride` values apart; cosines and sines have `half` values.
+void ropeRow(float* x, std::int64_t heads, std::int64_t stride, std::int64_t half, const float* cosine,
+             const float* sine);
 /// In place: softmax of scale·x over the first n values, zeros in [n, padded).
 void softmaxRow(float* x, std::int64_t n, std::int64_t padded, float scale);
-/// gate ← gate / (1 + exp(−gate)) · up
-void siluMultiply(float* gate, const float* up, std::int64_t n);
 void addInPlace(float* x, const float* y, std::int64_t n);
 bool allFinite(const float* x, std::int64_t n);
+
+// activation_kernels.cpp. `up` may be null: 1 everywhere.
+/// gate ← gate / (1 + exp(−gate)) · up
+void siluMultiply(float* gate, const float* up, std::int64_t n);
+/// gate ← ½·gate·(1 + tanh(√(2/π)·(gate + 0.044715·gate³)))·up
+void geluTanhMultiply(float* gate, const float* up, std::int64_t n);
+/// gate ← ½·gate·(1 + erf(gate/√2))·up
+void geluErfMultiply(float* gate, const float* up, std::int64_t n);
+/// x ← cap·tanh(scale·x/cap)
+void softCap(float* x, std::int64_t n, float scale, float cap);
 
 // statistic_kernels.cpp
 double logSumExp(const float* x, std::int64_t n);

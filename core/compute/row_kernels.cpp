@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The row kernels of a transformer block: norm, rotary positions, softmax, SwiGLU's product. Compiled once per Highway
-// target. Not for: sums over whole tensors (statistic_kernels.cpp).
+// The row kernels of a transformer block: norms, rotary positions, softmax. Compiled once per Highway target. Not for:
+// nonlinearities (activation_kernels.cpp), sums over whole tensors (statistic_kernels.cpp).
 #include "core/compute/kernels.h"
 
 #include <algorithm>
@@ -65,12 +65,35 @@ void RmsNormRow(const float* HWY_RESTRICT x, const float* HWY_RESTRICT weight, f
     for (; i < n; ++i) y[i] = x[i] * factor * weight[i];
 }
 
-void RopeRow(float* x, std::int64_t heads, std::int64_t half, const float* HWY_RESTRICT cosine,
+void LayerNormRow(const float* x, const float* HWY_RESTRICT weight, const float* HWY_RESTRICT bias,
+                  float epsilon, float* y, std::int64_t n) {
+    const F32 d;
+    const std::int64_t step = lanes();
+    VecF sums = hn::Zero(d);
+    std::int64_t i = 0;
+    for (; i + step <= n; i += step) sums = hn::Add(sums, hn::LoadU(d, x + i));
+    float sum = hn::GetLane(hn::SumOfLanes(d, sums));
+    for (; i < n; ++i) sum += x[i];
+    const float mean = sum / static_cast<float>(n);
+    // The mean is taken out first: a sum of squares would lose the variance of rows far from zero.
+    const VecF middle = hn::Set(d, mean);
+    VecF squares = hn::Zero(d);
+    for (i = 0; i + step <= n; i += step) {
+        const VecF c = hn::Sub(hn::LoadU(d, x + i), middle);
+        squares = hn::MulAdd(c, c, squares);
+    }
+    float square = hn::GetLane(hn::SumOfLanes(d, squares));
+    for (; i < n; ++i) square += (x[i] - mean) * (x[i] - mean);
+    const float factor = 1.0f / std::sqrt(square / static_cast<float>(n) + epsilon);
+    for (i = 0; i < n; ++i) y[i] = (x[i] - mean) * factor * weight[i] + (bias == nullptr ? 0.0f : bias[i]);
+}
+
+void RopeRow(float* x, std::int64_t heads, std::int64_t stride, std::int64_t half, const float* HWY_RESTRICT cosine,
              const float* HWY_RESTRICT sine) {
     const F32 d;
     const std::int64_t step = lanes();
     for (std::int64_t h = 0; h < heads; ++h) {
-        float* low = x + h * 2 * half;
+        float* low = x + h * stride;
         float* high = low + half;
         std::int64_t i = 0;
         for (; i + step <= half; i += step) {
@@ -124,26 +147,6 @@ void SoftmaxRow(float* x, std::int64_t n, std::int64_t padded, float scale) {
     std::fill(x + n, x + padded, 0.0f);
 }
 
-VecF SiluTimes(F32 d, VecF gate, VecF up) {
-    // exp(100) is infinity in f32, so the quotient is 0 there; the polynomial needs arguments below 104.
-    const VecF e = hn::Exp(d, hn::Min(hn::Neg(gate), hn::Set(d, 100.0f)));
-    return hn::Mul(hn::Div(gate, hn::Add(hn::Set(d, 1.0f), e)), up);
-}
-
-void SiluMultiply(float* HWY_RESTRICT gate, const float* HWY_RESTRICT up, std::int64_t n) {
-    const F32 d;
-    const std::int64_t step = lanes();
-    std::int64_t i = 0;
-    for (; i + step <= n; i += step)
-        hn::StoreU(SiluTimes(d, hn::LoadU(d, gate + i), hn::LoadU(d, up + i)), d, gate + i);
-    if (i < n) {
-        Tail g(gate + i, n - i, 0.0f);
-        const Tail u(up + i, n - i, 0.0f);
-        hn::Store(SiluTimes(d, hn::Load(d, g.values), hn::Load(d, u.values)), d, g.values);
-        for (std::int64_t j = i; j < n; ++j) gate[j] = g.values[j - i];
-    }
-}
-
 void AddInPlace(float* HWY_RESTRICT x, const float* HWY_RESTRICT y, std::int64_t n) {
     const F32 d;
     const std::int64_t step = lanes();
@@ -171,23 +174,24 @@ HWY_AFTER_NAMESPACE();
 namespace bw::kernels {
 
 HWY_EXPORT(RmsNormRow);
+HWY_EXPORT(LayerNormRow);
 HWY_EXPORT(RopeRow);
 HWY_EXPORT(SoftmaxRow);
-HWY_EXPORT(SiluMultiply);
 HWY_EXPORT(AddInPlace);
 HWY_EXPORT(AllFinite);
 
 void rmsNormRow(const float* x, const float* weight, float epsilon, float* y, std::int64_t n) {
     HWY_DYNAMIC_DISPATCH(RmsNormRow)(x, weight, epsilon, y, n);
 }
-void ropeRow(float* x, std::int64_t heads, std::int64_t half, const float* cosine, const float* sine) {
-    HWY_DYNAMIC_DISPATCH(RopeRow)(x, heads, half, cosine, sine);
+void layerNormRow(const float* x, const float* weight, const float* bias, float epsilon, float* y, std::int64_t n) {
+    HWY_DYNAMIC_DISPATCH(LayerNormRow)(x, weight, bias, epsilon, y, n);
+}
+void ropeRow(float* x, std::int64_t heads, std::int64_t stride, std::int64_t half, const float* cosine,
+             const float* sine) {
+    HWY_DYNAMIC_DISPATCH(RopeRow)(x, heads, stride, half, cosine, sine);
 }
 void softmaxRow(float* x, std::int64_t n, std::int64_t padded, float scale) {
     HWY_DYNAMIC_DISPATCH(SoftmaxRow)(x, n, padded, scale);
-}
-void siluMultiply(float* gate, const float* up, std::int64_t n) {
-    HWY_DYNAMIC_DISPATCH(SiluMultiply)(gate, up, n);
 }
 void addInPlace(float* x, const float* y, std::int64_t n) {
     HWY_DYNAMIC_DISPATCH(AddInPlace)(x, y, n);

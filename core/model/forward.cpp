@@ -7,36 +7,62 @@
 #include <cassert>
 
 namespace bw {
-namespace {
 
-/// Hands the input of a site group to the observer, window by window.
-struct Watch {
-    ActivationObserver* observer;
-    std::int64_t firstWindow, windowLength;
-    void operator()(int group, MatrixView<const float> x) const {
-        if (observer == nullptr) return;
-        for (std::int64_t w = 0; w * windowLength < x.rows; ++w)
-            observer->onInput(group, firstWindow + w, x.middleRows(w * windowLength, windowLength));
-    }
-};
-
-void pause(JobContext* job) {
-    if (job != nullptr) job->checkpoint();
+void BlockPass::watch(int group, MatrixView<const float> x) const {
+    if (observer == nullptr) return;
+    for (std::int64_t w = 0; w * windowLength < x.rows; ++w)
+        observer->onInput(group, firstWindow + w, x.middleRows(w * windowLength, windowLength));
 }
 
-/// gate(x) ⊙ silu, up, down: x += down(silu(gate(n))·up(n)), n = norm(x).
-void feedForward(Device& device, BufferPool& buffers, const BlockWeights& weights, float epsilon, MatrixView<float> x,
-                 MatrixView<float> normed, int firstGroup, const Watch& watch, JobContext* job) {
-    BufferPool::Lease gate(buffers, x.rows, weights.gate->rows), up(buffers, x.rows, weights.up->rows);
-    device.rmsNorm(x, weights.ffnNorm, epsilon, normed);
-    watch(firstGroup + 2, normed);
-    device.multiply(normed, *weights.gate, gate.view());
-    pause(job);
-    device.multiply(normed, *weights.up, up.view());
-    pause(job);
-    device.siluMultiply(gate.view(), up.view());
-    watch(firstGroup + 3, gate.view());
-    device.multiply(gate.view(), *weights.down, x, true);
+void BlockPass::multiply(MatrixView<const float> x, const Linear& linear, MatrixView<float> y, bool add) const {
+    device().multiply(x, *linear.weight, y, add);
+    if (!linear.bias.empty()) device().addBias(y, linear.bias);
+}
+
+void Model::Impl::applyNorm(const Norm& norm, MatrixView<const float> x, MatrixView<float> y) const {
+    if (config.norm == NormKind::rms)
+        device->rmsNorm(x, norm.weight, epsilon(), y);
+    else
+        device->layerNorm(x, norm.weight, norm.bias, epsilon(), y);
+}
+
+namespace {
+
+/// Runs `part(y)`, which adds to y, on x itself, or where a norm stands before the addition on zeros.
+template <class Part>
+void addToResidual(const BlockPass& pass, const Norm& postNorm, MatrixView<float> x, Part part) {
+    if (postNorm.weight.empty()) return part(x);
+    BufferPool::Lease sum(pass.model.buffers, x.rows, x.cols);
+    std::fill_n(sum.view().data, sum.view().size(), 0.0f);
+    part(sum.view());
+    pass.model.applyNorm(postNorm, sum.view(), sum.view());
+    pass.device().add(x, sum.view());
+}
+
+/// x ← block(x); `cache` as for Model::runBlock.
+void runPass(const BlockPass& pass, MatrixView<float> x, KvCache* cache) {
+    const BlockWeights& weights = pass.weights;
+    BufferPool::Lease normed(pass.model.buffers, x.rows, x.cols);
+    pass.model.applyNorm(weights.attnNorm, x, normed.view());
+    pass.watch(pass.layout.attnIn, normed.view());
+    {
+        BufferPool::Lease mixed(pass.model.buffers, x.rows, pass.config().queryWidth());
+        attend(pass, normed.view(), cache, mixed.view());
+        pass.watch(pass.layout.attnOutputIn, mixed.view());
+        addToResidual(pass, weights.postAttnNorm, x,
+                      [&](MatrixView<float> y) { pass.multiply(mixed.view(), weights.output, y, true); });
+    }
+    // A parallel feed-forward reads what the attention read, which the observer has seen.
+    if (!pass.config().parallelResidual) {
+        pass.model.applyNorm(weights.ffnNorm, x, normed.view());
+        if (weights.experts.empty()) pass.watch(pass.layout.ffnIn, normed.view());
+    }
+    addToResidual(pass, weights.postFfnNorm, x, [&](MatrixView<float> y) {
+        if (weights.experts.empty())
+            runFeedForward(pass, weights.feedForward, normed.view(), y, pass.layout.ffnDownIn);
+        else
+            runExperts(pass, normed.view(), y);
+    });
 }
 
 } // namespace
@@ -46,8 +72,9 @@ std::int64_t Model::batchWindows(std::int64_t windowLength) const {
     constexpr std::int64_t kBudget = 64 << 20; // bytes of activations
     // Past 2,048 rows a product gains nothing more from sharing a weight.
     constexpr std::int64_t kMaxRows = 2048;
+    const std::int64_t hidden = std::max({c.feedForward, c.expertFeedForward, c.sharedFeedForward});
     const std::int64_t perToken = static_cast<std::int64_t>(sizeof(float)) *
-                                  (c.width + 2 * impl_->queryWidth() + 2 * impl_->kvWidth() + 2 * c.feedForward);
+                                  (c.width + 2 * c.queryWidth() + 2 * c.kvWidth() + 2 * hidden);
     const std::int64_t rows = std::min(kMaxRows, kBudget / std::max<std::int64_t>(1, perToken));
     return std::max<std::int64_t>(1, rows / std::max<std::int64_t>(1, windowLength));
 }
@@ -55,74 +82,26 @@ std::int64_t Model::batchWindows(std::int64_t windowLength) const {
 void Model::runBlockWindows(const BlockWeights& weights, MatrixView<float> x, std::int64_t windowLength,
                             ActivationObserver* observer, std::int64_t firstWindow, JobContext* job) const {
     assert(windowLength > 0 && x.rows % windowLength == 0 && x.cols == impl_->config.width);
-    Device& device = *impl_->device;
-    const ModelConfig& config = impl_->config;
-    const auto epsilon = static_cast<float>(config.normEpsilon);
-    const int group = Impl::firstGroup(weights.block);
-    const Watch watch{observer, firstWindow, windowLength};
-    BufferPool::Lease normed(impl_->buffers, x.rows, x.cols);
-    {
-        BufferPool::Lease q(impl_->buffers, x.rows, impl_->queryWidth()), k(impl_->buffers, x.rows, impl_->kvWidth());
-        BufferPool::Lease v(impl_->buffers, x.rows, impl_->kvWidth()),
-            mixed(impl_->buffers, x.rows, impl_->queryWidth());
-        device.rmsNorm(x, weights.attnNorm, epsilon, normed.view());
-        watch(group, normed.view());
-        device.multiply(normed.view(), *weights.q, q.view());
-        device.multiply(normed.view(), *weights.k, k.view());
-        device.multiply(normed.view(), *weights.v, v.view());
-        pause(job);
-        const AttentionShape shape{config.heads, config.kvHeads, config.headDim, 0};
-        for (std::int64_t first = 0; first < x.rows; first += windowLength) {
-            const auto windowQ = q.view().middleRows(first, windowLength),
-                       windowK = k.view().middleRows(first, windowLength);
-            device.rope(windowQ, config.headDim, 0, config.ropes.front().theta);
-            device.rope(windowK, config.headDim, 0, config.ropes.front().theta);
-            device.attention(windowQ, windowK, v.view().middleRows(first, windowLength), shape,
-                             mixed.view().middleRows(first, windowLength));
-            pause(job);
-        }
-        watch(group + 1, mixed.view());
-        device.multiply(mixed.view(), *weights.output, x, true);
-    }
-    feedForward(device, impl_->buffers, weights, epsilon, x, normed.view(), group, watch, job);
+    runPass({*impl_, weights, impl_->at(weights.block), windowLength, observer, firstWindow, job}, x, nullptr);
 }
 
 void Model::runBlock(const BlockWeights& weights, MatrixView<float> x, KvCache* cache, ActivationObserver* observer,
                      std::int64_t window) const {
-    if (cache == nullptr) {
-        runBlockWindows(weights, x, x.rows, observer, window);
-        return;
-    }
-    Device& device = *impl_->device;
-    const ModelConfig& config = impl_->config;
-    const auto epsilon = static_cast<float>(config.normEpsilon);
-    const int group = Impl::firstGroup(weights.block);
-    const Watch watch{observer, window, x.rows};
-    const std::int64_t past = cache->length(), total = past + x.rows;
-    BufferPool::Lease normed(impl_->buffers, x.rows, x.cols), q(impl_->buffers, x.rows, impl_->queryWidth());
-    BufferPool::Lease mixed(impl_->buffers, x.rows, impl_->queryWidth());
-    const MatrixView<float> keys = cache->keys(weights.block, total), values = cache->values(weights.block, total);
-    device.rmsNorm(x, weights.attnNorm, epsilon, normed.view());
-    watch(group, normed.view());
-    device.multiply(normed.view(), *weights.q, q.view());
-    device.multiply(normed.view(), *weights.k, keys.middleRows(past, x.rows));
-    device.multiply(normed.view(), *weights.v, values.middleRows(past, x.rows));
-    device.rope(q.view(), config.headDim, past, config.ropes.front().theta);
-    device.rope(keys.middleRows(past, x.rows), config.headDim, past, config.ropes.front().theta);
-    const AttentionShape shape{config.heads, config.kvHeads, config.headDim, past};
-    device.attention(q.view(), keys, values, shape, mixed.view());
-    watch(group + 1, mixed.view());
-    device.multiply(mixed.view(), *weights.output, x, true);
-    feedForward(device, impl_->buffers, weights, epsilon, x, normed.view(), group, watch, nullptr);
+    runPass({*impl_, weights, impl_->at(weights.block), x.rows, observer, window, nullptr}, x, cache);
+}
+
+void Model::headInput(MatrixView<const float> x, MatrixView<float> out) const {
+    impl_->applyNorm(impl_->finalNorm, x, out);
 }
 
 void Model::logits(const HeadWeights& head, MatrixView<const float> x, MatrixView<float> out,
                    ActivationObserver* observer, std::int64_t window) const {
     assert(x.cols == impl_->config.width && out.rows == x.rows && out.cols == impl_->config.vocabulary);
     BufferPool::Lease normed(impl_->buffers, x.rows, x.cols);
-    impl_->device->rmsNorm(x, head.norm, static_cast<float>(impl_->config.normEpsilon), normed.view());
+    headInput(x, normed.view());
     if (observer != nullptr) observer->onInput(impl_->headGroup(), window, normed.view());
     impl_->device->multiply(normed.view(), *head.output, out);
+    if (impl_->config.headSoftCap > 0) impl_->device->softCap(out, static_cast<float>(impl_->config.headSoftCap));
 }
 
 } // namespace bw

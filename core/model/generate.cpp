@@ -35,7 +35,7 @@ public:
         for (std::size_t at = 0; at < ids.size(); at += kChunk) {
             const auto part = ids.subspan(at, std::min(kChunk, ids.size() - at));
             Matrix x(static_cast<std::int64_t>(part.size()), model_.config().width);
-            model_.embed(*embedding_, part, x.view());
+            model_.embed(*embedding_, part, x.view(), cache_.length());
             for (const auto& block : blocks_) {
                 job_.checkpoint();
                 model_.runBlock(*block, x.view(), &cache_, nullptr, 0);

@@ -23,19 +23,38 @@ public:
     virtual void apply(const Site& site, MatrixView<float> weight) const = 0;
 };
 
-/// The f32 weights of one block, ready to multiply.
+/// One linear of a block. `weight` is null where the family has none, `bias` empty.
+struct Linear {
+    DeviceWeightPtr weight;
+    std::vector<float> bias;
+};
+/// A norm's f32 weights, ready to multiply (Gemma's 1 added); `weight` is empty where the family has none.
+struct Norm {
+    std::vector<float> weight, bias;
+};
+/// gate is null where `up` holds the gate's rows too, or where there is none.
+struct FeedForwardWeights {
+    Linear gate, up, down;
+};
+
+/// The f32 weights of one block, ready to multiply. Copies share the matrices.
 struct BlockWeights {
     BlockIndex block;
-    std::vector<float> attnNorm, ffnNorm;
-    std::vector<Matrix> owned;               ///< f32 values, in the order q k v output gate up down
-    DeviceWeightPtr q, k, v, output, gate, up, down;
+    Norm attnNorm, postAttnNorm, ffnNorm, postFfnNorm, qNorm, kNorm;
+    Linear qkv, q, k, v, output;             ///< qkv or q, k and v
+    FeedForwardWeights feedForward;          ///< of a block without experts, or the expert that every token passes
+    std::vector<FeedForwardWeights> experts;
+    DeviceWeightPtr router;                  ///< E×C; null without experts
+    std::vector<float> sharedGate;           ///< C; the shared expert's output is scaled by σ(sharedGate·x)
+    std::vector<std::shared_ptr<const Matrix>> owned; ///< f32 values of all the above, sites in their order first
     std::uint64_t bytes = 0;
+    /// The linear that a site of this block fills.
+    Linear& linear(const Site& site);
 };
 using BlockWeightsPtr = std::shared_ptr<const BlockWeights>;
 
-/// Final norm and output matrix (tied to the embedding or not).
+/// The output matrix (tied to the embedding or not).
 struct HeadWeights {
-    std::vector<float> norm;
     Matrix owned;
     DeviceWeightPtr output;
 };
@@ -45,6 +64,7 @@ using HeadWeightsPtr = std::shared_ptr<const HeadWeights>;
 class KvCache {
 public:
     KvCache(std::int64_t blocks, std::int64_t kvWidth, std::int64_t capacity);
+    /// Tokens in the cache; the next ones stand at this position.
     std::int64_t length() const { return length_; }
     std::int64_t capacity() const { return capacity_; }
     void setLength(std::int64_t length) { length_ = length; }
@@ -56,7 +76,8 @@ private:
     std::vector<Matrix> keys_, values_;
 };
 
-/// Sees the activations that enter a group of sites, for every window, in block order. `x` is T×I, valid during the call.
+/// Sees the activations that enter a group of sites, for every window, in block order. `x` is T×I, valid during the
+/// call; the group of an expert sees the rows of the tokens routed to it, and no call for windows without any.
 class ActivationObserver {
 public:
     virtual ~ActivationObserver() = default;
@@ -65,7 +86,9 @@ public:
 
 /// Sites that read the same activations.
 struct InputGroup {
-    std::string name;          ///< "blk.3.attn_in", "blk.3.attn_output_in", "blk.3.ffn_in", "blk.3.ffn_down_in", "output_in"
+    /// "blk.3.attn_in", "blk.3.attn_output_in", "blk.3.ffn_in", "blk.3.ffn_down_in", "output_in"; of expert 5
+    /// "blk.3.ffn_in.e5" and "blk.3.ffn_down_in.e5"; "blk.3.ffn_down_shexp_in".
+    std::string name;
     BlockIndex block{-1};
     std::int64_t width = 0;    ///< I
     std::vector<SiteId> sites;
@@ -77,13 +100,22 @@ public:
     /// @throws Error unsupportedModel, tensorMissing, shapeMismatch (names both shapes).
     static std::shared_ptr<const Model> open(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Device> device);
 
+    /// Opens what cannot be run too: the sites are then all weight matrices, without input groups; rounding each on its
+    /// own and exporting work, and whatever needs the forward pass throws requireForward()'s error.
+    static std::shared_ptr<const Model> openWeights(std::shared_ptr<const Checkpoint> checkpoint,
+                                                    std::shared_ptr<Device> device);
+    /// @throws Error(unsupportedModel) with the reason when this model was opened for its weights only.
+    void requireForward() const;
+
     const Checkpoint& checkpoint() const;
     std::shared_ptr<const Checkpoint> checkpointPtr() const;
     const ModelConfig& config() const;
     Device& device() const;
-    /// token_embd first, then blk.N.* in the order q k v attn_output gate up down, `output` last when not tied.
+    /// token_embd first, then blk.N.* in the order q k v attn_output gate up down (experts in order, the shared one
+    /// last), `output` last when not tied. Routers and norms are no sites: they are small and decide much.
     const std::vector<Site>& sites() const;
     const std::vector<InputGroup>& inputGroups() const;
+    std::span<const Site> blockSites(BlockIndex block) const;
     const Site& site(SiteId id) const;
     const Site* findSite(std::string_view name) const;
     /// f32 weight of a site (checkpoint's values, then `source` if any).
@@ -95,7 +127,8 @@ public:
     /// An `Embedding` holds the (replaced) table once for many calls.
     class Embedding;
     std::shared_ptr<const Embedding> loadEmbedding(const WeightSource* source = nullptr) const;
-    void embed(const Embedding& table, std::span<const TokenId> ids, MatrixView<float> x) const;
+    /// ids[0] stands at `position0`, which learned positions need.
+    void embed(const Embedding& table, std::span<const TokenId> ids, MatrixView<float> x, std::int64_t position0 = 0) const;
 
     /// Runs one block in place over the T×C hidden states of one window (`cache` null) or of the next T tokens of a
     /// sequence (`cache` given: position0 = cache->length(), its length is advanced by the caller after the last block).
@@ -109,13 +142,16 @@ public:
                          ActivationObserver* observer, std::int64_t firstWindow, JobContext* job = nullptr) const;
     /// How many windows of this length runBlockWindows() should be given: few enough that activations take ≤ 64 MiB.
     std::int64_t batchWindows(std::int64_t windowLength) const;
+    /// The final norm: x T×C → the input of `output`, T×C. Needs no head in memory.
+    void headInput(MatrixView<const float> x, MatrixView<float> out) const;
     /// Final norm and head: x T×C → logits T×V. `observer` sees the input of `output` (group "output_in").
     void logits(const HeadWeights& head, MatrixView<const float> x, MatrixView<float> out,
                 ActivationObserver* observer = nullptr, std::int64_t window = 0) const;
 
+    struct Impl; ///< for the files of core/model
+
 private:
     Model();
-    struct Impl;
     std::unique_ptr<Impl> impl_;
 };
 

@@ -10,28 +10,80 @@
 
 namespace bw {
 
+/// Where the sites and input groups of one block lie in Model's lists.
+struct BlockLayout {
+    int firstSite = 0, sites = 0;
+    int attnIn = -1, attnOutputIn = -1, ffnIn = -1;
+    int ffnDownIn = -1;   ///< of the feed-forward, or of the expert that every token passes; −1 without either
+    int firstExpert = -1; ///< input of expert e: firstExpert + 2e, of its down: one more
+};
+
+struct SiteLayout {
+    std::vector<Site> sites;
+    std::vector<InputGroup> groups;
+    std::vector<BlockLayout> blocks;
+};
+
 struct Model::Impl {
     std::shared_ptr<const Checkpoint> checkpoint;
     std::shared_ptr<Device> device;
     ModelConfig config; ///< tiedHead says what the forward pass does
-    std::vector<Site> sites;
-    std::vector<InputGroup> groups;
+    SiteLayout layout;
     std::map<std::string, SiteId, std::less<>> byName;
+    struct RopeFrequencies {
+        std::vector<float> usual, longSequence;
+    };
+    std::vector<RopeFrequencies> ropes; ///< one per entry of config.ropes
+    Norm finalNorm;
+    std::vector<float> positions;       ///< learned ones, context×C; else empty
     mutable BufferPool buffers;
 
-    std::int64_t queryWidth() const { return config.heads * config.headDim; }
-    std::int64_t kvWidth() const { return config.kvHeads * config.headDim; }
-    /// Index of the first of the four input groups of a block; the head's group follows the last block's.
-    static int firstGroup(BlockIndex block) { return 4 * block.value(); }
-    int headGroup() const { return static_cast<int>(4 * config.blocks); }
-    /// The first of a block's seven sites (token_embd is site 0).
-    static SiteId firstSite(BlockIndex block) { return SiteId{1 + 7 * block.value()}; }
-    std::vector<float> vector(const std::string& tensor, std::int64_t length) const;
+    const BlockLayout& at(BlockIndex block) const { return layout.blocks[static_cast<std::size_t>(block.value())]; }
+    const BlockConfig& blockConfig(BlockIndex block) const {
+        return config.layers[static_cast<std::size_t>(block.value())];
+    }
+    int headGroup() const { return static_cast<int>(layout.groups.size()) - 1; }
+    float epsilon() const { return static_cast<float>(config.normEpsilon); }
+    std::vector<float> vector(const std::string& tensor) const;
+    /// Empty where the checkpoint has no such tensor, which checkTensors() has allowed.
+    Norm norm(const std::string& name) const;
+    void applyNorm(const Norm& norm, MatrixView<const float> x, MatrixView<float> y) const;
 };
 
-/// Fills sites, groups and byName from the configuration.
-void layOutSites(const ModelConfig& config, std::vector<Site>& sites, std::vector<InputGroup>& groups);
+/// Lists sites and input groups. `checkpoint` says whether experts are stacked.
+SiteLayout layOutSites(const ModelConfig& config, const Checkpoint& checkpoint);
+/// Every weight matrix of a checkpoint that cannot be run. @throws Error(unsupportedModel) when there is none.
+SiteLayout layOutWeights(const Checkpoint& checkpoint);
 /// Compares the checkpoint with its configuration. @throws Error unsupportedModel, tensorMissing, shapeMismatch.
-void checkTensors(const Checkpoint& checkpoint, const ModelConfig& config, const std::vector<Site>& sites);
+void checkTensors(const Checkpoint& checkpoint, const ModelConfig& config);
+
+/// One pass of some rows through one block: what all its parts need. Private to forward.cpp and its neighbours.
+struct BlockPass {
+    const Model::Impl& model;
+    const BlockWeights& weights;
+    const BlockLayout& layout;
+    std::int64_t windowLength; ///< rows from one window to the next
+    ActivationObserver* observer;
+    std::int64_t firstWindow;
+    JobContext* job; ///< may be null
+
+    Device& device() const { return *model.device; }
+    const ModelConfig& config() const { return model.config; }
+    /// Hands the input of a site group to the observer, window by window.
+    void watch(int group, MatrixView<const float> x) const;
+    void pause() const {
+        if (job != nullptr) job->checkpoint();
+    }
+    /// y = x·wᵀ + bias, or y += that.
+    void multiply(MatrixView<const float> x, const Linear& linear, MatrixView<float> y, bool add = false) const;
+};
+
+/// mixed = attention(normed); keys and values of `cache` grow by x.rows when there is one. attention_part.cpp
+void attend(const BlockPass& pass, MatrixView<const float> normed, KvCache* cache, MatrixView<float> mixed);
+/// y += down(act(gate)·up) of one feed-forward. `downGroup` is watched. feed_forward.cpp
+void runFeedForward(const BlockPass& pass, const FeedForwardWeights& weights, MatrixView<const float> normed,
+                    MatrixView<float> y, int downGroup);
+/// y += the mixture of experts. experts.cpp
+void runExperts(const BlockPass& pass, MatrixView<const float> normed, MatrixView<float> y);
 
 } // namespace bw

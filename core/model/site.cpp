@@ -37,6 +37,8 @@ std::string_view siteKindName(SiteKind kind) {
         return "ffn_down_shexp";
     case SiteKind::output:
         return "output";
+    case SiteKind::other:
+        return "other";
     }
     return "?";
 }

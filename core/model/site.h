@@ -15,6 +15,7 @@ enum class SiteKind {
     ffnGateExperts, ffnUpExperts, ffnDownExperts, ///< one expert's share; Site::expert says which
     ffnGateShared, ffnUpShared, ffnDownShared,    ///< of the expert that every token passes
     output,
+    other, ///< a weight matrix of an architecture that is not known
 };
 
 /// "attn_q", "ffn_down", "ffn_up_exps", "ffn_up_shexp", "token_embd" …: the name of the tensor within its block.
@@ -29,7 +30,7 @@ struct Site {
     /// stacks its experts in one tensor.
     std::string tensor;
     SiteKind kind = SiteKind::attnQ;
-    BlockIndex block{-1}; ///< −1 for token_embd and output
+    BlockIndex block{-1}; ///< −1 for token_embd, output and what lies outside the blocks
     std::int64_t rows = 0, cols = 0; ///< O, I
     int inputGroup = -1;  ///< index into Model::inputGroups(); −1 for the embedding look-up
     int expert = -1;      ///< 0 … E−1 for the share of an expert

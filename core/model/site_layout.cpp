@@ -1,57 +1,138 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The Llama family as data: which linear layers a block has, which of them share an input, and the check that a
-// checkpoint's tensors agree with its configuration.
+// Which linear layers the blocks have and which of them share an input, and the check that a checkpoint's tensors agree
+// with its configuration.
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/checkpoint/expected_shapes.h"
+#include "core/checkpoint/tensor_names.h"
 #include "core/model/model_impl.h"
 
-#include <array>
+#include <algorithm>
 #include <fmt/format.h>
+#include <set>
 
 namespace bw {
 namespace {
 
-enum class Width { model, query, keyValue, feedForward };
+class LayoutBuilder {
+public:
+    LayoutBuilder(const ModelConfig& config, const Checkpoint& checkpoint) : c_(config), checkpoint_(checkpoint) {}
 
-struct BlockSite {
-    SiteKind kind;
-    Width out, in;
-    int group; ///< within the block
-};
-
-/// Order of Model::sites() and of BlockWeights::owned.
-constexpr std::array<BlockSite, 7> kBlockSites{{
-    {SiteKind::attnQ, Width::query, Width::model, 0},
-    {SiteKind::attnK, Width::keyValue, Width::model, 0},
-    {SiteKind::attnV, Width::keyValue, Width::model, 0},
-    {SiteKind::attnOutput, Width::model, Width::query, 1},
-    {SiteKind::ffnGate, Width::feedForward, Width::model, 2},
-    {SiteKind::ffnUp, Width::feedForward, Width::model, 2},
-    {SiteKind::ffnDown, Width::model, Width::feedForward, 3},
-}};
-
-struct BlockGroup {
-    const char* name;
-    Width width;
-};
-constexpr std::array<BlockGroup, 4> kBlockGroups{{{"attn_in", Width::model},
-                                                  {"attn_output_in", Width::query},
-                                                  {"ffn_in", Width::model},
-                                                  {"ffn_down_in", Width::feedForward}}};
-
-std::int64_t widthOf(const ModelConfig& config, Width width) {
-    switch (width) {
-    case Width::model:
-        return config.width;
-    case Width::query:
-        return config.heads * config.headDim;
-    case Width::keyValue:
-        return config.kvHeads * config.headDim;
-    case Width::feedForward:
-        return config.feedForward;
+    SiteLayout build() {
+        // The head's group is the last one, so token_embd learns its number in the end.
+        addSite("token_embd", SiteKind::tokenEmbedding, BlockIndex{-1}, c_.vocabulary, c_.width, -1);
+        for (int b = 0; b < c_.blocks; ++b) addBlock(BlockIndex{b});
+        const int head = addGroup("output_in", BlockIndex{-1}, c_.width);
+        if (c_.tiedHead) {
+            Site& embedding = layout_.sites.front();
+            embedding.inputGroup = head;
+            layout_.groups.back().sites.push_back(embedding.id);
+        } else {
+            addSite("output", SiteKind::output, BlockIndex{-1}, c_.vocabulary, c_.width, head);
+        }
+        return std::move(layout_);
     }
-    return 0;
-}
+
+private:
+    int addGroup(std::string name, BlockIndex block, std::int64_t width) {
+        layout_.groups.push_back({std::move(name), block, width, {}});
+        return static_cast<int>(layout_.groups.size()) - 1;
+    }
+
+    Site& addSite(std::string name, SiteKind kind, BlockIndex block, std::int64_t rows, std::int64_t cols, int group) {
+        Site site;
+        site.id = SiteId{static_cast<int>(layout_.sites.size())};
+        site.tensor = name + ".weight";
+        site.name = std::move(name);
+        site.kind = kind;
+        site.block = block;
+        site.rows = rows;
+        site.cols = cols;
+        site.inputGroup = group;
+        if (group >= 0) layout_.groups[static_cast<std::size_t>(group)].sites.push_back(site.id);
+        layout_.sites.push_back(std::move(site));
+        return layout_.sites.back();
+    }
+
+    void addBlock(BlockIndex block) {
+        const bool experts = c_.layers[static_cast<std::size_t>(block.value())].experts;
+        prefix_ = fmt::format("blk.{}.", block.value());
+        block_ = block;
+        BlockLayout at;
+        at.firstSite = static_cast<int>(layout_.sites.size());
+        at.attnIn = addGroup(prefix_ + "attn_in", block, c_.width);
+        at.attnOutputIn = addGroup(prefix_ + "attn_output_in", block, c_.queryWidth());
+        const bool everyTokenPasses = !experts || c_.sharedFeedForward > 0;
+        if (everyTokenPasses) at.ffnIn = c_.parallelResidual ? at.attnIn : addGroup(prefix_ + "ffn_in", block, c_.width);
+        addAttention(at);
+        if (experts) addExperts(at);
+        if (everyTokenPasses && experts)
+            addFeedForward(at, {SiteKind::ffnGateShared, SiteKind::ffnUpShared, SiteKind::ffnDownShared},
+                           c_.sharedFeedForward, "ffn_down_shexp_in");
+        else if (everyTokenPasses)
+            addFeedForward(at, {SiteKind::ffnGate, SiteKind::ffnUp, SiteKind::ffnDown}, c_.feedForward, "ffn_down_in");
+        at.sites = static_cast<int>(layout_.sites.size()) - at.firstSite;
+        layout_.blocks.push_back(at);
+    }
+
+    Site& addBlockSite(SiteKind kind, std::int64_t rows, std::int64_t cols, int group) {
+        return addSite(prefix_ + std::string(siteKindName(kind)), kind, block_, rows, cols, group);
+    }
+
+    void addAttention(const BlockLayout& at) {
+        const std::int64_t q = c_.queryWidth(), kv = c_.kvWidth();
+        if (c_.fusedQkv) {
+            addBlockSite(SiteKind::attnQkv, q + 2 * kv, c_.width, at.attnIn);
+        } else {
+            addBlockSite(SiteKind::attnQ, q, c_.width, at.attnIn);
+            addBlockSite(SiteKind::attnK, kv, c_.width, at.attnIn);
+            addBlockSite(SiteKind::attnV, kv, c_.width, at.attnIn);
+        }
+        addBlockSite(SiteKind::attnOutput, c_.width, q, at.attnOutputIn);
+    }
+
+    struct FeedForwardKinds {
+        SiteKind gate, up, down;
+    };
+    void addFeedForward(BlockLayout& at, FeedForwardKinds kinds, std::int64_t width, const char* downGroup) {
+        at.ffnDownIn = addGroup(prefix_ + downGroup, block_, width);
+        if (c_.gated && !c_.fusedGateUp) addBlockSite(kinds.gate, width, c_.width, at.ffnIn);
+        addBlockSite(kinds.up, c_.fusedGateUp ? 2 * width : width, c_.width, at.ffnIn);
+        addBlockSite(kinds.down, c_.width, width, at.ffnDownIn);
+    }
+
+    void addExperts(BlockLayout& at) {
+        const std::int64_t f = c_.expertFeedForward;
+        at.firstExpert = static_cast<int>(layout_.groups.size());
+        for (int e = 0; e < c_.experts; ++e) {
+            const int in = addGroup(fmt::format("{}ffn_in.e{}", prefix_, e), block_, c_.width);
+            const int down = addGroup(fmt::format("{}ffn_down_in.e{}", prefix_, e), block_, f);
+            addExpertSite("ffn_gate", SiteKind::ffnGateExperts, e, f, c_.width, in);
+            addExpertSite("ffn_up", SiteKind::ffnUpExperts, e, f, c_.width, in);
+            addExpertSite("ffn_down", SiteKind::ffnDownExperts, e, c_.width, f, down);
+        }
+    }
+
+    void addExpertSite(const char* role, SiteKind kind, int expert, std::int64_t rows, std::int64_t cols, int group) {
+        Site& site = addSite(fmt::format("{}{}.e{}", prefix_, role, expert), kind, block_, rows, cols, group);
+        site.expert = expert;
+        const std::string stack = fmt::format("{}{}.weight", prefix_, siteKindName(kind));
+        const std::string fused = prefix_ + "ffn_gate_up_exps.weight";
+        if (kind != SiteKind::ffnDownExperts && checkpoint_.find(fused) != nullptr) {
+            site.tensor = fused;
+            site.firstRow = 2 * expert * rows + (kind == SiteKind::ffnUpExperts ? rows : 0);
+        } else if (checkpoint_.find(site.tensor) == nullptr) {
+            site.tensor = stack;
+            site.firstRow = expert * rows;
+        }
+    }
+
+    const ModelConfig& c_;
+    const Checkpoint& checkpoint_;
+    SiteLayout layout_;
+    std::string prefix_;
+    BlockIndex block_{-1};
+};
 
 std::string shapeText(std::span<const std::int64_t> shape) {
     std::string text = "[";
@@ -59,13 +140,13 @@ std::string shapeText(std::span<const std::int64_t> shape) {
     return text + "]";
 }
 
-void checkShape(const Checkpoint& checkpoint, const std::string& name, std::span<const std::int64_t> wanted) {
-    const TensorInfo* tensor = checkpoint.find(name);
+void checkShape(const Checkpoint& checkpoint, const ExpectedShape& wanted) {
+    const TensorInfo* tensor = checkpoint.find(wanted.canonical);
     if (tensor == nullptr)
         throw Error(
             ErrorCode::tensorMissing,
             fmt::format("{}: the forward pass needs tensor '{}', which is not there",
-                        escapeForDisplay(checkpoint.path()), name),
+                        escapeForDisplay(checkpoint.path()), wanted.canonical),
             "The checkpoint is incomplete or of another architecture; its other tensors can still be inspected.");
     if (!tensor->packed && !storageTypeInfo(tensor->type).decodes)
         throw Error(ErrorCode::unsupportedType,
@@ -73,63 +154,38 @@ void checkShape(const Checkpoint& checkpoint, const std::string& name, std::span
                                 escapeForDisplay(checkpoint.path()), escapeForDisplay(tensor->name),
                                 escapeForDisplay(tensor->typeName)),
                     "Open a variant of this checkpoint in another type, or the original it was made from.");
-    if (std::equal(tensor->shape.begin(), tensor->shape.end(), wanted.begin(), wanted.end())) return;
+    if (sameShape(tensor->shape, wanted.shape)) return;
     throw Error(ErrorCode::shapeMismatch,
                 fmt::format("{}: tensor '{}' has shape {}, but the configuration asks for {}",
                             escapeForDisplay(checkpoint.path()), escapeForDisplay(tensor->name),
-                            shapeText(tensor->shape), shapeText(wanted)),
+                            shapeText(tensor->shape), shapeText(wanted.shape)),
                 "The configuration belongs to another checkpoint; get both from the same source.");
 }
 
 } // namespace
 
-void layOutSites(const ModelConfig& config, std::vector<Site>& sites, std::vector<InputGroup>& groups) {
-    const auto addSite = [&](std::string name, SiteKind kind, BlockIndex block, std::int64_t rows, std::int64_t cols,
-                             int group) {
-        const SiteId id{static_cast<int>(sites.size())};
-        std::string tensor = name + ".weight";
-        sites.push_back({id, std::move(name), std::move(tensor), kind, block, rows, cols, group, -1, 0});
-        if (group >= 0) groups[static_cast<std::size_t>(group)].sites.push_back(id);
-    };
-    for (int b = 0; b < config.blocks; ++b)
-        for (const auto& group : kBlockGroups)
-            groups.push_back(
-                {fmt::format("blk.{}.{}", b, group.name), BlockIndex{b}, widthOf(config, group.width), {}});
-    const int head = static_cast<int>(groups.size());
-    groups.push_back({"output_in", BlockIndex{-1}, config.width, {}});
-
-    addSite("token_embd", SiteKind::tokenEmbedding, BlockIndex{-1}, config.vocabulary, config.width,
-            config.tiedHead ? head : -1);
-    for (int b = 0; b < config.blocks; ++b)
-        for (const auto& site : kBlockSites)
-            addSite(fmt::format("blk.{}.{}", b, siteKindName(site.kind)), site.kind, BlockIndex{b},
-                    widthOf(config, site.out), widthOf(config, site.in), 4 * b + site.group);
-    if (!config.tiedHead) addSite("output", SiteKind::output, BlockIndex{-1}, config.vocabulary, config.width, head);
+SiteLayout layOutSites(const ModelConfig& config, const Checkpoint& checkpoint) {
+    return LayoutBuilder(config, checkpoint).build();
 }
 
-void checkTensors(const Checkpoint& checkpoint, const ModelConfig& config, const std::vector<Site>& sites) {
+void checkTensors(const Checkpoint& checkpoint, const ModelConfig& config) {
+    std::set<std::string> known{"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"};
+    const auto expected =
+        expectedShapes(config, [&](const std::string& name) { return checkpoint.find(name) != nullptr; });
+    for (const auto& tensor : expected) known.insert(tensor.canonical);
     for (const auto& tensor : checkpoint.tensors()) {
-        const bool bias = tensor.canonical.ends_with(".bias") &&
-                          (tensor.canonical.starts_with("blk.") || tensor.canonical == "output.bias");
-        const bool extraNorm =
-            tensor.canonical.ends_with("attn_q_norm.weight") || tensor.canonical.ends_with("attn_k_norm.weight");
-        if (bias || extraNorm || tensor.name == "rope_freqs.weight")
-            throw Error(
-                ErrorCode::unsupportedModel,
-                fmt::format("{}: tensor '{}' has no part in the forward pass of this family, so results would be wrong",
-                            escapeForDisplay(checkpoint.path()), escapeForDisplay(tensor.name)),
-                "Tensors and histograms can be inspected; running needs a plain Llama checkpoint.");
+        const auto inBlock = parseBlockName(tensor.canonical);
+        const bool plays = tensor.canonical == "output.bias" || (inBlock && inBlock->block < config.blocks);
+        // Files made early in 2024 repeat the rotation's factors in every block.
+        if (!plays || known.contains(tensor.canonical) || inBlock->rest.starts_with("rope_")) continue;
+        throw Error(
+            ErrorCode::unsupportedModel,
+            fmt::format("{}: tensor '{}' has no part in the forward pass of this family, so results would be wrong",
+                        escapeForDisplay(checkpoint.path()), escapeForDisplay(tensor.name)),
+            fmt::format("Its tensors can be inspected and quantized; running needs a plain {} checkpoint.",
+                        config.family));
     }
-    const std::array<std::int64_t, 1> norm{config.width};
-    for (const auto& site : sites) {
-        const std::array<std::int64_t, 2> shape{site.rows, site.cols};
-        checkShape(checkpoint, site.tensor, shape);
-    }
-    for (std::int64_t b = 0; b < config.blocks; ++b) {
-        checkShape(checkpoint, fmt::format("blk.{}.attn_norm.weight", b), norm);
-        checkShape(checkpoint, fmt::format("blk.{}.ffn_norm.weight", b), norm);
-    }
-    checkShape(checkpoint, "output_norm.weight", norm);
+    for (const auto& tensor : expected) checkShape(checkpoint, tensor);
 }
 
 } // namespace bw

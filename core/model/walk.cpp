@@ -15,6 +15,7 @@ namespace bw {
 namespace {
 
 void checkWindows(const Model& model, const Windows& windows) {
+    model.requireForward();
     if (windows.count <= 0 || windows.length <= 0 || windows.tokens() != static_cast<std::int64_t>(windows.ids.size()))
         throw Error(ErrorCode::usage, fmt::format("{} windows of {} tokens can't be made of {} token ids",
                                                   windows.count, windows.length, windows.ids.size()));

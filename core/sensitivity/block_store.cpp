@@ -55,29 +55,9 @@ BlockWeightsPtr BlockStore::block(BlockIndex index) {
 }
 
 PatchedBlock::PatchedBlock(const Model& model, BlockWeightsPtr base, const Site& site, Matrix weight) : base_(std::move(base)) {
-    patched_.block = base_->block;
-    patched_.attnNorm = base_->attnNorm;
-    patched_.ffnNorm = base_->ffnNorm;
-    patched_.q = base_->q;
-    patched_.k = base_->k;
-    patched_.v = base_->v;
-    patched_.output = base_->output;
-    patched_.gate = base_->gate;
-    patched_.up = base_->up;
-    patched_.down = base_->down;
-    patched_.bytes = base_->bytes;
-    patched_.owned.push_back(std::move(weight));
-    const DeviceWeightPtr prepared = model.device().prepare(std::as_const(patched_.owned.back()).view());
-    switch (site.kind) {
-    case SiteKind::attnQ: patched_.q = prepared; break;
-    case SiteKind::attnK: patched_.k = prepared; break;
-    case SiteKind::attnV: patched_.v = prepared; break;
-    case SiteKind::attnOutput: patched_.output = prepared; break;
-    case SiteKind::ffnGate: patched_.gate = prepared; break;
-    case SiteKind::ffnUp: patched_.up = prepared; break;
-    case SiteKind::ffnDown: patched_.down = prepared; break;
-    default: break; // not part of a block
-    }
+    patched_ = *base_;
+    patched_.owned.push_back(std::make_shared<const Matrix>(std::move(weight)));
+    patched_.linear(site).weight = model.device().prepare(patched_.owned.back()->view());
 }
 
 } // namespace bw::detail

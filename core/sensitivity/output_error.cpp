@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Relative output error of every site and format from one walk. With G = XᵀX of a site's inputs, ‖X·Aᵀ‖² = tr(A·G·Aᵀ): the
 // walk keeps G of the block it is in, and each cell then costs one product with it, however many tokens there were.
+#include "core/base/parallel.h"
 #include "core/compute/cpu_device.h"
 #include "core/sensitivity/gram.h"
 
@@ -12,9 +13,12 @@ namespace {
 
 /// W − Ŵ into `decoded`.
 void subtractFrom(MatrixView<const float> weight, Matrix& decoded) {
-    for (std::int64_t r = 0; r < weight.rows; ++r)
-        for (std::int64_t c = 0; c < weight.cols; ++c)
-            decoded.row(r)[c] = weight(r, c) - decoded.row(r)[c];
+    constexpr std::int64_t kPieceWeights = 1 << 16; // a stop is seen between pieces
+    parallelFor(weight.rows, std::max<std::int64_t>(1, kPieceWeights / weight.cols), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r)
+            for (std::int64_t c = 0; c < weight.cols; ++c)
+                decoded.row(r)[c] = weight(r, c) - decoded.row(r)[c];
+    });
 }
 
 class OutputErrorWalk final : public WalkVisitor, public ActivationObserver {
@@ -68,15 +72,12 @@ private:
 
     void observeHead(MatrixView<const float> states) {
         const Model& model = sweep_.model;
-        const TensorInfo& tensor = model.checkpoint().require("output_norm.weight");
-        std::vector<float> norm(static_cast<std::size_t>(tensor.elements()));
-        model.checkpoint().read(tensor, norm);
         const std::int64_t length = sweep_.windows.length;
         Matrix x(length, states.cols);
         const int group = static_cast<int>(groups_.size()) - 1;
         for (std::int64_t w = 0; w < sweep_.windows.count; ++w) {
             sweep_.job.checkpoint();
-            model.device().rmsNorm(states.middleRows(w * length, length), norm, static_cast<float>(model.config().normEpsilon), x.view());
+            model.headInput(states.middleRows(w * length, length), x.view());
             onInput(group, w, x.view());
         }
     }

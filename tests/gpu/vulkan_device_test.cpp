@@ -155,9 +155,10 @@ TEST_F(VulkanKernels, WhatHasNoShaderRunsOnTheCpuAndIsCounted) {
     cpu_->rmsNorm(x.view(), weight, 1e-5f, expected.view());
     EXPECT_EQ(y.values, expected.values);
     device->add(y.view(), x.view());
-    device->siluMultiply(y.view(), x.view());
-    device->rope(y.view(), 4, 0, 10000.0);
-    EXPECT_EQ(device->operationCounts().at("rmsNorm").onCpu, 1u);
+    device->activateMultiply(Activation::silu, y.view(), x.view());
+    const std::vector<float> frequencies{1.0f, 0.01f};
+    device->rope(y.view(), {4, frequencies}, 0);
+    EXPECT_EQ(device->operationCounts().at("norm").onCpu, 1u);
     EXPECT_EQ(device->operationCounts().size(), 4u);
     EXPECT_EQ(device->name(), "vulkan:0");
     EXPECT_THAT(device->description(), testing::HasSubstr("Vulkan 1."));

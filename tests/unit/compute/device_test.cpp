@@ -45,7 +45,7 @@ TEST_F(CpuDeviceTest, RopeTurnsByPositionTimesFrequency) {
     for (const std::int64_t position0 : {std::int64_t{0}, std::int64_t{5}, std::int64_t{700}}) {
         Matrix x = randomMatrix(20, heads * headDim, 42);
         const Matrix before = randomMatrix(20, heads * headDim, 42);
-        device_->rope(x.view(), headDim, position0, theta);
+        device_->rope(x.view(), {headDim, test::rotaryFrequencies(headDim, theta)}, position0);
         for (std::int64_t t = 0; t < 20; ++t) {
             for (std::int64_t h = 0; h < heads; ++h) {
                 for (std::int64_t i = 0; i < headDim / 2; ++i) {
@@ -68,9 +68,10 @@ TEST_F(CpuDeviceTest, RopeTurnsByPositionTimesFrequency) {
 
 TEST_F(CpuDeviceTest, RopeTablesOfTwoModelsDoNotMix) {
     Matrix a = randomMatrix(4, 8, 43), b = randomMatrix(4, 8, 43), again = randomMatrix(4, 8, 43);
-    device_->rope(a.view(), 8, 3, 10000.0);
-    device_->rope(b.view(), 8, 3, 500000.0);
-    device_->rope(again.view(), 8, 3, 10000.0);
+    const auto slow = test::rotaryFrequencies(8, 500000.0), usual = test::rotaryFrequencies(8, 10000.0);
+    device_->rope(a.view(), {8, usual}, 3);
+    device_->rope(b.view(), {8, slow}, 3);
+    device_->rope(again.view(), {8, usual}, 3);
     EXPECT_NE(std::memcmp(a.data(), b.data(), 32 * sizeof(float)), 0);
     EXPECT_EQ(std::memcmp(a.data(), again.data(), 32 * sizeof(float)), 0);
 }
@@ -78,8 +79,8 @@ TEST_F(CpuDeviceTest, RopeTablesOfTwoModelsDoNotMix) {
 TEST_F(CpuDeviceTest, ElementwiseOperationsHonourStrides) {
     Matrix gate = randomMatrix(6, 20, 44);
     const Matrix before = randomMatrix(6, 20, 44), up = randomMatrix(6, 20, 45);
-    device_->siluMultiply(MatrixView<float>(gate.data() + 2, 6, 13, 20),
-                          MatrixView<const float>(up.data() + 1, 6, 13, 20));
+    device_->activateMultiply(Activation::silu, MatrixView<float>(gate.data() + 2, 6, 13, 20),
+                              MatrixView<const float>(up.data() + 1, 6, 13, 20));
     device_->add(MatrixView<float>(gate.data() + 15, 6, 5, 20), MatrixView<const float>(up.data() + 15, 6, 5, 20));
     for (std::int64_t r = 0; r < 6; ++r) {
         for (std::int64_t c = 0; c < 20; ++c) {

@@ -73,7 +73,7 @@ TEST_P(KernelTest, RopeRotatesHalfSplitPairs) {
             cosine.push_back(std::cos(angle.data()[i]));
             sine.push_back(std::sin(angle.data()[i]));
         }
-        kernels::ropeRow(x.data(), heads, half, cosine.data(), sine.data());
+        kernels::ropeRow(x.data(), heads, 2 * half, half, cosine.data(), sine.data());
         for (std::int64_t h = 0; h < heads; ++h) {
             for (std::int64_t i = 0; i < half; ++i) {
                 const auto at = static_cast<std::size_t>(i);
@@ -129,6 +129,92 @@ TEST_P(KernelTest, SiluMultiply) {
             const double reference = g / (1 + std::exp(-g)) * static_cast<double>(up.data()[i]);
             EXPECT_NEAR(static_cast<double>(gate.data()[i]), reference, std::abs(reference) * 4 * kEps);
         }
+    }
+}
+
+TEST_P(KernelTest, LayerNormRow) {
+    for (const auto n : lengths_) {
+        // Far from zero: a one-pass variance would lose three digits here.
+        Matrix x = randomMatrix(1, n, 61);
+        for (std::int64_t i = 0; i < n; ++i) x.data()[i] += 30.0f;
+        const Matrix weight = randomMatrix(1, n, 62), bias = randomMatrix(1, n, 63);
+        double mean = 0, variance = 0;
+        for (std::int64_t i = 0; i < n; ++i) mean += static_cast<double>(x.data()[i]) / static_cast<double>(n);
+        for (std::int64_t i = 0; i < n; ++i)
+            variance += (static_cast<double>(x.data()[i]) - mean) * (static_cast<double>(x.data()[i]) - mean) / static_cast<double>(n);
+        const double deviation = std::sqrt(variance + 1e-2);
+        for (const bool withBias : {true, false}) {
+            Matrix y(1, n);
+            kernels::layerNormRow(x.data(), weight.data(), withBias ? bias.data() : nullptr, 1e-2f, y.data(), n);
+            for (std::int64_t i = 0; i < n; ++i) {
+                const double w = static_cast<double>(weight.data()[i]), b = withBias ? static_cast<double>(bias.data()[i]) : 0.0;
+                const double reference = (static_cast<double>(x.data()[i]) - mean) / deviation * w + b;
+                // The mean of values of size 30 errs by some eps of it, against a deviation of 1 (0.1 for one value).
+                EXPECT_NEAR(static_cast<double>(y.data()[i]), reference, kEps * (8 * 30 * std::abs(w) / deviation + 4 * std::abs(b)));
+            }
+        }
+    }
+    std::vector<float> same(19, 3.0f), ones(19, 1.0f);
+    kernels::layerNormRow(same.data(), ones.data(), nullptr, 1e-5f, same.data(), 19);
+    for (const float v : same) EXPECT_NEAR(v, 0.0f, 1e-3f); // in place, and a constant row has no direction
+}
+
+TEST_P(KernelTest, GeluInBothForms) {
+    for (const auto n : lengths_) {
+        const Matrix before = randomMatrix(1, n, 64, 3.0), up = randomMatrix(1, n, 65);
+        Matrix tanhForm(1, n), erfForm(1, n), plain(1, n);
+        for (Matrix* m : {&tanhForm, &erfForm, &plain}) std::copy_n(before.data(), n, m->data());
+        kernels::geluTanhMultiply(tanhForm.data(), up.data(), n);
+        kernels::geluErfMultiply(erfForm.data(), up.data(), n);
+        kernels::geluTanhMultiply(plain.data(), nullptr, n);
+        for (std::int64_t i = 0; i < n; ++i) {
+            const double x = static_cast<double>(before.data()[i]), u = static_cast<double>(up.data()[i]);
+            const double inner = std::sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x);
+            const double tanhReference = x / (1 + std::exp(-2 * inner)), erfReference = 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+            // exp multiplies the rounding of its argument; the floor is where both are far below one part of x.
+            const double tolerance = kEps * (6 + 4 * std::abs(inner));
+            EXPECT_NEAR(static_cast<double>(tanhForm.data()[i]), tanhReference * u, tolerance * std::abs(tanhReference * u) + 1e-30) << x;
+            EXPECT_NEAR(static_cast<double>(plain.data()[i]), tanhReference, tolerance * std::abs(tanhReference) + 1e-30) << x;
+            EXPECT_NEAR(static_cast<double>(erfForm.data()[i]), erfReference * u, kEps * (6 + 2 * x * x) * std::abs(erfReference * u) + 1e-30) << x;
+        }
+    }
+    std::vector<float> ends{-1e30f, -50.0f, 0.0f, 50.0f, 1e30f, kNan};
+    kernels::geluTanhMultiply(ends.data(), nullptr, 6);
+    EXPECT_EQ(std::vector<float>(ends.begin(), ends.begin() + 4), (std::vector<float>{0.0f, 0.0f, 0.0f, 50.0f}));
+    EXPECT_EQ(ends[4], 1e30f);
+    EXPECT_TRUE(std::isnan(ends[5]));
+}
+
+TEST_P(KernelTest, SoftCapIsTanh) {
+    for (const auto n : lengths_) {
+        Matrix x = randomMatrix(1, n, 66, 40.0);
+        const Matrix before = randomMatrix(1, n, 66, 40.0);
+        kernels::softCap(x.data(), n, 0.5f, 20.0f);
+        for (std::int64_t i = 0; i < n; ++i) {
+            const double reference = 20 * std::tanh(static_cast<double>(before.data()[i]) * 0.5 / 20);
+            EXPECT_NEAR(static_cast<double>(x.data()[i]), reference, 8 * kEps * std::abs(reference));
+        }
+    }
+    std::vector<float> ends{-1e30f, kInfinity, kNan, 0.0f};
+    kernels::softCap(ends.data(), 4, 1.0f, 5.0f);
+    EXPECT_EQ(ends[0], -5.0f);
+    EXPECT_EQ(ends[1], 5.0f);
+    EXPECT_TRUE(std::isnan(ends[2])); // a bad score must stay visible
+    EXPECT_EQ(ends[3], 0.0f);
+}
+
+TEST_P(KernelTest, RopeLeavesTheOtherChannelsOfAHead) {
+    Matrix x = randomMatrix(1, 2 * 10, 67);
+    const Matrix before = randomMatrix(1, 2 * 10, 67);
+    const std::vector<float> cosine(3, 0.6f), sine(3, 0.8f);
+    kernels::ropeRow(x.data(), 2, 10, 3, cosine.data(), sine.data());
+    for (std::int64_t h = 0; h < 2; ++h) {
+        for (std::int64_t i = 0; i < 3; ++i) {
+            const float a = before.data()[h * 10 + i], b = before.data()[h * 10 + 3 + i];
+            EXPECT_NEAR(x.data()[h * 10 + i], a * 0.6f - b * 0.8f, 1e-6f);
+            EXPECT_NEAR(x.data()[h * 10 + 3 + i], b * 0.6f + a * 0.8f, 1e-6f);
+        }
+        for (std::int64_t i = 6; i < 10; ++i) EXPECT_EQ(x.data()[h * 10 + i], before.data()[h * 10 + i]);
     }
 }
 

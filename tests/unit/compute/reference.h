@@ -20,6 +20,14 @@ inline Matrix randomMatrix(std::int64_t rows, std::int64_t cols, std::uint64_t s
     return m;
 }
 
+/// θ^(−2i/D) for the D/2 pairs of a head, rounded as in the references.
+inline std::vector<float> rotaryFrequencies(std::int64_t headDim, double theta) {
+    std::vector<float> frequencies;
+    for (std::int64_t i = 0; i < headDim / 2; ++i)
+        frequencies.push_back(1.0f / static_cast<float>(std::pow(theta, 2.0 * static_cast<double>(i) / static_cast<double>(headDim))));
+    return frequencies;
+}
+
 /// Largest |y − reference| / tolerance over all elements, where the tolerance of an element is
 /// factor·eps·Σ|a||b| (+ eps·|reference| for the final rounding): the usual bound for a sum of products, with the
 /// number of terms replaced by `factor` because blocked sums of n terms err like √n at most in practice.

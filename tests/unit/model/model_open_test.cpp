@@ -147,7 +147,7 @@ TEST(ModelWeights, SiteWeightAndSourceAreApplied) {
     const auto block = tiny.model->loadBlock(BlockIndex{1});
     EXPECT_EQ(block->owned.size(), 7u);
     EXPECT_EQ(block->bytes, 4u * (24 * 24 * 2 + 12 * 24 * 2 + 40 * 24 * 3 + 2 * 24));
-    EXPECT_EQ(block->down->cols, 40);
+    EXPECT_EQ(block->feedForward.down.weight->cols, 40);
 }
 
 } // namespace

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A mixture of experts: the router chooses for every token, the tokens of each expert are gathered so that an expert is
+// one product per linear, and the results are added back in the order of the experts, whatever the number of threads.
+#include "core/base/parallel.h"
+#include "core/model/model_impl.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace bw {
+namespace {
+
+/// Rows per piece of a loop that copies or adds rows.
+constexpr std::int64_t kRows = 64;
+
+/// The tokens that one expert works on, in their order, and their shares of its result.
+struct Batch {
+    std::vector<std::int64_t> rows;
+    std::vector<float> shares;
+};
+
+/// The `used` most likely experts of one token, softmax over all of them; ties go to the lower number.
+void chooseExperts(std::span<const float> logits, std::int64_t used, bool renormalize, std::span<int> chosen,
+                   std::span<float> shares) {
+    std::vector<int> order(logits.size());
+    std::iota(order.begin(), order.end(), 0);
+    const auto score = [&](int e) { return logits[static_cast<std::size_t>(e)]; };
+    std::partial_sort(order.begin(), order.begin() + used, order.end(), [&](int a, int b) {
+        return score(a) > score(b) || (!(score(a) < score(b)) && a < b);
+    });
+    const float peak = score(order.front());
+    float total = 0, kept = 0;
+    for (const float logit : logits) total += std::exp(logit - peak);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(used); ++i) {
+        chosen[i] = order[i];
+        shares[i] = std::exp(score(order[i]) - peak) / total;
+        kept += shares[i];
+    }
+    if (renormalize)
+        for (float& share : shares) share /= kept;
+}
+
+std::vector<Batch> route(const BlockPass& pass, MatrixView<const float> normed) {
+    const std::int64_t experts = pass.config().experts, used = pass.config().expertsUsed;
+    BufferPool::Lease logits(pass.model.buffers, normed.rows, experts);
+    pass.device().multiply(normed, *pass.weights.router, logits.view());
+    std::vector<int> chosen(static_cast<std::size_t>(normed.rows * used));
+    std::vector<float> shares(chosen.size());
+    const auto width = static_cast<std::size_t>(used);
+    parallelFor(normed.rows, kRows, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t t = begin; t < end; ++t) {
+            const auto first = static_cast<std::size_t>(t * used);
+            chooseExperts(logits.view().rowSpan(t), used, pass.config().renormalizeExperts,
+                          std::span(chosen).subspan(first, width), std::span(shares).subspan(first, width));
+        }
+    });
+    std::vector<Batch> batches(static_cast<std::size_t>(experts));
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+        Batch& batch = batches[static_cast<std::size_t>(chosen[i])];
+        batch.rows.push_back(static_cast<std::int64_t>(i / width));
+        batch.shares.push_back(shares[i]);
+    }
+    return batches;
+}
+
+/// The observer sees each window's rows of a gathered batch.
+void watchBatch(const BlockPass& pass, int group, const Batch& batch, MatrixView<const float> x) {
+    if (pass.observer == nullptr) return;
+    const auto rows = static_cast<std::int64_t>(batch.rows.size());
+    for (std::int64_t first = 0, last = 0; first < rows; first = last) {
+        const std::int64_t window = batch.rows[static_cast<std::size_t>(first)] / pass.windowLength;
+        while (last < rows && batch.rows[static_cast<std::size_t>(last)] / pass.windowLength == window) ++last;
+        pass.observer->onInput(group, pass.firstWindow + window, x.middleRows(first, last - first));
+    }
+}
+
+/// Puts a batch in the place of windows while its feed-forward runs.
+class BatchObserver final : public ActivationObserver {
+public:
+    BatchObserver(const BlockPass& pass, const Batch& batch) : pass_(pass), batch_(batch) {}
+    void onInput(int group, std::int64_t, MatrixView<const float> x) override { watchBatch(pass_, group, batch_, x); }
+
+private:
+    const BlockPass& pass_;
+    const Batch& batch_;
+};
+
+void addShares(const Batch& batch, MatrixView<const float> from, MatrixView<float> y) {
+    parallelFor(from.rows, kRows, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r) {
+            const float share = batch.shares[static_cast<std::size_t>(r)];
+            const float* source = from.row(r);
+            float* target = y.row(batch.rows[static_cast<std::size_t>(r)]);
+            for (std::int64_t c = 0; c < from.cols; ++c) target[c] += share * source[c];
+        }
+    });
+}
+
+void runExpert(const BlockPass& pass, std::size_t expert, const Batch& batch, MatrixView<const float> normed,
+               MatrixView<float> y) {
+    const auto rows = static_cast<std::int64_t>(batch.rows.size());
+    BufferPool::Lease gathered(pass.model.buffers, rows, normed.cols), result(pass.model.buffers, rows, y.cols);
+    parallelFor(rows, kRows, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r) {
+            std::copy_n(normed.row(batch.rows[static_cast<std::size_t>(r)]), normed.cols, gathered.view().row(r));
+            std::fill_n(result.view().row(r), y.cols, 0.0f);
+        }
+    });
+    const int group = pass.layout.firstExpert + 2 * static_cast<int>(expert);
+    watchBatch(pass, group, batch, gathered.view());
+    BatchObserver observer(pass, batch);
+    BlockPass inner = pass;
+    inner.observer = pass.observer != nullptr ? &observer : nullptr;
+    inner.windowLength = rows;
+    runFeedForward(inner, pass.weights.experts[expert], gathered.view(), result.view(), group + 1);
+    addShares(batch, result.view(), y);
+}
+
+/// Every token passes the shared expert, scaled by σ(gate·x).
+void runShared(const BlockPass& pass, MatrixView<const float> normed, MatrixView<float> y) {
+    BufferPool::Lease result(pass.model.buffers, normed.rows, y.cols);
+    for (std::int64_t r = 0; r < normed.rows; ++r) std::fill_n(result.view().row(r), y.cols, 0.0f);
+    runFeedForward(pass, pass.weights.feedForward, normed, result.view(), pass.layout.ffnDownIn);
+    Batch all{std::vector<std::int64_t>(static_cast<std::size_t>(normed.rows)),
+              std::vector<float>(static_cast<std::size_t>(normed.rows), 1.0f)};
+    std::iota(all.rows.begin(), all.rows.end(), std::int64_t{0});
+    const std::vector<float>& gate = pass.weights.sharedGate;
+    for (std::int64_t r = 0; !gate.empty() && r < normed.rows; ++r) {
+        double sum = 0;
+        for (std::int64_t c = 0; c < normed.cols; ++c)
+            sum += static_cast<double>(normed(r, c)) * static_cast<double>(gate[static_cast<std::size_t>(c)]);
+        all.shares[static_cast<std::size_t>(r)] = static_cast<float>(1 / (1 + std::exp(-sum)));
+    }
+    addShares(all, result.view(), y);
+}
+
+} // namespace
+
+void runExperts(const BlockPass& pass, MatrixView<const float> normed, MatrixView<float> y) {
+    if (pass.weights.feedForward.up.weight) pass.watch(pass.layout.ffnIn, normed);
+    const std::vector<Batch> batches = route(pass, normed);
+    for (std::size_t e = 0; e < batches.size(); ++e) {
+        if (batches[e].rows.empty()) continue;
+        runExpert(pass, e, batches[e], normed, y);
+        pass.pause();
+    }
+    if (pass.weights.feedForward.up.weight) runShared(pass, normed, y);
+}
+
+} // namespace bw
