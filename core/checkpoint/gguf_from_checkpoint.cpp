@@ -34,17 +34,26 @@ void addTokenizer(GgufMetadata& metadata, const HfTokenizerFiles& files, const M
     GgufArray tokens, types, merges;
     tokens.element = merges.element = GgufType::string;
     types.element = GgufType::i32;
-    for (const auto& token : files.tokens(config.vocabulary)) {
+    const auto list = files.tokens(config.vocabulary);
+    const bool pieces = files.modelName() == "llama";
+    for (const auto& token : list) {
         tokens.strings.push_back(token.text);
         types.integers.push_back(static_cast<std::int64_t>(token.type));
     }
-    merges.strings = files.merges();
-    metadata.set("tokenizer.ggml.add_space_prefix", flag(false));
-    metadata.set("tokenizer.ggml.model", text("gpt2"));
+    metadata.set("tokenizer.ggml.add_space_prefix", flag(pieces && files.addsSpacePrefix()));
+    metadata.set("tokenizer.ggml.model", text(files.modelName()));
     metadata.set("tokenizer.ggml.pre", text(files.preTokenizerName()));
     metadata.set("tokenizer.ggml.tokens", {GgufType::array, std::move(tokens)});
     metadata.set("tokenizer.ggml.token_type", {GgufType::array, std::move(types)});
-    metadata.set("tokenizer.ggml.merges", {GgufType::array, std::move(merges)});
+    if (pieces) {
+        GgufArray scores;
+        scores.element = GgufType::f32;
+        scores.reals = files.scores(list);
+        metadata.set("tokenizer.ggml.scores", {GgufType::array, std::move(scores)});
+    } else {
+        merges.strings = files.merges();
+        metadata.set("tokenizer.ggml.merges", {GgufType::array, std::move(merges)});
+    }
     struct IdKey {
         const char* role;
         const char* key;

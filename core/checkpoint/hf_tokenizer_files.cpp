@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <unordered_map>
 
 namespace bw {
 namespace {
@@ -19,10 +20,13 @@ namespace fs = std::filesystem;
 struct NamedRegex {
     const char* regex;
     const char* name;
+    bool nfc;           ///< the model's tokenizer composes characters first, which llama.cpp leaves out
+    bool ignoresMerges; ///< a piece that is a token as a whole is taken as such
 };
 constexpr NamedRegex kSplitRegexes[] = {
-    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)", "llama-bpe"},
-    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)", "qwen2"},
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)", "llama-bpe", false, true},
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)", "smaug-bpe", false, false},
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)", "qwen2", true, false},
 };
 
 [[noreturn]] void unsupported(const std::string& folder, const std::string& what) {
@@ -56,6 +60,21 @@ std::string optionalText(const std::string& folder, const char* name) {
     return readTextFile(resolveInside(folder, name), 256ull << 20);
 }
 
+constexpr const char* kMetaSpace = "\xe2\x96\x81"; // U+2581, SentencePiece's visible space
+
+bool replacesSpaces(const Json& step) {
+    return textOf(step, "type") == "Replace" && textOf(member(step, "pattern"), "String") == " " && textOf(step, "content") == kMetaSpace;
+}
+
+bool prependsSpace(const Json& step) { return textOf(step, "type") == "Prepend" && textOf(step, "prepend") == kMetaSpace; }
+
+std::ptrdiff_t countCodePoints(const std::string& text) {
+    return std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; });
+}
+
+/// "<0x0A>"
+bool isByteToken(const std::string& text) { return text.size() == 6 && text.starts_with("<0x") && text.back() == '>'; }
+
 bool isByteLevel(const Json& step, bool usesRegex) {
     return textOf(step, "type") == "ByteLevel" && flagOf(step, "use_regex", true) == usesRegex && !flagOf(step, "add_prefix_space", true);
 }
@@ -72,8 +91,40 @@ HfTokenizerFiles::HfTokenizerFiles(const std::string& folder) : folder_(folder) 
     jinja_ = optionalText(folder, "chat_template.jinja");
     const Json& model = member(tokenizer_, "model");
     if (textOf(model, "type") != "BPE") unsupported(folder_, "the tokenizer model '" + escapeForDisplay(textOf(model, "type"), 40) + "'");
-    if (flagOf(model, "byte_fallback", false)) unsupported(folder_, "BPE with byte fallback");
     if (!member(model, "vocab").is_object() || !member(model, "merges").is_array()) invalid(folder_, "vocab or merges are missing");
+}
+
+std::string HfTokenizerFiles::modelName() const { return flagOf(member(tokenizer_, "model"), "byte_fallback", false) ? "llama" : "gpt2"; }
+
+bool HfTokenizerFiles::addsSpacePrefix() const {
+    const Json& normalizer = member(tokenizer_, "normalizer");
+    const Json& steps = member(normalizer, "normalizers");
+    if (steps.is_array() && !steps.empty() && prependsSpace(steps[0])) return true;
+    const Json& pre = member(tokenizer_, "pre_tokenizer");
+    return textOf(pre, "type") == "Metaspace" && textOf(pre, "prepend_scheme") != "never";
+}
+
+std::vector<double> HfTokenizerFiles::scores(const std::vector<Token>& tokens) const {
+    std::unordered_map<std::string_view, std::size_t> idOf;
+    for (std::size_t i = 0; i < tokens.size(); ++i) idOf.emplace(tokens[i].text, i);
+    std::vector<double> scores(tokens.size(), 0.0);
+    std::vector<bool> made(tokens.size(), false);
+    std::size_t last = tokens.size();
+    double rank = 0;
+    for (const std::string& merge : merges()) {
+        const auto space = merge.find(' ');
+        const std::string text = merge.substr(0, space) + merge.substr(space + 1);
+        const auto id = idOf.find(text);
+        if (id == idOf.end()) invalid(folder_, "the merge '" + escapeForDisplay(merge, 80) + "' makes no token");
+        if (id->second == last) continue; // another way to the same piece
+        if (made[id->second]) unsupported(folder_, "the order of the merges that make '" + escapeForDisplay(text, 60) + "'");
+        made[last = id->second] = true;
+        scores[last] = rank--;
+    }
+    for (std::size_t i = 0; i < tokens.size(); ++i)
+        if (tokens[i].type == TokenType::normal && !made[i] && countCodePoints(tokens[i].text) > 1)
+            unsupported(folder_, "the token '" + escapeForDisplay(tokens[i].text, 60) + "', which no merge makes,");
+    return scores;
 }
 
 std::vector<HfTokenizerFiles::Token> HfTokenizerFiles::tokens(std::int64_t count) const {
@@ -87,10 +138,16 @@ std::vector<HfTokenizerFiles::Token> HfTokenizerFiles::tokens(std::int64_t count
                             ", but the embedding has " + std::to_string(count) + " rows", "The tokenizer belongs to another model.");
         list[index] = {text, type};
     };
-    for (const auto& [text, id] : member(member(tokenizer_, "model"), "vocab").items()) place(id, text, TokenType::normal);
+    const Json& model = member(tokenizer_, "model");
+    const bool pieces = modelName() == "llama";
+    const std::string unknown = textOf(model, "unk_token");
+    for (const auto& [text, id] : member(model, "vocab").items()) place(id, text, pieces && isByteToken(text) ? TokenType::byte : TokenType::normal);
     const Json& added = member(tokenizer_, "added_tokens");
     if (added.is_array())
         for (const Json& token : added) place(member(token, "id"), textOf(token, "content"), flagOf(token, "special", false) ? TokenType::control : TokenType::userDefined);
+    if (pieces)
+        for (Token& token : list)
+            if (token.text == unknown && !unknown.empty()) token.type = TokenType::unknown;
     return list;
 }
 
@@ -114,16 +171,25 @@ std::vector<std::string> HfTokenizerFiles::merges() const {
 std::string HfTokenizerFiles::preTokenizerName() const {
     const Json& normalizer = member(tokenizer_, "normalizer");
     const Json& pre = member(tokenizer_, "pre_tokenizer");
+    if (modelName() == "llama") {
+        const Json& steps = member(normalizer, "normalizers");
+        const bool sequence = textOf(normalizer, "type") == "Sequence" && steps.is_array() && steps.size() == 2 && prependsSpace(steps[0]) && replacesSpaces(steps[1]);
+        // Gemma's Split at spaces finds none: they were replaced before.
+        const bool plain = pre.is_null() || (textOf(pre, "type") == "Split" && textOf(member(pre, "pattern"), "String") == " ");
+        if ((plain && (sequence || replacesSpaces(normalizer))) || (normalizer.is_null() && textOf(pre, "type") == "Metaspace" && !flagOf(pre, "split", true))) return "default";
+        unsupported(folder_, "SentencePiece BPE with the normalizer " + escapeForDisplay(normalizer.dump(), 160));
+    }
     const bool nfc = textOf(normalizer, "type") == "NFC";
     if (!normalizer.is_null() && !nfc) unsupported(folder_, "the normalizer '" + escapeForDisplay(textOf(normalizer, "type"), 40) + "'");
-    if (!nfc && isByteLevel(pre, true)) return "gpt-2";
+    if (isByteLevel(pre, true)) return nfc ? "olmo" : "gpt-2"; // llama.cpp splits both alike and normalizes neither
     const Json& steps = member(pre, "pretokenizers");
     if (textOf(pre, "type") == "Sequence" && steps.is_array() && steps.size() == 2) {
         if (!nfc && textOf(steps[0], "type") == "Digits" && flagOf(steps[0], "individual_digits", false) && isByteLevel(steps[1], true)) return "smollm";
         if (textOf(steps[0], "type") == "Split" && textOf(steps[0], "behavior") == "Isolated" && !flagOf(steps[0], "invert", false) && isByteLevel(steps[1], false)) {
             const std::string regex = textOf(member(steps[0], "pattern"), "Regex");
+            const bool ignoresMerges = flagOf(member(tokenizer_, "model"), "ignore_merges", false);
             for (const auto& known : kSplitRegexes)
-                if (regex == known.regex && (!nfc || std::string_view(known.name) == "qwen2")) return known.name;
+                if (regex == known.regex && (!nfc || known.nfc) && ignoresMerges == known.ignoresMerges) return known.name;
         }
     }
     unsupported(folder_, "the pre-tokenizer " + escapeForDisplay(pre.dump(), 160));

@@ -15,21 +15,28 @@ namespace bw {
 
 class HfTokenizerFiles {
 public:
-    /// Reads tokenizer.json (must be byte-level BPE), tokenizer_config.json and chat_template.jinja where they are there.
+    /// Reads tokenizer.json (must be BPE: byte-level, or SentencePiece's with byte fallback), tokenizer_config.json and chat_template.jinja where they are there.
     /// @throws Error fileNotFound, unsupportedTokenizer, invalidTokenizer, and what reading JSON throws.
     explicit HfTokenizerFiles(const std::string& folder);
 
     /// llama.cpp's token types.
-    enum class TokenType { normal = 1, control = 3, userDefined = 4, unused = 5 };
+    enum class TokenType { normal = 1, unknown = 2, control = 3, userDefined = 4, unused = 5, byte = 6 };
     struct Token {
         std::string text;
         TokenType type = TokenType::unused;
     };
+    /// GGUF's word for the kind of vocabulary: "gpt2" is byte-level BPE, "llama" is SentencePiece BPE.
+    std::string modelName() const;
     /// One entry per id 0 … count−1; ids that the files do not name become "[PAD17]". @throws Error(vocabularyMismatch).
     std::vector<Token> tokens(std::int64_t count) const;
+    /// "llama" only: one score per token such that taking the pair whose union scores best is the same as taking the
+    /// merge of lowest rank. @throws Error(unsupportedTokenizer) when no scores do that.
+    std::vector<double> scores(const std::vector<Token>& tokens) const;
+    /// Does the tokenizer put a space in front of a text?
+    bool addsSpacePrefix() const;
     /// "left right"; a space inside a part stands as U+0120 (Ġ).
     std::vector<std::string> merges() const;
-    /// llama.cpp's name of the splitting rules ("gpt-2", "smollm"). @throws Error(unsupportedTokenizer).
+    /// llama.cpp's name of the splitting rules ("gpt-2", "smollm"; "default" for SentencePiece). @throws Error(unsupportedTokenizer).
     std::string preTokenizerName() const;
     /// @param role "bos_token", "eos_token", "unk_token", "pad_token".
     std::optional<std::int64_t> specialId(const std::string& role) const;

@@ -26,17 +26,21 @@ ExportPlan planWithoutContainer(const Model& model, const std::vector<SiteFormat
         PlannedTensor row;
         row.name = tensor.canonical.empty() ? tensor.name : tensor.canonical;
         row.asked = row.used = tensor.typeName;
-        row.bytes = tensor.bytes;
+        row.bytes = 0;
         for (const SiteFormat& format : formats) {
             const Site& site = model.site(format.site);
             if (site.tensor != tensor.canonical)
                 continue;
-            row.site = site.id;
+            row.sites.push_back(site.id);
             row.asked = format.asked;
             row.used = format.used ? format.used->name() : tensor.typeName;
             row.whyDiffers = format.whyDiffers;
-            row.bytes = format.used ? format.used->bytes(site.rows, site.cols) : tensor.bytes;
+            row.bytes += format.used ? format.used->bytes(site.rows, site.cols) : tensor.bytes / static_cast<std::uint64_t>(tensor.rows()) * static_cast<std::uint64_t>(site.rows);
         }
+        if (row.sites.empty())
+            row.bytes = tensor.bytes;
+        else
+            row.site = row.sites.front();
         plan.tensorBytes += row.bytes;
         plan.tensors.push_back(std::move(row));
     }
@@ -49,10 +53,11 @@ ExportPlan planWithoutContainer(const Model& model, const std::vector<SiteFormat
 } // namespace
 
 std::vector<SiteFormat> recipeFormats(const Model& model, const Recipe& recipe) {
-    std::vector<FormatRule> rules = recipe.assignment.rules;
-    for (const auto& [pattern, format] : recipe.assignment.pins)
-        rules.push_back({pattern, format}); // a pin holds against every rule
-    return resolveFormats(model, recipe.assignment.format, recipe.assignment.head, rules);
+    const Recipe::Assignment& a = recipe.assignment;
+    FormatRequest request{a.format, a.tensorTypes, a.head, a.output, a.embedding, a.rules, recipe.rounder == "weighted"};
+    for (const auto& [pattern, format] : a.pins)
+        request.rules.push_back({pattern, format}); // a pin holds against every rule
+    return resolveFormats(model, request);
 }
 
 ExportPlan planFor(const Model& model, const std::vector<SiteFormat>& formats, const Recipe& recipe) {
@@ -70,7 +75,7 @@ ExportPlan planFor(const Model& model, const std::vector<SiteFormat>& formats, c
 
 std::vector<SiteFormat> asPlanned(std::vector<SiteFormat> formats, const ExportPlan& plan) {
     for (SiteFormat& format : formats) {
-        const auto row = std::find_if(plan.tensors.begin(), plan.tensors.end(), [&](const PlannedTensor& t) { return t.site == format.site; });
+        const auto row = std::find_if(plan.tensors.begin(), plan.tensors.end(), [&](const PlannedTensor& t) { return std::find(t.sites.begin(), t.sites.end(), format.site) != t.sites.end(); });
         if (!format.used || row == plan.tensors.end() || row->used == format.used->name())
             continue;
         format.used = parseFormat(row->used);
@@ -99,8 +104,8 @@ Json planJson(const ExportPlan& plan) {
 std::vector<AssignmentRow> assignmentRows(const Model& model, const ExportPlan& plan) {
     std::vector<AssignmentRow> rows;
     for (const PlannedTensor& t : plan.tensors)
-        if (t.site.value() >= 0)
-            rows.push_back({model.site(t.site).name, t.asked, t.used, t.whyDiffers, t.bytes, 0, 0});
+        for (const SiteId site : t.sites) // experts of a stack take equal shares of it
+            rows.push_back({model.site(site).name, t.asked, t.used, t.whyDiffers, t.bytes / t.sites.size(), 0, 0});
     // The plan lists tensors in file order; people think in model order.
     std::stable_sort(rows.begin(), rows.end(), [&](const AssignmentRow& a, const AssignmentRow& b) {
         return model.findSite(a.site)->id < model.findSite(b.site)->id;

@@ -85,9 +85,10 @@ Sizes measureSizes(const Stage& stage, const std::vector<std::string>& formats) 
         for (const PlannedTensor& tensor : plan.tensors) {
             if (tensor.site.value() < 0)
                 continue;
-            const std::uint64_t bytes = aligned(tensor.bytes, plan.kind);
-            sizes.cells[stage.model.site(tensor.site).name][format] = {bytes, tensor.used};
-            inSites += bytes;
+            const std::uint64_t bytes = aligned(tensor.bytes, plan.kind) / tensor.sites.size(); // experts of a stack share it
+            for (const SiteId site : tensor.sites)
+                sizes.cells[stage.model.site(site).name][format] = {bytes, tensor.used};
+            inSites += bytes * tensor.sites.size();
         }
         sizes.fixed = std::max(sizes.fixed, plan.fileBytes > inSites ? plan.fileBytes - inSites : 0);
         stage.job.checkpoint();

@@ -50,21 +50,48 @@ private:
 
     void checkTensors(const Checkpoint& written) {
         std::int64_t values = 0;
-        for (const ExportTensor& t : layout_.tensors) values += t.source->elements();
+        std::size_t expected = 0;
+        for (const ExportTensor& t : layout_.tensors) {
+            values += t.elements;
+            expected += t.fused ? t.pieces.size() : 1; // a fused stack is read as its slices
+        }
         job_.beginStage("audit", values, "weights");
-        if (written.tensors().size() != layout_.tensors.size())
-            mismatch(fmt::format("{} tensors planned, {} found", layout_.tensors.size(), written.tensors().size()));
+        if (written.tensors().size() != expected) mismatch(fmt::format("{} tensors planned, {} found", expected, written.tensors().size()));
         for (const ExportTensor& t : layout_.tensors) {
             job_.checkpoint();
-            const TensorInfo* found = written.find(t.planned.name);
-            if (found == nullptr) found = written.find(t.source->canonical);
-            if (found == nullptr) {
-                mismatch(t.planned.name + ": not in the file");
-                continue;
-            }
-            ++report_.tensorsChecked;
-            if (checkDirectory(t, *found)) checkValues(t, written, *found);
+            checkTensor(t, written);
         }
+    }
+
+    void checkTensor(const ExportTensor& t, const Checkpoint& written) {
+        std::uint64_t bytes = 0;
+        bool sound = true;
+        for (const TensorInfo* found : foundFor(t, written)) {
+            if (found == nullptr) return mismatch(t.planned.name + ": not in the file");
+            sound = sound && checkDirectory(t, *found);
+            bytes += found->bytes;
+        }
+        ++report_.tensorsChecked;
+        if (!sound) return;
+        if (bytes != t.planned.bytes) return mismatch(fmt::format("{}: planned {} bytes, found {}", t.planned.name, t.planned.bytes, bytes));
+        if (t.pieces.empty()) return checkComputed(t, written);
+        std::int64_t row = 0; // of the stack
+        for (const ExportPiece& piece : t.pieces) {
+            const TensorInfo* found = t.fused ? written.find(piece.source->canonical) : foundFor(t, written).front();
+            if (!checkValues(t, piece, written, *found, t.fused ? 0 : row)) return;
+            row += piece.rows;
+        }
+    }
+
+    /// The tensors of the reopened file that the planned one became: one, or the slices of a fused stack.
+    static std::vector<const TensorInfo*> foundFor(const ExportTensor& t, const Checkpoint& written) {
+        if (t.fused) {
+            std::vector<const TensorInfo*> slices;
+            for (const ExportPiece& piece : t.pieces) slices.push_back(written.find(piece.source->canonical));
+            return slices;
+        }
+        const TensorInfo* found = written.find(t.planned.name);
+        return {found == nullptr && t.source ? written.find(t.source->canonical) : found};
     }
 
     /// The configuration, and the files that came along (tokenizer, templates): byte for byte the source's.
@@ -81,19 +108,16 @@ private:
         }
     }
 
-    /// Type, shape and size.
+    /// Type and shape.
     bool checkDirectory(const ExportTensor& t, const TensorInfo& found) {
         const std::string name = found.packed ? found.packed->name() : std::string(storageTypeInfo(found.type).name);
         if (!sameFormat(t, found)) {
             mismatch(fmt::format("{}: planned {}, found {}", t.planned.name, t.planned.used, name));
             return false;
         }
-        if (found.shape != t.source->shape) {
-            mismatch(t.planned.name + ": its shape is not the source's");
-            return false;
-        }
-        if (found.bytes != t.planned.bytes) {
-            mismatch(fmt::format("{}: planned {} bytes, found {}", t.planned.name, t.planned.bytes, found.bytes));
+        const bool oneTensor = t.parts.size() == 1 && !t.fused && !(t.source && t.source->pieces);
+        if (oneTensor ? found.fileShape() != t.parts.front().shape : found.shape != t.source->shape) {
+            mismatch(t.planned.name + ": its shape is not the planned one");
             return false;
         }
         return true;
@@ -113,31 +137,40 @@ private:
         return a.bits == b.bits && a.symmetric == b.symmetric && groups(a) == groups(b);
     }
 
-    /// Every value of the file against the simulation's (or the source's) bit for bit.
-    void checkValues(const ExportTensor& t, const Checkpoint& written, const TensorInfo& found) {
-        const std::int64_t rows = found.rows(), cols = found.cols();
-        if (rows == 0 || cols == 0) return;
+    void checkComputed(const ExportTensor& t, const Checkpoint& written) {
+        std::vector<float> got(t.computed.size());
+        written.read(written.require(t.planned.name), got);
+        if (got != t.computed) mismatch(t.planned.name + ": its values are not the computed ones");
+    }
+
+    /// Every value of a piece against the simulation's (or the source's) bit for bit. @param row where it starts in the file.
+    bool checkValues(const ExportTensor& t, const ExportPiece& piece, const Checkpoint& written, const TensorInfo& found, std::int64_t row) {
+        const std::int64_t rows = piece.rows, cols = found.cols();
+        if (rows == 0 || cols == 0) return true;
         const std::int64_t step = std::max<std::int64_t>(1, kChunkWeights / cols);
         Matrix got(std::min(step, rows), cols), want(std::min(step, rows), cols);
         for (std::int64_t first = 0; first < rows; first += step) {
             job_.checkpoint();
             const std::int64_t count = std::min(step, rows - first);
             const MatrixView<float> wanted = want.view().middleRows(0, count), read = got.view().middleRows(0, count);
-            written.readRows(found, first, read);
+            written.readRows(found, row + first, read);
             if (t.format) {
-                const QuantizedTensor* tensor = quantized_.find(t.planned.site);
+                const QuantizedTensor* tensor = quantized_.find(piece.site);
                 tensor->format->decodeRows(tensor->bytes, rows, first, wanted);
             } else {
-                model_.checkpoint().readRows(*t.source, first, wanted);
+                model_.checkpoint().readRows(*piece.source, piece.firstRow + first, wanted);
+                if (t.offset != 0)
+                    for (std::int64_t i = 0; i < count * cols; ++i) wanted.data[i] += static_cast<float>(t.offset);
             }
             report_.rowsDecoded += count;
             job_.advance(count * cols);
             if (std::memcmp(read.data, wanted.data, static_cast<std::size_t>(count * cols) * sizeof(float)) == 0) continue;
             std::int64_t at = 0;
             while (std::memcmp(read.data + at, wanted.data + at, sizeof(float)) == 0) ++at;
-            mismatch(fmt::format("{}: row {}, column {} reads {} instead of {}", t.planned.name, first + at / cols, at % cols, read.data[at], wanted.data[at]));
-            return;
+            mismatch(fmt::format("{}: row {}, column {} reads {} instead of {}", t.planned.name, row + first + at / cols, at % cols, read.data[at], wanted.data[at]));
+            return false;
         }
+        return true;
     }
 
     double meanNll(const Model& model, const WeightSource* source, const Windows& windows, const std::string& stage) {

@@ -14,6 +14,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <type_traits>
 
 namespace bw {
 
@@ -25,15 +26,16 @@ namespace fs = std::filesystem;
 std::vector<SiteFormat> formatsOf(const Model& model, const QuantizedModel& quantized, const ExportPlan& plan) {
     std::vector<SiteFormat> formats;
     for (const PlannedTensor& t : plan.tensors) {
-        if (t.site.value() < 0) continue;
-        if (static_cast<std::size_t>(t.site.value()) >= model.sites().size())
-            throw Error(ErrorCode::usage, "the plan names a site that this model does not have", "plan again");
-        const QuantizedTensor* tensor = quantized.find(t.site);
-        if (tensor && tensor->format->name() != t.used)
-            throw Error(ErrorCode::usage,
-                        fmt::format("{} was quantized to {}, but the plan writes {}", t.name, tensor->format->name(), t.used),
-                        "quantize with the formats of the plan");
-        formats.push_back({t.site, t.asked, tensor ? tensor->format : nullptr, t.whyDiffers});
+        for (const SiteId site : t.sites) {
+            if (static_cast<std::size_t>(site.value()) >= model.sites().size())
+                throw Error(ErrorCode::usage, "the plan names a site that this model does not have", "plan again");
+            const QuantizedTensor* tensor = quantized.find(site);
+            if (tensor && tensor->format->name() != t.used)
+                throw Error(ErrorCode::usage,
+                            fmt::format("{} was quantized to {}, but the plan writes {}", model.site(site).name, tensor->format->name(), t.used),
+                            "quantize with the formats of the plan");
+            formats.push_back({site, t.asked, tensor ? tensor->format : nullptr, t.whyDiffers});
+        }
     }
     return formats;
 }
@@ -61,11 +63,23 @@ std::vector<std::byte> permuted(std::span<const std::byte> bytes, std::int64_t r
     return out;
 }
 
-/// Values of a kept tensor in another plain type (lossless widening, or as the plan says).
-std::vector<std::byte> converted(const Checkpoint& source, const ExportTensor& t) {
-    const std::int64_t rows = t.source->rows(), cols = t.source->cols();
+/// A {rows, cols} table of elements turned into {cols, rows}.
+std::vector<std::byte> turned(std::span<const std::byte> bytes, std::int64_t rows, std::int64_t cols) {
+    std::vector<std::byte> out(bytes.size());
+    const std::size_t width = bytes.size() / static_cast<std::size_t>(rows * cols);
+    for (std::int64_t r = 0; r < rows; ++r)
+        for (std::int64_t c = 0; c < cols; ++c)
+            std::memcpy(out.data() + static_cast<std::size_t>(c * rows + r) * width, bytes.data() + static_cast<std::size_t>(r * cols + c) * width, width);
+    return out;
+}
+
+/// Values of a kept piece in another plain type (lossless widening, or as the plan says).
+std::vector<std::byte> converted(const Checkpoint& source, const ExportTensor& t, const ExportPiece& piece) {
+    const std::int64_t rows = piece.rows, cols = piece.source->cols();
     Matrix values(rows, cols);
-    source.readRows(*t.source, 0, values.view());
+    source.readRows(*piece.source, piece.firstRow, values.view());
+    if (t.offset != 0)
+        for (std::int64_t i = 0; i < values.size(); ++i) values.data()[i] += static_cast<float>(t.offset);
     const auto rowBytes = storageBytes(t.type, 1, static_cast<std::uint64_t>(cols));
     std::vector<std::byte> bytes(rowBytes * static_cast<std::uint64_t>(rows));
     for (std::int64_t r = 0; r < rows; ++r)
@@ -73,24 +87,51 @@ std::vector<std::byte> converted(const Checkpoint& source, const ExportTensor& t
     return bytes;
 }
 
+void writePart(GgufWriter& writer, std::span<const std::byte> bytes) { writer.writeTensorPart(bytes); }
+void writePart(SafetensorsFolderWriter& writer, std::span<const std::byte> bytes) { writer.writeTensor(bytes); }
+
 template <class Writer>
-void writeTensor(Writer& writer, const Model& model, const QuantizedModel& quantized, const ExportTensor& t) {
-    const std::int64_t rows = t.source->rows();
+void writePiece(Writer& writer, const Model& model, const QuantizedModel& quantized, const ExportTensor& t, const ExportPiece& piece) {
+    const TensorInfo& source = *piece.source;
+    const bool vector = source.shape.size() == 1; // a bias: its elements are the rows
     const auto write = [&](std::span<const std::byte> bytes) {
         if (t.headDim > 0)
-            writer.writeTensor(permuted(bytes, rows, t.headDim));
+            writePart(writer, permuted(bytes, vector ? source.cols() : piece.rows, t.headDim));
         else
-            writer.writeTensor(bytes);
+            writePart(writer, bytes);
     };
     if (const auto* affine = dynamic_cast<const AffineFormat*>(t.format.get())) {
-        for (const std::vector<std::byte>& part : packedAffineBytes(*affine, quantized.find(t.planned.site)->bytes, rows, t.source->cols()))
-            writer.writeTensor(part);
+        for (const std::vector<std::byte>& part : packedAffineBytes(*affine, quantized.find(piece.site)->bytes, piece.rows, source.cols()))
+            writePart(writer, part);
     } else if (t.format) {
-        write(quantized.find(t.planned.site)->bytes);
+        const std::vector<std::byte>& bytes = quantized.find(piece.site)->bytes;
+        if (source.transposed && std::is_same_v<Writer, SafetensorsFolderWriter>)
+            writePart(writer, turned(bytes, piece.rows, source.cols()));
+        else
+            write(bytes);
     } else if (t.copied) {
-        write(model.checkpoint().raw(*t.source));
+        const std::span<const std::byte> all = model.checkpoint().raw(source);
+        const auto rowBytes = all.size() / static_cast<std::size_t>(std::max<std::int64_t>(1, source.rows()));
+        const auto first = static_cast<std::size_t>(piece.firstRow) * rowBytes;
+        write(piece.rows == source.rows() ? all : all.subspan(first, static_cast<std::size_t>(piece.rows) * rowBytes));
     } else {
-        write(converted(model.checkpoint(), t));
+        write(converted(model.checkpoint(), t, piece));
+    }
+}
+
+template <class Writer>
+void writeTensor(Writer& writer, const Model& model, const QuantizedModel& quantized, const ExportTensor& t, JobContext& job) {
+    if (t.pieces.empty()) {
+        writePart(writer, std::as_bytes(std::span(t.computed)));
+    } else if (t.fused) {
+        writePart(writer, model.checkpoint().raw(*t.source->whole));
+    } else if (t.copied && t.source->pieces) {
+        for (const TensorInfo& part : *t.source->pieces) writePart(writer, model.checkpoint().raw(part));
+    } else {
+        for (const ExportPiece& piece : t.pieces) {
+            job.checkpoint();
+            writePiece(writer, model, quantized, t, piece);
+        }
     }
 }
 
@@ -114,7 +155,7 @@ AuditReport writeAuditCommit(Writer& writer, const Model& model, const Quantized
     for (const ExportTensor& t : layout.tensors) {
         job.checkpoint();
         try {
-            writeTensor(writer, model, quantized, t);
+            writeTensor(writer, model, quantized, t, job);
         } catch (Error& e) {
             e.add("tensor", t.planned.name);
             throw;

@@ -12,7 +12,8 @@ enum class ExportKind { gguf, safetensors };
 
 struct PlannedTensor {
     std::string name;          ///< in the output
-    SiteId site{-1};           ///< −1 for tensors that are no site
+    SiteId site{-1};           ///< −1 for tensors that are no site; the first of `sites` else
+    std::vector<SiteId> sites; ///< all sites that lie in it: several for a stack of experts
     std::string asked, used, whyDiffers;
     std::uint64_t bytes = 0;   ///< in the output, all parts of it
 };

@@ -5,12 +5,14 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/checkpoint/packed_affine.h"
+#include "core/checkpoint/tensor_names.h"
 #include "core/format/affine.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace bw {
 
@@ -18,58 +20,8 @@ namespace {
 
 bool isPlainFloat(StorageType type) { return type == StorageType::f32 || type == StorageType::f16 || type == StorageType::bf16; }
 
-std::string affineName(int bits, bool symmetric) { return fmt::format("int{}:g32:{}", bits, symmetric ? "sym" : "asym"); }
-
-/// The format itself, or the nearest one that the container holds.
-FormatPtr nearestIn(ExportKind kind, const FormatPtr& format) {
-    const auto* affine = dynamic_cast<const AffineFormat*>(format.get());
-    if (kind == ExportKind::gguf) {
-        if (!affine) return format;
-        const bool symmetric = affine->grid().symmetric;
-        if (affine->grid().bits <= 3) return parseFormat("q3_k");
-        if (affine->grid().bits == 4) return parseFormat(symmetric ? "q4_0" : "q4_1");
-        if (affine->grid().bits == 5) return parseFormat(symmetric ? "q5_0" : "q5_1");
-        return parseFormat("q8_0");
-    }
-    if (affine || isPlainFloat(format->storage())) return format;
-    switch (format->storage()) { // blocks of 32 with a scale alone are symmetric, with a minimum asymmetric
-    case StorageType::q4_0: return parseFormat(affineName(4, true));
-    case StorageType::q4_1: return parseFormat(affineName(4, false));
-    case StorageType::q5_0: return parseFormat(affineName(5, true));
-    case StorageType::q5_1: return parseFormat(affineName(5, false));
-    case StorageType::q8_0: return parseFormat(affineName(8, true));
-    case StorageType::iq4_nl: return parseFormat(affineName(4, true));
-    case StorageType::q3_k: return parseFormat("int3:g16:sym"); // its sub-blocks have 16 weights
-    default: return parseFormat("f16");
-    }
-}
-
-void addReason(std::string& why, const std::string& reason) { why += (why.empty() ? "" : "; ") + reason; }
-
-/// general.file_type of llama.cpp for the type that most weights have.
-std::int64_t ggufFileType(const std::vector<ExportTensor>& tensors) {
-    std::map<StorageType, std::int64_t> weights;
-    for (const ExportTensor& t : tensors)
-        if (t.source->shape.size() >= 2) weights[t.type] += t.source->elements();
-    const auto most = std::max_element(weights.begin(), weights.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-    if (most == weights.end()) return 0;
-    switch (most->first) {
-    case StorageType::f16: return 1;
-    case StorageType::q4_0: return 2;
-    case StorageType::q4_1: return 3;
-    case StorageType::q8_0: return 7;
-    case StorageType::q5_0: return 8;
-    case StorageType::q5_1: return 9;
-    case StorageType::bf16: return 32;
-    case StorageType::q2_k: return 10; // kept tensors of a GGUF source; the "M" mixes are the usual ones
-    case StorageType::q3_k: return 12;
-    case StorageType::q4_k: return 15;
-    case StorageType::q5_k: return 17;
-    case StorageType::q6_k: return 18;
-    case StorageType::iq4_nl: return 25;
-    case StorageType::iq4_xs: return 30;
-    default: return 0;
-    }
+void addReason(std::string& why, const std::string& reason) {
+    if (!reason.empty()) why += (why.empty() ? "" : "; ") + reason;
 }
 
 /// Buffers that some checkpoints store and that every reader computes itself.
@@ -77,26 +29,57 @@ bool isDerivedBuffer(const std::string& name) {
     return name.ends_with("rotary_emb.inv_freq") || name.ends_with(".attn.masked_bias") || name.ends_with(".attn.bias");
 }
 
+/// Readers of GGUF take these in f32 only, beside all vectors: norms, positions, and the routers of experts.
+bool staysF32(const TensorInfo& tensor) {
+    const std::string_view name = tensor.canonical;
+    return tensor.shape.size() < 2 || tensor.pieces || name == "position_embd.weight" || name.ends_with("ffn_gate_inp.weight") || name.ends_with("ffn_gate_inp_shexp.weight");
+}
+
 std::string moduleOf(const TensorInfo& tensor) {
     constexpr std::string_view kSuffix = ".weight";
     return tensor.name.ends_with(kSuffix) ? tensor.name.substr(0, tensor.name.size() - kSuffix.size()) : tensor.name;
 }
 
+/// Source tensors that become one tensor of the output.
+struct Group {
+    std::string name;
+    std::vector<const TensorInfo*> members;
+    bool fused = false; ///< slices of one tensor that goes out as it is
+};
+
 class LayoutBuilder {
 public:
-    LayoutBuilder(const Model& model, ExportKind kind) : model_(model), source_(model.checkpoint()) { layout_.kind = kind; }
+    LayoutBuilder(const Model& model, ExportKind kind, const std::vector<SiteFormat>& formats) : model_(model), source_(model.checkpoint()) {
+        layout_.kind = kind;
+        formatOf_.resize(model.sites().size());
+        for (const SiteFormat& f : formats) formatOf_[static_cast<std::size_t>(f.site.value())] = &f;
+        for (const Site& site : model.sites()) sitesOf_[site.tensor].push_back(&site);
+    }
 
-    ExportLayout build(const std::vector<SiteFormat>& formats) {
+    ExportLayout build() {
         if (layout_.kind == ExportKind::safetensors && source_.kind() == CheckpointKind::gguf)
             throw Error(ErrorCode::unsupportedModel,
                         escapeForDisplay(source_.path()) + " is a GGUF file: it has no config.json and tokenizer files for a safetensors folder",
                         "write a .gguf, or start from the Hugging Face folder of this model");
-        std::map<std::string, const SiteFormat*> ofTensor;
-        for (const SiteFormat& f : formats) ofTensor[model_.site(f.site).tensor] = &f;
-        std::map<std::string, SiteId> siteOfTensor;
-        for (const Site& site : model_.sites()) siteOfTensor[site.tensor] = site.id;
+        for (const Group& group : layout_.kind == ExportKind::gguf ? ggufGroups() : safetensorsGroups()) add(group);
+        if (layout_.kind == ExportKind::gguf)
+            for (ComputedTensor& tensor : ggufComputedTensors(source_)) addComputed(std::move(tensor));
+        finish();
+        return std::move(layout_);
+    }
+
+private:
+    const SiteFormat* formatOf(SiteId site) const {
+        const SiteFormat* format = site.value() < 0 ? nullptr : formatOf_[static_cast<std::size_t>(site.value())];
+        return format && format->used ? format : nullptr;
+    }
+
+    /// Canonical names; experts that lie apart are stacked.
+    std::vector<Group> ggufGroups() {
+        std::vector<Group> groups;
+        std::map<std::string, std::size_t> stackAt;
         for (const TensorInfo& tensor : source_.tensors()) {
-            if (layout_.kind == ExportKind::gguf && tensor.canonical.empty() && source_.kind() == CheckpointKind::safetensors) {
+            if (tensor.canonical.empty() && source_.kind() == CheckpointKind::safetensors) {
                 if (!isDerivedBuffer(tensor.name))
                     throw Error(ErrorCode::unsupportedModel,
                                 fmt::format("{}: GGUF has no name for tensor '{}'", escapeForDisplay(source_.path()), escapeForDisplay(tensor.name)),
@@ -104,77 +87,174 @@ public:
                 layout_.leftOut.push_back(tensor.name);
                 continue;
             }
-            const auto site = siteOfTensor.find(tensor.canonical);
-            const auto format = ofTensor.find(tensor.canonical);
-            add(tensor, site == siteOfTensor.end() ? SiteId{-1} : site->second, format == ofTensor.end() ? nullptr : format->second);
+            const auto expert = parseExpertName(tensor.canonical);
+            if (!expert) {
+                groups.push_back({tensor.canonical.empty() ? tensor.name : tensor.canonical, {&tensor}});
+                continue;
+            }
+            const auto [at, isNew] = stackAt.try_emplace(expert->stack, groups.size());
+            if (isNew) groups.push_back({expert->stack, {}});
+            groups[at->second].members.push_back(&tensor);
         }
-        finish();
-        return std::move(layout_);
+        for (const auto& [name, at] : stackAt) orderExperts(groups[at]);
+        return groups;
     }
 
-private:
-    void add(const TensorInfo& tensor, SiteId site, const SiteFormat* format) {
+    void orderExperts(Group& group) const {
+        const auto number = [](const TensorInfo* t) { return parseExpertName(t->canonical)->expert; };
+        std::sort(group.members.begin(), group.members.end(), [&](const TensorInfo* a, const TensorInfo* b) { return number(a) < number(b); });
+        for (std::size_t e = 0; e < group.members.size(); ++e)
+            if (number(group.members[e]) != static_cast<std::int64_t>(e) || group.members[e]->shape != group.members.front()->shape)
+                throw Error(ErrorCode::unsupportedModel,
+                            fmt::format("{}: the experts of {} are not complete or not of one shape (expert {})", escapeForDisplay(source_.path()), group.name, e),
+                            "the checkpoint is incomplete; fetch it again");
+    }
+
+    /// The file's own names; a fused stack goes out as it came unless one of its experts is quantized.
+    std::vector<Group> safetensorsGroups() const {
+        std::set<std::string> divided;
+        for (const TensorInfo& tensor : source_.tensors())
+            if (const auto sites = sitesOf_.find(tensor.canonical); tensor.whole && sites != sitesOf_.end() && formatOf(sites->second.front()->id)) divided.insert(tensor.whole->name);
+        std::vector<Group> groups;
+        for (const TensorInfo& tensor : source_.tensors()) {
+            if (!tensor.whole || divided.contains(tensor.whole->name))
+                groups.push_back({tensor.name, {&tensor}});
+            else if (groups.empty() || groups.back().name != tensor.whole->name)
+                groups.push_back({tensor.whole->name, {&tensor}, true});
+            else
+                groups.back().members.push_back(&tensor);
+        }
+        return groups;
+    }
+
+    void add(const Group& group) {
         ExportTensor out;
-        out.source = &tensor;
-        out.planned.name = layout_.kind == ExportKind::gguf && !tensor.canonical.empty() ? tensor.canonical : tensor.name;
-        out.planned.site = site;
-        if (format && format->used)
-            quantized(out, *format);
-        else
-            kept(out, format);
-        if (layout_.kind == ExportKind::gguf && ggufPermutesRows(source_, tensor) &&
+        out.planned.name = group.name;
+        out.fused = group.fused;
+        out.source = group.members.front();
+        for (const TensorInfo* member : group.members) {
+            addPieces(out, *member);
+            out.elements += member->elements();
+            out.sourceBytes += member->bytes;
+        }
+        for (const ExportPiece& piece : out.pieces)
+            if (piece.site.value() >= 0) out.planned.sites.push_back(piece.site);
+        if (!out.planned.sites.empty()) out.planned.site = out.planned.sites.front();
+        if (!quantized(out)) kept(out);
+        if (layout_.kind == ExportKind::gguf && ggufPermutesRows(source_, *out.source) &&
             !(out.copied && source_.kind() == CheckpointKind::gguf)) // a GGUF source has its bytes in that order already
-            out.headDim = ggufPermutationHeadDim(source_, tensor);
+            out.headDim = ggufPermutationHeadDim(source_, *out.source);
         for (const OutputTensor& part : out.parts) {
             std::uint64_t elements = 1;
             for (const std::int64_t d : part.shape) elements *= static_cast<std::uint64_t>(d);
             out.planned.bytes += storageBytes(part.type, 1, elements);
         }
-        layout_.parameters += tensor.elements();
+        layout_.parameters += out.elements;
         layout_.tensors.push_back(std::move(out));
     }
 
-    void quantized(ExportTensor& out, const SiteFormat& format) const {
-        const Site& site = model_.site(format.site);
-        const FormatPtr held = nearestIn(layout_.kind, format.used);
-        out.planned.asked = format.asked;
-        out.planned.whyDiffers = format.whyDiffers;
-        if (held->name() != format.used->name())
-            addReason(out.planned.whyDiffers, fmt::format("{} has no {}; {} is nearest",
-                                                          layout_.kind == ExportKind::gguf ? "GGUF" : "packed safetensors",
-                                                          format.used->name(), held->name()));
-        std::string why;
-        out.format = fallbackFormat(held, site.rows, site.cols, &why);
-        if (out.format != held) addReason(out.planned.whyDiffers, why);
-        out.planned.used = out.format->name();
-        out.type = out.format->storage();
-        if (const auto* affine = dynamic_cast<const AffineFormat*>(out.format.get()))
-            out.parts = packedAffineTensors(moduleOf(*out.source), *affine, site.rows, site.cols);
-        else
-            out.parts = {{out.planned.name, out.type, out.source->shape}};
+    /// One piece per site of the tensor (a stack of experts has several), else the whole tensor.
+    void addPieces(ExportTensor& out, const TensorInfo& tensor) const {
+        const auto sites = sitesOf_.find(tensor.canonical);
+        if (tensor.canonical.empty() || sites == sitesOf_.end()) {
+            out.pieces.push_back({&tensor, SiteId{-1}, 0, tensor.rows()});
+            return;
+        }
+        for (const Site* site : sites->second) out.pieces.push_back({&tensor, site->id, site->firstRow, site->rows});
     }
 
-    void kept(ExportTensor& out, const SiteFormat* format) const {
+    void addComputed(ComputedTensor tensor) {
+        ExportTensor out;
+        out.elements = static_cast<std::int64_t>(tensor.values.size());
+        out.type = StorageType::f32;
+        out.planned.name = tensor.name;
+        out.planned.used = out.planned.asked = "f32";
+        out.planned.bytes = tensor.values.size() * sizeof(float);
+        out.parts = {{tensor.name, StorageType::f32, {out.elements}}};
+        out.computed = std::move(tensor.values);
+        layout_.tensors.push_back(std::move(out));
+    }
+
+    /// Format of every piece in this container; of a stack, whose pieces must have one, the largest that was asked.
+    /// @return false when the tensor is kept.
+    bool quantized(ExportTensor& out) const {
+        std::set<std::string> asked, given;
+        std::size_t kept = 0;
+        for (const ExportPiece& piece : out.pieces) {
+            const SiteFormat* format = formatOf(piece.site);
+            if (!format) {
+                ++kept;
+                continue;
+            }
+            const Site& site = model_.site(piece.site);
+            std::string why = format->whyDiffers;
+            const FormatPtr held = nearestIn(layout_.kind, format->used);
+            if (held->name() != format->used->name())
+                addReason(why, fmt::format("{} has no {}; {} is nearest", layout_.kind == ExportKind::gguf ? "GGUF" : "packed safetensors", format->used->name(), held->name()));
+            std::string shapeReason;
+            const FormatPtr fitting = fallbackFormat(held, site.rows, site.cols, &shapeReason);
+            if (fitting != held) addReason(why, shapeReason);
+            asked.insert(format->asked);
+            given.insert(fitting->name());
+            if (out.format && fitting->bytes(site.rows, site.cols) <= out.format->bytes(site.rows, site.cols)) continue;
+            out.format = fitting;
+            out.planned.whyDiffers = why;
+        }
+        out.planned.asked.clear();
+        for (const std::string& name : asked) out.planned.asked += (out.planned.asked.empty() ? "" : ", ") + name;
+        if (kept > 0) { // one of the stack keeps its type, and so must all
+            if (!asked.empty()) out.planned.whyDiffers = "one tensor holds all experts, and some of them keep their type";
+            out.format = nullptr;
+        }
+        if (!out.format) return false;
+        if (given.size() > 1) addReason(out.planned.whyDiffers, "one tensor holds all experts; they get the largest format that was asked for any of them");
+        out.planned.used = out.format->name();
+        out.type = out.format->storage();
         const TensorInfo& tensor = *out.source;
-        const bool vector = tensor.shape.size() < 2;
-        if (tensor.packed) {
+        if (const auto* affine = dynamic_cast<const AffineFormat*>(out.format.get()))
+            out.parts = packedAffineTensors(moduleOf(tensor), *affine, tensor.rows(), tensor.cols());
+        else
+            out.parts = {{out.planned.name, out.type, outputShape(out)}};
+        return true;
+    }
+
+    std::vector<std::int64_t> outputShape(const ExportTensor& out) const {
+        if (layout_.kind == ExportKind::safetensors) return out.fused ? out.source->whole->shape : out.source->fileShape();
+        std::vector<std::int64_t> shape = out.source->shape;
+        if (parseExpertName(out.source->canonical)) shape.insert(shape.begin(), out.elements / out.source->elements());
+        return shape;
+    }
+
+    void kept(ExportTensor& out) const {
+        const TensorInfo& tensor = *out.source;
+        if (layout_.kind == ExportKind::gguf) out.offset = ggufValueOffset(source_, tensor);
+        const bool oneType = std::all_of(out.pieces.begin(), out.pieces.end(), [&](const ExportPiece& p) { return p.source->type == tensor.type && !p.source->packed; });
+        if (tensor.packed || !oneType) {
             out.type = StorageType::f32;
-            out.planned.whyDiffers = fmt::format("packed {} is not copied; its values are written out", tensor.packed->name());
+            out.planned.whyDiffers = tensor.packed ? fmt::format("packed {} is not copied; its values are written out", tensor.packed->name()) : "its parts have different types";
         } else if (layout_.kind == ExportKind::safetensors || source_.kind() == CheckpointKind::gguf) {
             out.type = tensor.type;
             out.copied = true;
-        } else if (vector) {
-            out.type = StorageType::f32; // readers of GGUF take norms and biases in f32 only
-            out.copied = tensor.type == StorageType::f32;
+        } else if (staysF32(tensor)) {
+            out.type = StorageType::f32;
+            out.copied = tensor.type == StorageType::f32 && out.offset == 0 && !tensor.pieces;
         } else {
             const bool eight = tensor.type == StorageType::f8e4m3 || tensor.type == StorageType::f8e5m2;
-            out.copied = isPlainFloat(tensor.type);
-            out.type = out.copied ? tensor.type : (eight ? StorageType::f16 : StorageType::f32);
-            if (!out.copied) out.planned.whyDiffers = fmt::format("GGUF weights are not {}", tensor.typeName);
+            const bool plain = isPlainFloat(tensor.type);
+            out.type = plain ? tensor.type : (eight ? StorageType::f16 : StorageType::f32);
+            out.copied = plain && !tensor.transposed && out.offset == 0;
+            if (!plain) addReason(out.planned.whyDiffers, fmt::format("GGUF weights are not {}", tensor.typeName));
         }
         out.planned.used = out.type == StorageType::unknown ? tensor.typeName : std::string(storageTypeInfo(out.type).name);
-        out.planned.asked = format ? format->asked : out.planned.used;
-        out.parts = {{out.planned.name, out.type, tensor.shape}};
+        if (out.planned.asked.empty()) {
+            const SiteFormat* format = out.planned.site.value() < 0 ? nullptr : formatOf_[static_cast<std::size_t>(out.planned.site.value())];
+            out.planned.asked = format ? format->asked : out.planned.used;
+        }
+        if (out.copied && tensor.pieces && layout_.kind == ExportKind::safetensors) {
+            for (const TensorInfo& part : *tensor.pieces) out.parts.push_back({part.name, part.type, part.shape});
+            return;
+        }
+        out.parts = {{out.planned.name, out.type, outputShape(out)}};
     }
 
     void finish() {
@@ -201,6 +281,8 @@ private:
 
     const Model& model_;
     const Checkpoint& source_;
+    std::vector<const SiteFormat*> formatOf_;                   ///< by site; nullptr where none was given
+    std::map<std::string, std::vector<const Site*>> sitesOf_;   ///< by canonical tensor name, in the order of their rows
     ExportLayout layout_;
 };
 
@@ -225,7 +307,7 @@ ExportKind exportKind(const std::string& path) {
 }
 
 ExportLayout layOutExport(const Model& model, const std::vector<SiteFormat>& formats, ExportKind kind) {
-    return LayoutBuilder(model, kind).build(formats);
+    return LayoutBuilder(model, kind, formats).build();
 }
 
 } // namespace bw

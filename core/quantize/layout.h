@@ -8,14 +8,27 @@
 
 namespace bw {
 
-/// One tensor of the source on its way out.
-struct ExportTensor {
+/// A run of rows of one source tensor on its way out: a whole tensor as a rule, an expert of a stack.
+struct ExportPiece {
     const TensorInfo* source = nullptr; ///< owned by the model's checkpoint
+    SiteId site{-1};                    ///< −1 when it is no site
+    std::int64_t firstRow = 0, rows = 0; ///< of the source seen as rows×cols
+};
+
+/// One tensor of the output (for packed affine codes and norms of single heads: one logical tensor in several parts).
+struct ExportTensor {
+    std::vector<ExportPiece> pieces;    ///< rows one after the other; empty: `computed` holds the values
+    std::vector<float> computed;
+    const TensorInfo* source = nullptr; ///< of the first piece; nullptr for computed ones
+    std::int64_t elements = 0;
+    std::uint64_t sourceBytes = 0;      ///< what the same weights take in the source
     FormatPtr format;                   ///< quantized: encoded bytes come from the QuantizedModel; nullptr = copied or converted
     StorageType type = StorageType::unknown; ///< in the file, when it is one run of bytes (unknown: packed affine parts)
     bool copied = false;                ///< bytes as the source has them
+    bool fused = false;                 ///< the pieces are the slices of one tensor of the source, copied in one
+    double offset = 0;                  ///< added to every value (not when copied or quantized)
     std::int64_t headDim = 0;           ///< > 0: rows go from HF order to GGUF's interleaved order
-    std::vector<OutputTensor> parts;    ///< one, or the parts of packed affine codes
+    std::vector<OutputTensor> parts;    ///< one, or the parts of packed affine codes or of joined norms
     PlannedTensor planned;
 };
 
@@ -34,5 +47,10 @@ struct ExportLayout {
 ExportKind exportKind(const std::string& path);
 /// @param formats per site; sites not named are kept. @throws Error unsupportedModel, unsupportedTokenizer, invalidTensor.
 ExportLayout layOutExport(const Model& model, const std::vector<SiteFormat>& formats, ExportKind kind);
+
+/// The format itself, or the nearest one that the container holds.
+FormatPtr nearestIn(ExportKind kind, const FormatPtr& format);
+/// general.file_type of llama.cpp for the type that most weights have.
+std::int64_t ggufFileType(const std::vector<ExportTensor>& tensors);
 
 } // namespace bw

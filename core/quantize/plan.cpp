@@ -70,7 +70,7 @@ double estimateSeconds(const Model& model, const ExportLayout& layout) {
     std::map<std::string, double> rates;
     double seconds = 0;
     for (const ExportTensor& t : layout.tensors) {
-        const auto weights = static_cast<double>(t.source->elements());
+        const auto weights = static_cast<double>(t.elements);
         seconds += 3 * weights / kDecodedPerSecond;
         if (!t.format) continue;
         auto [rate, isNew] = rates.try_emplace(t.format->name(), 0.0);
@@ -85,8 +85,8 @@ double estimateSeconds(const Model& model, const ExportLayout& layout) {
 std::uint64_t estimateMemory(const Model& model, const ExportLayout& layout) {
     std::uint64_t encoded = 0, largest = 0, block = 0;
     for (const ExportTensor& t : layout.tensors) {
-        const std::uint64_t values = static_cast<std::uint64_t>(t.source->elements()) * sizeof(float);
-        largest = std::max(largest, values);
+        const std::uint64_t pieces = std::max<std::uint64_t>(1, t.pieces.size()); // experts of a stack go one by one
+        largest = std::max(largest, static_cast<std::uint64_t>(t.elements) * sizeof(float) / pieces);
         if (t.format) encoded += t.planned.bytes;
     }
     std::map<int, std::uint64_t> blocks;
@@ -106,7 +106,7 @@ void warnAboutSize(const Model& model, const ExportLayout& layout, ExportPlan& p
     std::string grows;
     int count = 0;
     for (const ExportTensor& t : layout.tensors)
-        if (t.format && t.planned.bytes > t.source->bytes && ++count <= 3) grows += (grows.empty() ? "" : ", ") + t.planned.name;
+        if (t.format && t.planned.bytes > t.sourceBytes && ++count <= 3) grows += (grows.empty() ? "" : ", ") + t.planned.name;
     if (count > 0)
         plan.warnings.push_back(fmt::format("{} quantized tensors grow: {}{}", count, grows, count > 3 ? " …" : ""));
 }
@@ -117,7 +117,7 @@ void warnAboutFormats(const Model& model, const ExportLayout& layout, ExportPlan
     std::string sourceType;
     for (const ExportTensor& t : layout.tensors) {
         if (t.planned.site.value() < 0) continue;
-        const auto elements = static_cast<double>(t.source->elements());
+        const auto elements = static_cast<double>(t.elements);
         ++sites;
         weights += elements;
         if (!t.planned.whyDiffers.empty()) {

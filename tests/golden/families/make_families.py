@@ -75,7 +75,7 @@ FAMILIES = {
     "qwen2_moe": ("Qwen2Moe", dict(rope(1000000.0) | experts(shared_expert_intermediate_size=20, norm_topk_prob=False), qkv_bias=True)),
     "qwen2_moe_sparse": ("Qwen2Moe", dict(rope(10000.0) | experts(shared_expert_intermediate_size=24, norm_topk_prob=True, decoder_sparse_step=2), tie_word_embeddings=True)),
     "qwen3_moe": ("Qwen3Moe", dict(rope(1000000.0) | experts(norm_topk_prob=True), head_dim=8, tie_word_embeddings=True)),
-    "qwen3_moe_fused": ("Qwen3Moe", dict(rope(10000.0) | experts(norm_topk_prob=False), head_dim=8, tie_word_embeddings=True)),
+    "qwen3_moe_fused": ("Qwen3Moe", dict(rope(10000.0) | experts(norm_topk_prob=True), head_dim=8, tie_word_embeddings=True)),
     "olmoe": ("Olmoe", dict(rope(10000.0), num_experts=5, num_experts_per_tok=3, intermediate_size=16, num_key_value_heads=4, tie_word_embeddings=False)),
 }
 FUSED = {"qwen3_moe_fused"}  # saved as transformers 5 holds it in memory: all experts of a block in one tensor

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Number formats seen from the containers: what each can hold, and how GGUF names a file by its formats.
+#include "core/quantize/layout.h"
+
+#include "core/format/affine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+namespace bw {
+
+namespace {
+
+bool isPlainFloat(StorageType type) { return type == StorageType::f32 || type == StorageType::f16 || type == StorageType::bf16; }
+
+std::string affineName(int bits, bool symmetric) { return fmt::format("int{}:g32:{}", bits, symmetric ? "sym" : "asym"); }
+
+} // namespace
+
+FormatPtr nearestIn(ExportKind kind, const FormatPtr& format) {
+    const auto* affine = dynamic_cast<const AffineFormat*>(format.get());
+    if (kind == ExportKind::gguf) {
+        if (!affine) return format;
+        const bool symmetric = affine->grid().symmetric;
+        if (affine->grid().bits <= 3) return parseFormat("q3_k");
+        if (affine->grid().bits == 4) return parseFormat(symmetric ? "q4_0" : "q4_1");
+        if (affine->grid().bits == 5) return parseFormat(symmetric ? "q5_0" : "q5_1");
+        return parseFormat("q8_0");
+    }
+    if (affine || isPlainFloat(format->storage())) return format;
+    switch (format->storage()) { // blocks of 32 with a scale alone are symmetric, with a minimum asymmetric
+    case StorageType::q4_0: return parseFormat(affineName(4, true));
+    case StorageType::q4_1: return parseFormat(affineName(4, false));
+    case StorageType::q5_0: return parseFormat(affineName(5, true));
+    case StorageType::q5_1: return parseFormat(affineName(5, false));
+    case StorageType::q8_0: return parseFormat(affineName(8, true));
+    case StorageType::iq4_nl: return parseFormat(affineName(4, true));
+    case StorageType::q3_k: return parseFormat("int3:g16:sym"); // its sub-blocks have 16 weights
+    default: return parseFormat("f16");
+    }
+}
+
+std::int64_t ggufFileType(const std::vector<ExportTensor>& tensors) {
+    std::map<StorageType, std::int64_t> weights;
+    for (const ExportTensor& t : tensors)
+        if (t.source && t.source->shape.size() >= 2) weights[t.type] += t.elements;
+    const auto most = std::max_element(weights.begin(), weights.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+    if (most == weights.end()) return 0;
+    switch (most->first) {
+    case StorageType::f16: return 1;
+    case StorageType::q4_0: return 2;
+    case StorageType::q4_1: return 3;
+    case StorageType::q8_0: return 7;
+    case StorageType::q5_0: return 8;
+    case StorageType::q5_1: return 9;
+    case StorageType::bf16: return 32;
+    case StorageType::q2_k: return 10; // kept tensors of a GGUF source; the "M" mixes are the usual ones
+    case StorageType::q3_k: return 12;
+    case StorageType::q4_k: return 15;
+    case StorageType::q5_k: return 17;
+    case StorageType::q6_k: return 18;
+    case StorageType::iq4_nl: return 25;
+    case StorageType::iq4_xs: return 30;
+    default: return 0;
+    }
+}
+
+} // namespace bw
