@@ -49,7 +49,7 @@ TEST(Folder, X02_linksInsideTheFolderAndTheCacheAreFollowed) {
     fs::remove(snapshot / "model.safetensors");
     fs::create_symlink("../../blobs/gone", snapshot / "model.safetensors");
     EXPECT_NE(expectError(ErrorCode::fileNotFound, [&] { Checkpoint::open(snapshot.string()); }).message().find("leads nowhere"), std::string::npos);
-    EXPECT_NE(expectError(ErrorCode::fileNotFound, [&] { Checkpoint::open(model.string()); }).hint().find("snapshots"), std::string::npos);
+    EXPECT_NE(expectError(ErrorCode::fileNotFound, [&] { Checkpoint::open(model.string()); }).message().find("leads nowhere"), std::string::npos);
 }
 
 TEST(Folder, X03_noRegularFile) { TempFolder folder; expectRefused(x03NoRegularFile(folder)); }
