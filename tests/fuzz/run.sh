@@ -21,7 +21,7 @@ trap 'rm -rf "$BITWRIGHT_FUZZ_FOLDER"' EXIT
 run_one() {
   local target="$1" work="build/fuzz/found/$1" log="build/fuzz/$1.log"
   mkdir -p "$work"
-  # 25 s and 2 GB: far above what any input may cost. One thread, so that TBB does not disturb the other target.
+  # 25 s and 2 GB: far above what any input may cost.
   if ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
       "build/fuzz/bin/fuzz_$target" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
       -artifact_prefix="build/fuzz/crashes/$target-" "$work" "tests/fuzz/corpus/$target" >"$log" 2>&1; then

@@ -60,7 +60,7 @@ BadFiles g04BadValues(const TempFolder& folder) {
     files.push_back(bad(folder, "string of 2^63-1", GgufBytes(0, 1).key("k", GgufType::string).number(kNearTop).data(32), truncated));
     files.push_back(bad(folder, "string of 2^64-1", GgufBytes(0, 1).key("k", GgufType::string).number(~0ull).data(32), truncated));
     for (std::uint32_t type = 0; type < 13; ++type)
-        for (const std::uint64_t count : {kNearTop, ~0ull, (1ull << 61) + 1})
+        for (const std::uint64_t count : {kNearTop, ~0ull, (1ull << 61) + 1, 1ull << 40})
             files.push_back(bad(folder, "array of type " + std::to_string(type) + " × " + std::to_string(count), GgufBytes(0, 1).key("k", GgufType::array).number(type).number(count).data(64), truncated, "'k'"));
     files.push_back(bad(folder, "string in an array", GgufBytes(0, 1).key("k", GgufType::array).number<std::uint32_t>(8).number<std::uint64_t>(2).text("a").number(kNearTop), truncated));
     files.push_back(bad(folder, "bool 2", GgufBytes(0, 1).key("k", GgufType::boolean).number<std::uint8_t>(2).data(16), invalidHeader, "bool 2"));

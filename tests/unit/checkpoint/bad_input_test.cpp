@@ -30,7 +30,7 @@ TEST(BadInput, X11_folderOfAHundredThousandFilesIsScannedWithinBounds) {
     const PeakMemory memory;
     const CpuTimer timer;
     const Error error = expectError(ErrorCode::fileNotFound, [&] { Checkpoint::open(folder.path().string()); });
-    EXPECT_LT(timer.seconds(), 2.0);
+    EXPECT_LT(timer.seconds(), kMostSeconds);
     EXPECT_LT(memory.growthKb(), 64 * 1024);
     EXPECT_THAT(error.message(), HasSubstr("no model.safetensors"));
     EXPECT_EQ(listRegularNames(folder.path().string(), 1000).size(), 1000u) << "never looks at more than it was told to";
