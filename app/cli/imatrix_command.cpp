@@ -75,9 +75,9 @@ int runImatrix(Context& context, const ImatrixOptions& options) {
     recipe.checkpoint = options.path;
     if (!options.texts.empty())
         recipe.calibration.files = options.texts;
-    recipe.calibration.protocol = "llama.cpp:" + std::to_string(options.context.value_or(ImportanceMatrix::kUsualChunk));
-    recipe.calibration.tokens = options.tokens.value_or(0);
-    recipe.calibration.outputMatrix = options.outputMatrix;
+    recipe.chunks.protocol = "llama.cpp:" + std::to_string(options.context.value_or(ImportanceMatrix::kUsualChunk));
+    recipe.chunks.tokens = options.tokens.value_or(0);
+    recipe.chunks.outputMatrix = options.outputMatrix;
     if (!options.out.empty())
         recipe.exporting.path = options.out;
     recipe.exporting.replace = recipe.exporting.replace || options.replace;
