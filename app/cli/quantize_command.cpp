@@ -4,6 +4,8 @@
 #include "app/cli/run.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/compute/cpu_device.h"
+#include "core/quantize/presets.h"
 
 #include <fmt/format.h>
 
@@ -13,25 +15,64 @@ namespace {
 struct QuantizeOptions {
     std::string path;
     std::optional<std::string> out, format, head, rounder, protocol;
-    std::vector<std::string> set, texts, evalTexts;
+    std::optional<std::string> preset, outputType, embeddingType, search, clone;
+    std::vector<std::string> set, tensorTypes, texts, evalTexts;
     std::optional<std::int64_t> samples, length, tokens;
-    bool replace = false, noClipSearch = false;
+    bool replace = false, noClipSearch = false, pure = false;
 };
+
+/// --format, --preset or --clone-recipe: one of them says what every site gets.
+void chooseFormats(Context& context, const QuantizeOptions& options, Recipe& recipe) {
+    const int ways = options.format.has_value() + options.preset.has_value() + options.clone.has_value();
+    if (ways > 1)
+        throw Error(ErrorCode::usage, "--format, --preset and --clone-recipe exclude each other", "keep one of them");
+    if (options.pure && !options.preset)
+        throw Error(ErrorCode::usage, "--pure needs --preset", "--format alone is pure already");
+    if (ways == 1) {
+        recipe.assignment.rules.clear(); // what is asked for by hand replaces the recipe's mix
+        recipe.assignment.tensorTypes.clear();
+        recipe.assignment.head = recipe.assignment.output = recipe.assignment.embedding = "";
+    }
+    if (options.format)
+        recipe.assignment.format = *options.format;
+    if (options.preset) {
+        checkFormatOrMix("mix:" + *options.preset);
+        const NamedMix& mix = *findMix(*options.preset);
+        recipe.assignment.format = options.pure ? std::string(storageTypeInfo(mix.base).name) : "mix:" + std::string(mix.name);
+    }
+    if (options.clone) {
+        const std::shared_ptr<const Model> model = Model::open(Checkpoint::open(recipe.checkpoint), std::shared_ptr<Device>(makeCpuDevice()));
+        const ClonedRecipe cloned = cloneRecipe(*model, *Checkpoint::open(*options.clone));
+        for (const std::string& note : cloned.notes)
+            context.job.note(note);
+        recipe.assignment.format = cloned.format;
+        recipe.assignment.rules = cloned.rules;
+    }
+}
+
+/// "attn_(k|v)=q8_0": the last = parts the pattern from the type.
+FormatRule parseTensorType(const std::string& text) {
+    const std::size_t at = text.rfind('=');
+    if (at == std::string::npos || at == 0 || at + 1 == text.size())
+        throw Error(ErrorCode::usage, "--tensor-type \"" + escapeForDisplay(text) + "\" is no PATTERN=FORMAT", "write it like 'attn_(k|v)=q8_0'");
+    return {text.substr(0, at), text.substr(at + 1)};
+}
 
 Recipe quantizeRecipe(Context& context, const QuantizeOptions& options) {
     Recipe recipe = context.baseRecipe("quantize");
     if (!options.path.empty())
         recipe.checkpoint = options.path;
-    if (options.format) {
-        recipe.assignment.format = *options.format;
-        recipe.assignment.rules.clear(); // a uniform format asked for by hand replaces the recipe's mix
-        recipe.assignment.head.clear();
-    }
+    chooseFormats(context, options, recipe);
     recipe.assignment.head = options.head.value_or(recipe.assignment.head);
+    recipe.assignment.output = options.outputType.value_or(recipe.assignment.output);
+    recipe.assignment.embedding = options.embeddingType.value_or(recipe.assignment.embedding);
+    for (const std::string& rule : options.tensorTypes)
+        recipe.assignment.tensorTypes.push_back(parseTensorType(rule));
     for (const std::string& rule : options.set)
         recipe.assignment.rules.push_back(parseRule(rule));
     recipe.rounder = options.rounder.value_or(recipe.rounder);
     recipe.clipSearch = recipe.clipSearch && !options.noClipSearch;
+    recipe.search = options.search.value_or(recipe.search);
     if (!options.texts.empty())
         recipe.calibration.files = options.texts;
     recipe.calibration.samples = options.samples.value_or(recipe.calibration.samples);
@@ -42,12 +83,20 @@ Recipe quantizeRecipe(Context& context, const QuantizeOptions& options) {
     recipe.evaluation.tokens = options.tokens.value_or(recipe.evaluation.tokens);
     recipe.exporting.path = options.out.value_or(recipe.exporting.path);
     recipe.exporting.replace = recipe.exporting.replace || options.replace;
-    if (!options.format && context.common.recipe.empty())
-        throw Error(ErrorCode::usage, "no format is named", "add --format q4_0, or --recipe FILE");
+    if (!options.format && !options.preset && !options.clone && context.common.recipe.empty())
+        throw Error(ErrorCode::usage, "no format is named", "add --format q4_0, --preset q4_k_m, --clone-recipe FILE, or --recipe FILE");
     if (recipe.exporting.path.empty() && recipe.evaluation.files.empty())
         throw Error(ErrorCode::usage, "there is neither --out nor --eval-text: nothing would come of it",
                     "add --out NEW.gguf (or a folder), or --eval-text FILE to judge without writing");
     return Recipe::fromJson(recipe.toJson()); // values from options are checked like those of a file
+}
+
+std::string presetNames() {
+    std::string names;
+    for (const NamedMix& mix : namedMixes())
+        if (storageTypeInfo(mix.base).encodes)
+            names += (names.empty() ? "" : ", ") + std::string(mix.name);
+    return names;
 }
 
 void printQuantized(const Json& r) {
@@ -94,8 +143,17 @@ void addQuantizeCommand(CLI::App& app, Context& context) {
     command->add_option("PATH", options->path, "checkpoint");
     command->add_option("--out", options->out, "new .gguf file or folder (safetensors)")->type_name("OUT");
     command->add_option("--format", options->format, "format of every site ('formats' lists them)");
+    command->add_option("--preset", options->preset, "llama.cpp's named mix: " + presetNames())->type_name("MIX");
+    command->add_flag("--pure", options->pure, "the mix's main type everywhere");
+    command->add_option("--clone-recipe", options->clone, "give every tensor the type it has in that checkpoint")->type_name("GGUF");
     command->add_option("--head", options->head, "format of token_embd and output")->type_name("FORMAT");
+    command->add_option("--output-tensor-type", options->outputType, "format of the head, tied or not")->type_name("FORMAT");
+    command->add_option("--token-embedding-type", options->embeddingType, "format of token_embd")->type_name("FORMAT");
+    command->add_option("--tensor-type", options->tensorTypes, "format of tensors whose name holds the regular expression; the first one given wins")
+        ->type_name("REGEX=FORMAT");
     command->add_option("--set", options->set, "format of matching sites; later ones win")->type_name("PATTERN=FORMAT");
+    command->add_option("--search", options->search, "scales of GGML blocks: best (default), or reference (llama.cpp's own bytes)")
+        ->check(CLI::IsMember({"best", "reference"}));
     command->add_option("--rounder", options->rounder, "nearest, or weighted (needs --text)")->check(CLI::IsMember({"nearest", "weighted"}));
     command->add_flag("--no-clip-search", options->noClipSearch, "affine grids: keep the full range of every group");
     command->add_option("--text", options->texts, "calibration text for --rounder weighted")->type_name("FILE");
@@ -108,6 +166,9 @@ void addQuantizeCommand(CLI::App& app, Context& context) {
     addCommon(*command, context.common);
     command->footer("Examples:\n  bitwright-cli quantize model.gguf --format q4_0 --out small.gguf --dry-run\n"
                     "  bitwright-cli quantize model.gguf --format q4_0 --set 'blk.*.attn_v=q8_0' --out small.gguf --strict\n"
+                    "  bitwright-cli quantize model-f16.gguf --preset q4_k_m --imatrix model.imatrix.gguf --out model-q4_k_m.gguf\n"
+                    "  bitwright-cli quantize model-f16.gguf --preset q3_k_l --tensor-type 'blk\\.[0-3]\\.=q6_k' --out small.gguf\n"
+                    "  bitwright-cli quantize model-f16.gguf --clone-recipe other-q4_k_m.gguf --out mine.gguf\n"
                     "  bitwright-cli quantize ./hf-folder --format int4:g64 --out ./small\n"
                     "  bitwright-cli quantize --recipe mix.json --out mix.gguf");
     command->callback([&context, options] { context.action = [&context, options] { return runQuantizeCommand(context, *options); }; });

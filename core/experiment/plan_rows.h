@@ -9,6 +9,7 @@
 namespace bw {
 
 /// Default, rules and pins of the recipe, resolved for the model's sites.
+inline BlockSearch blockSearch(const Recipe& recipe) { return recipe.search == "reference" ? BlockSearch::reference : BlockSearch::best; }
 std::vector<SiteFormat> recipeFormats(const Model& model, const Recipe& recipe);
 
 /// @throws as planExport when the recipe names an export path; without one only for formats that don't parse.

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/calibrate/dataset.h"
+#include "core/quantize/rules.h"
 
 #include <algorithm>
 #include <array>
@@ -184,15 +185,16 @@ void readSweep(Section& top, Recipe::Sweep& out) {
     section.close();
 }
 
-void readRules(Section& section, std::vector<FormatRule>& out) {
-    const Json* rules = section.find("rules");
+/// @param key "rules" or "tensor_types".
+void readRules(Section& section, const char* key, std::vector<FormatRule>& out) {
+    const Json* rules = section.find(key);
     if (!rules)
         return;
     if (!rules->is_array())
-        refuse("assignment.rules", "must be a list of {pattern, format}");
+        refuse(section.at(key), "must be a list of {pattern, format}");
     out.clear();
     for (std::size_t i = 0; i < rules->size(); ++i) {
-        const std::string path = "assignment.rules[" + std::to_string(i) + "]";
+        const std::string path = section.at(key) + "[" + std::to_string(i) + "]";
         Section rule((*rules)[i], path);
         FormatRule& made = out.emplace_back();
         rule.text("pattern", made.pattern);
@@ -210,10 +212,17 @@ void readAssignment(Section& top, Recipe::Assignment& out) {
         return;
     Section section(*json, "assignment");
     section.text("format", out.format);
-    checkFormat("assignment.format", out.format, false);
+    checkParses("assignment.format", out.format, [](const std::string& text) { checkFormatOrMix(text); });
     section.text("head", out.head);
     checkFormat("assignment.head", out.head, true);
-    readRules(section, out.rules);
+    section.text("output", out.output);
+    checkFormat("assignment.output", out.output, true);
+    section.text("embedding", out.embedding);
+    checkFormat("assignment.embedding", out.embedding, true);
+    readRules(section, "tensor_types", out.tensorTypes);
+    for (const FormatRule& rule : out.tensorTypes)
+        checkParses("assignment.tensor_types", rule.pattern, [](const std::string& text) { NamePattern{text}; });
+    readRules(section, "rules", out.rules);
     section.text("budget", out.budget);
     if (!out.budget.empty())
         checkParses("assignment.budget", out.budget, [](const std::string& text) { parseBudget(text); });
@@ -259,9 +268,12 @@ void readGeneration(Section& top, Recipe::Generation& out) {
 } // namespace
 
 Json Recipe::toJson() const {
-    Json rules = Json::array();
-    for (const FormatRule& rule : assignment.rules)
-        rules.push_back({{"pattern", rule.pattern}, {"format", rule.format}});
+    const auto list = [](const std::vector<FormatRule>& rules) {
+        Json json = Json::array();
+        for (const FormatRule& rule : rules)
+            json.push_back({{"pattern", rule.pattern}, {"format", rule.format}});
+        return json;
+    };
     return {
         {"version", kVersion},
         {"kind", kind},
@@ -276,7 +288,10 @@ Json Recipe::toJson() const {
         {"assignment",
          {{"format", assignment.format},
           {"head", assignment.head},
-          {"rules", rules},
+          {"output", assignment.output},
+          {"embedding", assignment.embedding},
+          {"tensor_types", list(assignment.tensorTypes)},
+          {"rules", list(assignment.rules)},
           {"budget", assignment.budget},
           {"tie", assignment.tie},
           {"pins", assignment.pins},
@@ -285,6 +300,7 @@ Json Recipe::toJson() const {
         {"transform", transform},
         {"rounder", rounder},
         {"clip_search", clipSearch},
+        {"search", search},
         {"activations", activations},
         {"kv_cache", kvCache},
         {"export", {{"path", exporting.path}, {"replace", exporting.replace}}},
@@ -313,6 +329,7 @@ Recipe Recipe::fromJson(const Json& json) {
     top.choice("transform", recipe.transform, {"none"});
     top.choice("rounder", recipe.rounder, {"nearest", "weighted"});
     top.flag("clip_search", recipe.clipSearch);
+    top.choice("search", recipe.search, {"best", "reference"});
     top.choice("activations", recipe.activations, {"none"});
     top.choice("kv_cache", recipe.kvCache, {"none"});
     readExport(top, recipe.exporting);

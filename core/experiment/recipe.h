@@ -30,8 +30,10 @@ struct Recipe {
     struct Sweep { std::vector<std::string> formats; std::string metric = "output"; std::int64_t tokens = 0; } sweep;
 
     struct Assignment {
-        std::string format = "q4_0";          ///< default of every site
+        std::string format = "q4_0";          ///< default of every site, or a named mix: "mix:q4_k_m"
         std::string head;                     ///< default of token_embd/output; empty = as the others
+        std::string output, embedding;        ///< of the head (tied or not) and of token_embd alone; empty = as the others
+        std::vector<FormatRule> tensorTypes;  ///< regular expressions over tensor names; the first that matches holds
         std::vector<FormatRule> rules;        ///< later wins; the solver's result is written here
         std::string budget;                   ///< "4.5bpw" … for kind assign; empty = none
         std::string tie = "none";
@@ -45,6 +47,7 @@ struct Recipe {
     std::string transform = "none";           ///< the only member so far
     std::string rounder = "nearest";          ///< nearest | weighted
     bool clipSearch = true;
+    std::string search = "best";              ///< scales of GGML blocks: best, or reference = ggml's own rounding
     std::string activations = "none", kvCache = "none"; ///< the only members so far
 
     struct Export { std::string path; bool replace = false; } exporting;

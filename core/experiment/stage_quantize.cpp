@@ -167,7 +167,7 @@ Json runQuantize(const Stage& stage) {
     const Texts texts = prepareTexts(stage);
 
     const ImportanceLookup importance = texts.calibrated ? texts.calibrated->lookup() : [](const Site&) { return std::span<const float>(); };
-    const RounderOptions rounder{stage.recipe.rounder == "weighted", stage.recipe.clipSearch};
+    const RounderOptions rounder{stage.recipe.rounder == "weighted", stage.recipe.clipSearch, blockSearch(stage.recipe)};
     const Clock::time_point rounding = Clock::now();
     const std::shared_ptr<QuantizedModel> quantized = QuantizedModel::build(stage.model, asPlanned(asked, plan), importance, rounder, stage.job);
     const double roundingSeconds = secondsSince(rounding);

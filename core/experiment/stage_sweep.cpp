@@ -28,7 +28,7 @@ Json runSweep(const Stage& stage) {
     SweepOptions options;
     options.metric = parseMetric(recipe.sweep.metric);
     options.formats = recipe.sweep.formats;
-    options.rounder = {recipe.rounder == "weighted", recipe.clipSearch};
+    options.rounder = {recipe.rounder == "weighted", recipe.clipSearch, blockSearch(recipe)};
 
     TextSet texts;
     ImportanceLookup importance = [](const Site&) { return std::span<const float>(); };

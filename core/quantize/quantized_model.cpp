@@ -88,6 +88,7 @@ QuantizedTensor quantizeSite(const Site& site, MatrixView<const float> weight, c
         EncodeOptions encode;
         if (options.weighted) encode.importance = importance;
         encode.clipSearch = options.clipSearch;
+        encode.search = options.search;
         format->encode(weight, encode, tensor.bytes);
         const Sums sums = measure(weight, *format, tensor.bytes);
         if (sums.weight > 0) {

@@ -10,6 +10,7 @@ namespace bw {
 struct RounderOptions {
     bool weighted = false;   ///< use calibration importance (mean squared inputs)
     bool clipSearch = true;  ///< affine grids: search the clip of each group
+    BlockSearch search = BlockSearch::best; ///< GGML blocks: how scales are searched
 };
 
 struct QuantizedTensor {
