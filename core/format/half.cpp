@@ -62,7 +62,9 @@ bool decodePlain(StorageType type, const std::byte* in, std::span<float> out) {
     static const std::array<float, 256> e4m3 = smallFloatTable(3, 7);
     static const std::array<float, 256> e5m2 = smallFloatTable(2, 15);
     switch (type) {
-    case StorageType::f32: std::memcpy(out.data(), in, out.size_bytes()); return true;
+    case StorageType::f32:
+        if (!out.empty()) std::memcpy(out.data(), in, out.size_bytes());
+        return true;
     case StorageType::f64: convert<double>(in, out); return true;
     case StorageType::f8e4m3: lookUp(e4m3, in, out); return true;
     case StorageType::f8e5m2: lookUp(e5m2, in, out); return true;

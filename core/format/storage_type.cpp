@@ -122,6 +122,7 @@ void encodeRow(StorageType type, std::span<const float> in, std::span<const floa
     const StorageTypeInfo& info = storageTypeInfo(type);
     if (!info.encodes)
         throw Error(ErrorCode::unsupportedType, "values of type " + std::string(info.fileName) + " are not written here");
+    if (in.empty()) return;
     const float* weights = importance.empty() ? nullptr : importance.data();
     if (type == f32)
         std::memcpy(out, in.data(), in.size_bytes());

@@ -40,11 +40,11 @@ protected:
     }
 };
 
-TEST_P(Reference, zerosStayZero) {
+TEST_P(Reference, N04_zerosStayZero) {
     for (const float y : roundTrip(std::vector<float>(kCols, 0.0f))) EXPECT_EQ(y, 0.0f);
 }
 
-TEST_P(Reference, whatIsDecodedIsAlwaysFinite) {
+TEST_P(Reference, N04_whatIsDecodedIsAlwaysFinite) {
     std::vector<float> unit(kCols, 1.0f), none(kCols, 0.0f), extreme(kCols, std::numeric_limits<float>::max());
     extreme[3] = std::numeric_limits<float>::denorm_min();
     std::vector<float> lone(kCols, 1e-3f);
@@ -60,12 +60,12 @@ TEST_P(Reference, whatIsDecodedIsAlwaysFinite) {
         }
 }
 
-TEST_P(Reference, constantsKeepTheirValue) {
+TEST_P(Reference, N04_constantsKeepTheirValue) {
     for (const float v : {1e-3f, 0.37f, -2.0f, 1000.0f})
         for (const float y : roundTrip(std::vector<float>(kCols, v))) EXPECT_NEAR(y, v, 0.26 * std::abs(v)); // MXFP4: all of [6, 8) becomes 6
 }
 
-TEST_P(Reference, weightsPastTheScaleAreHeldNotLost) {
+TEST_P(Reference, N04_weightsPastTheScaleAreHeldNotLost) {
     if (GetParam() == StorageType::mxfp4) return; // its scale reaches as far as f32
     for (const float v : {1e10f, -1e25f})
         for (const float y : roundTrip(std::vector<float>(kCols, v))) {
@@ -100,7 +100,7 @@ TEST_P(Reference, scaleOfImportanceByAPowerOfTwoDoesNotMatter) {
 }
 
 /// A calibration that never reached a channel says nothing of it: its blocks are rounded as without importance.
-TEST_P(Reference, blocksWithoutImportanceAreNotLost) {
+TEST_P(Reference, N05_blocksWithoutImportanceAreNotLost) {
     const std::vector<float> x = gaussian(13);
     std::vector<float> w(kCols, 0.0f);
     EXPECT_EQ(encoded(x, w), encoded(x, {}));
@@ -109,7 +109,7 @@ TEST_P(Reference, blocksWithoutImportanceAreNotLost) {
     for (std::size_t i = 0; i < kCols / 2; ++i) EXPECT_EQ(y[i], plain[i]) << i;
 }
 
-TEST_P(Reference, threadsAndInstructionSetsDoNotMatter) {
+TEST_P(Reference, N09_threadsAndInstructionSetsDoNotMatter) {
     const Matrix weight = test::randomWeight(96, 1024, 5, 0.03, 50);
     std::vector<float> w(1024);
     Random random(6);
