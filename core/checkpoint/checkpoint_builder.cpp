@@ -212,7 +212,9 @@ void CheckpointBuilder::readConfig() {
     if (impl_.kind == CheckpointKind::gguf) {
         const auto isEmbedding = [](const TensorInfo& tensor) { return tensor.name == "token_embd.weight"; };
         const auto embedding = std::find_if(impl_.tensors.begin(), impl_.tensors.end(), isEmbedding);
-        const auto has = [&](const std::string& name) { return std::any_of(impl_.tensors.begin(), impl_.tensors.end(), [&](const TensorInfo& t) { return t.name == name; }); };
+        std::unordered_set<std::string_view> names;
+        for (const TensorInfo& tensor : impl_.tensors) names.insert(tensor.name);
+        const auto has = [&](const std::string& name) { return names.contains(name); };
         config = configFromGguf(impl_.metadata, embedding == impl_.tensors.end() ? 0 : embedding->rows(), has);
     } else {
         try {

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace bw {
@@ -56,8 +57,8 @@ private:
             refuse(config_, "GGUF metadata: " + key + " is a list without numbers");
             return fallback;
         }
-        for (const auto entry : array->integers)
-            if (entry != array->integers.front()) refuse(config_, "blocks of different shape (" + key + ") are not implemented");
+        if (std::any_of(array->integers.begin(), array->integers.end(), [&](std::int64_t entry) { return entry != array->integers.front(); }))
+            refuse(config_, "blocks of different shape (" + key + ") are not implemented");
         return array->integers.front();
     }
 

@@ -133,9 +133,9 @@ private:
         for (std::size_t i = 0; i < config_.layers.size(); ++i)
             config_.layers[i].experts = (static_cast<std::int64_t>(i) + 1) % step == 0;
         if (!fields_.has("mlp_only_layers")) return;
-        const Json& dense = json_.at("mlp_only_layers");
-        for (std::size_t i = 0; i < config_.layers.size(); ++i)
-            if (dense.is_array() && std::find(dense.begin(), dense.end(), Json(i)) != dense.end()) config_.layers[i].experts = false;
+        for (const Json& dense : json_.at("mlp_only_layers"))
+            if (dense.is_number_integer() && dense.get<std::int64_t>() >= 0 && dense.get<std::int64_t>() < config_.blocks)
+                config_.layers[dense.get<std::size_t>()].experts = false;
     }
 
     /// Which blocks rotate at all.
@@ -250,7 +250,7 @@ private:
             rope.highFrequencyFactor = needed("high_freq_factor");
         } else if (type == "yarn") {
             rope.scaling = RopeScaling::yarn;
-            rope.factor = fields.real("factor").value_or(ratio);
+            rope.factor = needed("factor");
             readYarn(fields, rope);
         } else if (type == "longrope") {
             rope.scaling = RopeScaling::longrope;

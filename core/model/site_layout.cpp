@@ -8,6 +8,7 @@
 #include "core/model/model_impl.h"
 
 #include <algorithm>
+#include <array>
 #include <fmt/format.h>
 #include <set>
 
@@ -162,6 +163,18 @@ void checkShape(const Checkpoint& checkpoint, const ExpectedShape& wanted) {
                 "The configuration belongs to another checkpoint; get both from the same source.");
 }
 
+/// A parameter inside a block under a name that the family's table does not know.
+bool isStrangeParameter(const TensorInfo& tensor) {
+    if (!tensor.canonical.empty()) return false;
+    const std::string_view name = tensor.name;
+    // The vision part of a model that also sees pictures has layers of its own.
+    constexpr std::array<std::string_view, 5> kBlocks{"model.layers.", "transformer.h.", "h.", "language_model.model.layers.",
+                                                      "model.language_model.layers."};
+    const bool inBlock = std::any_of(kBlocks.begin(), kBlocks.end(), [&](auto start) { return name.starts_with(start); });
+    const bool mask = name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias"); // GPT-2's causal mask
+    return inBlock && !mask && (name.ends_with(".weight") || name.ends_with(".bias"));
+}
+
 } // namespace
 
 SiteLayout layOutSites(const ModelConfig& config, const Checkpoint& checkpoint) {
@@ -175,9 +188,10 @@ void checkTensors(const Checkpoint& checkpoint, const ModelConfig& config) {
     for (const auto& tensor : expected) known.insert(tensor.canonical);
     for (const auto& tensor : checkpoint.tensors()) {
         const auto inBlock = parseBlockName(tensor.canonical);
-        const bool plays = tensor.canonical == "output.bias" || (inBlock && inBlock->block < config.blocks);
+        const bool plays = tensor.canonical == "output.bias" || (inBlock && inBlock->block < config.blocks) ||
+                           isStrangeParameter(tensor);
         // Files made early in 2024 repeat the rotation's factors in every block.
-        if (!plays || known.contains(tensor.canonical) || inBlock->rest.starts_with("rope_")) continue;
+        if (!plays || known.contains(tensor.canonical) || (inBlock && inBlock->rest.starts_with("rope_"))) continue;
         throw Error(
             ErrorCode::unsupportedModel,
             fmt::format("{}: tensor '{}' has no part in the forward pass of this family, so results would be wrong",
