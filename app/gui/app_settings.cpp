@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/gui/app_settings.h"
 
+#include <QFileInfo>
 #include <QGuiApplication>
 #include <QMainWindow>
 #include <QScreen>
@@ -77,6 +78,10 @@ void AppSettings::setInterruptedJob(const QString& recipeJson) {
 QString AppSettings::workspace() const { return settings_.value(QStringLiteral("workspace")).toString(); }
 
 void AppSettings::setWorkspace(const QString& name) { settings_.setValue(QStringLiteral("workspace"), name); }
+
+QString AppSettings::unwritableFolder() const {
+    return settings_.isWritable() ? QString() : QFileInfo(settings_.fileName()).absolutePath();
+}
 
 void AppSettings::saveWindow(const QMainWindow& window, const QMainWindow& docks) {
     settings_.setValue(QStringLiteral("window/geometry"), window.saveGeometry());

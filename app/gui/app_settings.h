@@ -39,6 +39,9 @@ public:
     /// False when nothing usable was stored: the caller's default stays.
     bool restoreWindow(QMainWindow& window, QMainWindow& docks) const;
 
+    /// The folder when nothing can be kept there; empty when all is well.
+    QString unwritableFolder() const;
+
 private:
     QSettings settings_;
 };

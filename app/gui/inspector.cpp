@@ -38,6 +38,14 @@ FormatPtr formatFor(const QString& name, const Site& site) {
     }
 }
 
+/// Bits of the codes that this format has at a site; 16 where it names none.
+int codeBits(const Session& session, const QString& format, const QString& siteName) {
+    const auto model = session.model();
+    const Site* site = model ? model->findSite(siteName.toStdString()) : nullptr;
+    const FormatPtr used = site ? formatFor(format, *site) : nullptr;
+    return used ? used->codeBits() : 16;
+}
+
 QString percent(double share) {
     return share > 0 && share < 1e-5 ? QStringLiteral("< 0.001 %") : QStringLiteral("%1 %").arg(share * 100, 0, 'g', 3);
 }
@@ -68,20 +76,26 @@ Inspector::Inspector(Session& session, QWidget* parent) : QScrollArea(parent), s
     setWidget(content_);
     build();
     connect(&session_, &Session::siteSelected, this, &Inspector::showSite);
-    connect(&session_, &Session::checkpointChanged, this, &Inspector::readLog);
+    connect(&session_, &Session::checkpointChanged, this, &Inspector::showSite);
     connect(&session_, &Session::recipeChanged, this, &Inspector::showSite);
-    connect(&session_, &Session::logChanged, this, &Inspector::readLog);
+    connect(&session_, &Session::statisticsChanged, this, &Inspector::showInputs);
+    connect(&session_, &Session::logChanged, this, [this] {
+        if (mapRevision_ == session_.mapRevision()) return;
+        mapRevision_ = session_.mapRevision();
+        showSite();
+    });
     const auto refresh = [this](const QString& site) {
         if (site == session_.selectedSite()) showSite();
     };
     connect(&session_, &Session::weightViewChanged, this, refresh);
     connect(&session_, &Session::siteFactsChanged, this, refresh);
-    readLog();
+    showSite();
 }
 
-QLabel* Inspector::fact(QFormLayout* form, const QString& name) {
+QLabel* Inspector::fact(QFormLayout* form, const QString& name, QLabel** keyLabel) {
     auto* key = label("muted", content_);
     key->setText(name);
+    if (keyLabel) *keyLabel = key;
     auto* value = label("figures", content_);
     value->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
     value->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
@@ -121,7 +135,8 @@ void Inspector::build() {
     form->setFieldGrowthPolicy(QFormLayout::ExpandingFieldsGrow);
     format_ = fact(form, tr("format"));
     bytes_ = fact(form, tr("bytes"));
-    damage_ = fact(form, tr("damage"));
+    damage_ = fact(form, tr("damage, KL"), &damageName_);
+    output_ = fact(form, tr("output error"), &outputName_);
     error_ = fact(form, tr("weight error"));
     outliers_ = fact(form, tr("outlier share"));
     kurtosis_ = fact(form, tr("kurtosis"));
@@ -166,47 +181,6 @@ void Inspector::build() {
     link(tr("Show in the mix"), "mix");
     column->addStretch(1);
     whenSite_ << weights_ << weightsRange_ << costs_ << inputs_ << inputsText_ << shape_;
-}
-
-void Inspector::readLog() {
-    const LogReader* log = session_.log();
-    sensitivities_.clear();
-    comparison_.clear();
-    statistics_.clear();
-    if (log) {
-        try {
-            readSweeps(*log);
-            if (session_.calibrationRun().value() != 0) statistics_ = log->siteStatistics(session_.calibrationRun());
-        } catch (const Error& e) {
-            Q_EMIT session_.messageRequested(QString::fromStdString(escapeForDisplay(e.message())));
-        }
-    }
-    showSite();
-}
-
-void Inspector::readSweeps(const LogReader& log) {
-    const RunId shown = session_.sweepRun();
-    if (shown.value() == 0) return;
-    const auto read = [&log](RunId run) {
-        QHash<QString, QList<SensitivityRow>> bySite;
-        for (const SensitivityRow& row : log.sensitivities(run)) bySite[QString::fromStdString(row.site)].append(row);
-        return bySite;
-    };
-    const auto formats = [](const QHash<QString, QList<SensitivityRow>>& bySite) {
-        qsizetype most = 0;
-        for (const auto& rows : bySite) most = std::max(most, rows.size());
-        return most;
-    };
-    sensitivities_ = read(shown);
-    if (formats(sensitivities_) > 1) return;
-    // Measured KL often covers one format only; an output-error sweep of the same checkpoint compares them all.
-    const std::string name = session_.checkpoint() ? log.run(shown).summary.checkpoint : std::string();
-    for (const RunSummary& run : log.runs(100)) {
-        if (run.kind != "sweep" || run.id == shown || run.checkpoint != name) continue;
-        comparison_ = read(run.id);
-        if (formats(comparison_) > 1) return;
-    }
-    comparison_.clear();
 }
 
 void Inspector::showSite() {
@@ -263,40 +237,43 @@ void Inspector::showWeights() {
     error_->setText(view->format.isEmpty() ? QStringLiteral("–") : figureText(view->relativeError));
 }
 
+/// The same figure as the grid's cell, by its name; where that is KL, the output error stands below it.
 void Inspector::showCosts() {
-    const QString asked = session_.siteFormat(session_.selectedSite());
-    damage_->setText(QStringLiteral("–"));
-    for (const SensitivityRow& row : sensitivities_.value(session_.selectedSite())) {
-        if (QString::fromStdString(row.format) != asked) continue;
-        damage_->setText(withError(row.value, row.standardError));
-        damage_->setToolTip(row.metric == "kl" ? tr("KL to the original, nats per token, this site alone")
-                                               : tr("relative error of this site's output"));
-    }
-    for (const SensitivityRow& row : comparison_.value(session_.selectedSite())) {
-        if (QString::fromStdString(row.format) != asked || damage_->text() != QStringLiteral("–")) continue;
-        damage_->setText(tr("output %1").arg(figureText(row.value, 2)));
-        damage_->setToolTip(tr("relative error of this site's output; its KL was not measured at this format"));
-    }
-    QList<SensitivityRow> rows = comparison_.isEmpty() ? sensitivities_.value(session_.selectedSite())
-                                                       : comparison_.value(session_.selectedSite());
-    std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
+    const QString site = session_.selectedSite(), asked = session_.siteFormat(site);
+    const DamageMap& map = session_.damageMap();
+    const bool kl = map.metric == QLatin1String("kl");
+    const bool full = codeBits(session_, asked, site) >= 16; // nothing that a sweep could measure is lost
+    const auto show = [&](QLabel* label, const DamageMap& from, const QString& what) {
+        const DamageOption* option = from.find(site, asked);
+        if (!option) {
+            label->setText(full && !from.empty() ? QStringLiteral("≈ 0") : QStringLiteral("–"));
+            label->setToolTip(tr("this format was not measured at this site"));
+            return;
+        }
+        const QString value = withError(option->damage, option->standardError);
+        const QString text = label == damage_ ? value : figureText(option->damage); // the error of the lesser figure is in its tip
+        label->setText(option->estimated ? QStringLiteral("≈ ") + text : text);
+        label->setToolTip(option->estimated ? tr("%1; scaled from the output error, not measured").arg(what) : what + QStringLiteral(": ") + value);
+    };
+    show(damage_, map, kl ? tr("KL to the original, nats per token, this site alone quantized") : tr("relative error of this site's output"));
+    show(output_, session_.errorMap(), tr("relative error of this site's output"));
+    damageName_->setText(kl || map.empty() ? tr("damage, KL") : tr("output error"));
+    output_->setVisible(kl);
+    outputName_->setVisible(kl);
+
+    const QVector<DamageOption> options = map.sites.value(site);
     double top = 0;
-    for (const SensitivityRow& row : rows) top = std::max(top, row.value);
+    for (const DamageOption& option : options) top = std::max(top, option.damage);
     QList<BarList::Bar> bars;
-    for (const SensitivityRow& row : rows) {
-        const QString format = QString::fromStdString(row.format);
-        const bool current = format == asked;
-        int bits = 16;
-        if (const auto model = session_.model())
-            if (const Site* site = model->findSite(row.site))
-                if (const FormatPtr used = formatFor(format, *site)) bits = used->codeBits();
-        const QString value = withError(row.value, row.standardError);
-        bars << BarList::Bar{format, figureText(row.value, 2),
-                             QStringLiteral("%1: %2, %3").arg(format, value, bytesText(static_cast<double>(row.bytes))),
-                             top > 0 ? row.value / top : 0, Theme::instance().formatColor(bits), current};
+    for (const DamageOption& option : options) {
+        const QString value = withError(option.damage, option.standardError);
+        bars << BarList::Bar{option.format, figureText(option.damage, 2),
+                             QStringLiteral("%1: %2%3, %4").arg(option.format, value, option.estimated ? tr(" (estimated)") : QString(),
+                                                                bytesText(static_cast<double>(option.bytes))),
+                             top > 0 ? option.damage / top : 0, Theme::instance().formatColor(codeBits(session_, option.format, site)), option.format == asked};
     }
-    const bool kl = !rows.isEmpty() && rows.first().metric == "kl";
-    costsTitle_->setText(kl ? tr("Cost of each format, nats") : tr("Output error of each format"));
+    costsTitle_->setText(kl ? tr("KL of each format") : tr("Output error of each format"));
+    costsTitle_->setToolTip(kl ? tr("nats per token, this site alone") : QString());
     costsTitle_->setVisible(!bars.isEmpty());
     costs_->setVisible(!bars.isEmpty());
     costs_->setBars(bars);
@@ -305,7 +282,7 @@ void Inspector::showCosts() {
 void Inspector::showInputs() {
     const std::string name = session_.selectedSite().toStdString();
     const SiteStatisticsRow* found = nullptr;
-    for (const SiteStatisticsRow& row : statistics_) {
+    for (const SiteStatisticsRow& row : session_.statistics()) {
         // `sites` lists names separated by commas or spaces.
         const QStringList names = QString::fromStdString(row.sites).split(QRegularExpression(QStringLiteral("[,\\s]+")));
         if (names.contains(QString::fromStdString(name))) found = &row;

@@ -3,9 +3,6 @@
 // would cost, and the inputs that calibration saw.
 #pragma once
 
-#include "core/experiment/log.h"
-
-#include <QHash>
 #include <QScrollArea>
 
 class QFormLayout;
@@ -26,27 +23,23 @@ public:
 
 private:
     void build();
-    QLabel* fact(QFormLayout* form, const QString& name);
+    QLabel* fact(QFormLayout* form, const QString& name, QLabel** keyLabel = nullptr);
     QLabel* section(const QString& title);
-    void readLog();      ///< rows of the shown sweep and calibration; on log changes only
     void showSite();
     void showWeights();
-    void readSweeps(const LogReader& log);
     void showCosts();
     void showInputs();
 
     Session& session_;
     QWidget* content_;
     QLabel *name_, *pinned_, *shape_, *empty_;
-    QLabel *format_, *bytes_, *damage_, *error_, *outliers_, *kurtosis_;
+    QLabel *format_, *bytes_, *damage_, *output_, *damageName_, *outputName_, *error_, *outliers_, *kurtosis_;
     QLabel *weightsTitle_, *weightsRange_, *costsTitle_, *inputsTitle_, *inputsText_;
     HistogramPlot* weights_;
     BarList* costs_;
     ChannelBars* inputs_;
     QList<QWidget*> whenSite_; ///< hidden while nothing is selected
-    QHash<QString, QList<SensitivityRow>> sensitivities_; ///< of the shown sweep, by site
-    QHash<QString, QList<SensitivityRow>> comparison_;    ///< of a sweep with more formats, when the shown one has one only
-    std::vector<SiteStatisticsRow> statistics_;
+    quint64 mapRevision_ = 0; ///< of the session's map, as shown
 };
 
 } // namespace bw

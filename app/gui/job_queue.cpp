@@ -69,11 +69,14 @@ void JobQueue::deliver(int number, const RunOutcome& outcome, const JobError& er
     sample(); // the last notes and figures
     timer_.stop();
     current_->thread->wait();
+    const Job ended = std::move(current_->job);
     current_.reset();
-    if (error.isEmpty())
+    if (error.isEmpty()) {
         Q_EMIT finished(number, outcome);
-    else
+    } else {
+        if (error.cancelled && !ended.again.isEmpty()) Q_EMIT stopped(ended.title, ended.again);
         Q_EMIT failed(number, error);
+    }
     startNext();
     if (!current_) Q_EMIT idle();
 }

@@ -18,8 +18,7 @@ namespace bw {
 
 struct Job {
     QString title; ///< "calibrate · SmolLM2"
-    Recipe recipe; ///< what is run; kept so that a job stopped by closing can go on at the next start
-    bool resumable = false;
+    QString again; ///< what Studio::goOn takes to go on after a stop, JSON; empty: it would begin anew
     std::function<RunOutcome(Runner&, JobContext&)> work;
 };
 
@@ -48,6 +47,7 @@ Q_SIGNALS:
     void progressed(); ///< read progress()
     void noted(const QString& line);
     void finished(int number, const bw::RunOutcome& outcome);
+    void stopped(const QString& title, const QString& again); ///< by a person, before failed; only when it can go on
     void failed(int number, const bw::JobError& error); ///< also when cancelled: error.cancelled
     void idle();
 

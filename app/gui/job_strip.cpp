@@ -7,6 +7,7 @@
 #include "core/base/text.h"
 #include "core/compute/cpu_device.h"
 #include "widgets/session/counted.h"
+#include "widgets/theme/elided_label.h"
 #include "widgets/theme/theme.h"
 
 #include <QFileInfo>
@@ -37,7 +38,8 @@ JobStrip::JobStrip(JobQueue& jobs, QWidget* parent) : QWidget(parent), jobs_(job
     setFixedHeight(32);
     stage_ = label("stage", this);
     figures_ = label("muted", this);
-    message_ = label("muted", this);
+    message_ = new ElidedLabel(this);
+    message_->setProperty("role", QStringLiteral("muted"));
     machine_ = label("muted", this);
     memory_ = label("muted", this);
     log_ = label("muted", this);
@@ -47,7 +49,6 @@ JobStrip::JobStrip(JobQueue& jobs, QWidget* parent) : QWidget(parent), jobs_(job
     bar_->setAccessibleName(tr("Progress of the job"));
     bar_->setObjectName(QStringLiteral("job.bar"));
     stage_->setObjectName(QStringLiteral("job.stage"));
-    message_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     const auto button = [this](const char* icon, const QString& text, const char* name) {
         auto* made = new QToolButton(this);
         made->setIcon(Theme::instance().icon(QString::fromLatin1(icon)));
@@ -104,7 +105,6 @@ void JobStrip::setOpening(bool opening) {
 
 void JobStrip::showMessage(const QString& text) {
     message_->setText(text);
-    message_->setToolTip(text);
     messageTimer_.start(kMessageMilliseconds);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // `bitwright`: the window. Command line of the window only; the headless program is app/cli.
 #include "app/common/diagnostics.h"
+#include "app/gui/display.h"
+#include "app/gui/fonts.h"
 #include "app/gui/main_window.h"
 #include "app/gui/rail.h"
 #include "app/gui/screenshot.h"
@@ -11,6 +13,7 @@
 #include <QTimer>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 
 namespace {
 
@@ -55,7 +58,9 @@ Options parse(const QApplication& app) {
 } // namespace
 
 int main(int argc, char** argv) {
+    auto watch = std::make_unique<bw::DisplayWatch>();
     QApplication app(argc, argv);
+    watch.reset();
     QApplication::setApplicationName(QStringLiteral("bitwright"));
     QApplication::setApplicationDisplayName(QStringLiteral("Bitwright"));
     QApplication::setApplicationVersion(QStringLiteral(BW_VERSION));
@@ -63,18 +68,19 @@ int main(int argc, char** argv) {
     const Options options = parse(app);
     bw::startDiagnostics("bitwright");
     bw::noteEvent("started, version " BW_VERSION);
+    const QString fontProblem = bw::ensureFonts();
     bw::Theme::instance().apply(themeFrom(options.theme, bw::AppSettings().theme()));
 
     bw::MainWindow window;
     bw::Studio& studio = window.studio();
     const bool picture = !options.screenshot.isEmpty();
     if (!picture) window.restoreSession(false);
-    const QString log = options.log.isEmpty() ? QString::fromStdString(bw::ExperimentLog::defaultPath())
-                                              : QFileInfo(options.log).absoluteFilePath();
+    const QString log = options.log.isEmpty() ? QString() : QFileInfo(options.log).absoluteFilePath();
     window.show();
     // After the first frame: the window is there at once, whatever the log and the files take.
     QTimer::singleShot(0, &window, [&] {
-        studio.openLog(log);
+        if (!fontProblem.isEmpty()) window.notice(QStringLiteral("fonts"), fontProblem);
+        window.openStartLog(log);
         if (!options.workspace.isEmpty()) window.showWorkspace(options.workspace);
         if (options.demo) studio.openDemo();
         if (!options.paths.isEmpty())

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/gui/main_window.h"
 
+#include "app/common/diagnostics.h"
 #include "app/gui/command_line.h"
 #include "app/gui/drop_overlay.h"
 #include "app/gui/inspector.h"
 #include "app/gui/job_strip.h"
+#include "app/gui/notice_bar.h"
 #include "app/gui/rail.h"
 #include "app/gui/start_page.h"
 #include "app/gui/top_bar.h"
+#include "core/base/text.h"
 #include "widgets/calibrate/calibrate_page.h"
 #include "widgets/compare/compare_page.h"
 #include "widgets/mix/mix_page.h"
@@ -28,6 +31,7 @@
 #include <QStackedWidget>
 #include <QTime>
 #include <QVBoxLayout>
+#include <cstdio>
 
 namespace bw {
 namespace {
@@ -62,6 +66,7 @@ void MainWindow::buildLayout() {
     rail_ = new Rail(menu_, this);
     bar_ = new TopBar(session, this);
     bar_->setRunMenu(runMenu_);
+    notices_ = new NoticeBar(this);
     pages_ = new QStackedWidget(this);
     pages_->addWidget(new ModelPage(&session, this));
     pages_->addWidget(new CalibratePage(&session, this));
@@ -101,6 +106,7 @@ void MainWindow::buildLayout() {
     right->setSpacing(0);
     right->addWidget(bar_);
     right->addWidget(rule(true));
+    right->addWidget(notices_);
     right->addWidget(docks_, 1);
     auto* upper = new QHBoxLayout;
     upper->setSpacing(0);
@@ -184,6 +190,11 @@ void MainWindow::connectStudio() {
         showPage(kComparePage);
     });
     connect(&session, &Session::copyCommandRequested, this, &MainWindow::copyCommand);
+    connect(&studio_.jobs(), &JobQueue::stopped, this, [this](const QString& title, const QString& again) {
+        notices_->add(QStringLiteral("stopped"), tr("%1 was stopped. What is finished is kept; it can go on from there.").arg(title), tr("Go on"),
+                      [this, again] { studio_.goOn(again); });
+    });
+    connect(&studio_.jobs(), &JobQueue::started, this, [this] { notices_->remove(QStringLiteral("stopped")); });
     connect(&studio_.jobs(), &JobQueue::failed, this, [this](int, const JobError& error) {
         if (error.cancelled)
             strip_->showMessage(tr("Cancelled. What was finished is in the log."));
@@ -241,7 +252,7 @@ void MainWindow::restoreSession(bool reopen) {
     showWorkspace(settings_.workspace());
     const QString interrupted = settings_.takeInterruptedJob();
     if (!interrupted.isEmpty()) {
-        studio_.resumeInterrupted(interrupted);
+        studio_.goOn(interrupted);
         return;
     }
     const QString last = settings_.lastCheckpoint();
@@ -249,7 +260,25 @@ void MainWindow::restoreSession(bool reopen) {
     if (QFileInfo::exists(last))
         studio_.openCheckpoint(last);
     else
-        strip_->showMessage(tr("The last checkpoint is not there any more: %1").arg(last));
+        notice(QStringLiteral("recent"), tr("The last checkpoint is not there any more: %1").arg(last), tr("Forget it"), [this, last] {
+            settings_.removeRecentCheckpoint(last);
+            settings_.setLastCheckpoint({});
+            refreshStart();
+        });
+}
+
+void MainWindow::notice(const QString& id, const QString& text, const QString& actionText, std::function<void()> action) {
+    notices_->add(id, text, actionText, std::move(action));
+    noteEvent("notice: " + text.toStdString());
+    std::fprintf(stderr, "bitwright: %s\n", escapeForDisplay(text.toStdString(), 1000).c_str());
+}
+
+void MainWindow::openStartLog(const QString& path) {
+    const QString problem = studio_.openLogOrTemporary(path);
+    if (!problem.isEmpty()) notice(QStringLiteral("log"), problem, tr("Open a log…"), [this] { openLog(); });
+    const QString folder = settings_.unwritableFolder();
+    if (!folder.isEmpty())
+        notice(QStringLiteral("settings"), tr("Nothing can be written to %1: the window's layout and recent files are not kept.").arg(folder));
 }
 
 void MainWindow::setTheme(Theme::Mode mode) {
@@ -289,7 +318,7 @@ void MainWindow::resizeEvent(QResizeEvent* event) {
 void MainWindow::closeEvent(QCloseEvent* event) {
     if (const Job* job = studio_.jobs().currentJob()) {
         QMessageBox ask(QMessageBox::Question, tr("A job is running"),
-                        job->resumable ? tr("%1 is running. If you close now it stops, what is finished stays in the log, and it "
+                        !job->again.isEmpty() ? tr("%1 is running. If you close now it stops, what is finished stays in the log, and it "
                                             "goes on at the next start.")
                                              .arg(job->title)
                                        : tr("%1 is running. If you close now it stops; what is finished stays in the log.")
@@ -304,8 +333,7 @@ void MainWindow::closeEvent(QCloseEvent* event) {
             return;
         }
         const Job* still = studio_.jobs().currentJob(); // it may have ended while the question stood
-        if (still && still->resumable)
-            settings_.setInterruptedJob(QString::fromStdString(still->recipe.toJson().dump()));
+        if (still && !still->again.isEmpty()) settings_.setInterruptedJob(still->again);
         studio_.jobs().cancelAll();
     }
     settings_.saveWindow(*this, *docks_);

@@ -18,7 +18,9 @@ class QStackedWidget;
 namespace bw {
 
 class DropOverlay;
+class HelpWindow;
 class JobStrip;
+class NoticeBar;
 class Rail;
 class StartPage;
 class TopBar;
@@ -34,6 +36,10 @@ public:
     void restoreSession(bool reopen);
     void showWorkspace(const QString& name);
     QString workspace() const;
+    /// A line under the top bar, and in the diary and on the terminal: something is missing at the start.
+    void notice(const QString& id, const QString& text, const QString& actionText = {}, std::function<void()> action = {});
+    /// Opens the log, or one in the temporary folder and a notice. @param path empty for the person's own.
+    void openStartLog(const QString& path);
 
 Q_SIGNALS:
     void dropIgnored(const QStringList& lines); ///< after the window has told the person
@@ -66,6 +72,7 @@ private:
     void saveRecipe();
     void openLog();
     void showPalette();
+    void showHelp();
     void showAbout();
     void runCurrent();
     void runKind(const QString& kind);
@@ -84,12 +91,14 @@ private:
     Rail* rail_;
     TopBar* bar_;
     JobStrip* strip_;
+    NoticeBar* notices_;
     StartPage* start_;
     QStackedWidget* pages_;   ///< 0 … 4 the workspaces, 5 the start page
     QMainWindow* docks_;      ///< holds the pages and the docks
     QDockWidget *inspector_, *notes_;
     QPlainTextEdit* noteText_;
     DropOverlay* overlay_;
+    QPointer<HelpWindow> help_;
     QMenu *menu_, *runMenu_;
     QList<QAction*> actions_; ///< in the order of the palette
     int page_ = 0;            ///< workspace chosen, also while the start page is shown

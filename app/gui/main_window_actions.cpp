@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What the person starts from the menu, the palette or a key: opening, saving, running, copying.
+#include "app/common/resources.h"
 #include "app/gui/command_line.h"
 #include "app/gui/command_palette.h"
 #include "app/gui/error_dialog.h"
+#include "app/gui/help_window.h"
 #include "app/gui/job_strip.h"
 #include "app/gui/main_window.h"
 #include "app/gui/plan_dialog.h"
 #include "app/gui/rail.h"
+#include "app/gui/start_page.h"
+#include "core/base/error.h"
 #include "core/base/text.h"
 #include "widgets/plots/plot_export.h"
 
@@ -18,6 +22,7 @@
 #include <QMenu>
 #include <QMessageBox>
 #include <QPushButton>
+#include <QStackedWidget>
 
 namespace bw {
 
@@ -78,6 +83,7 @@ void MainWindow::buildMenu() {
     theme->addAction(action(QStringLiteral("theme.dark"), tr("Theme: dark"), {}, [this] { setTheme(Theme::Mode::dark); }));
     theme->addAction(action(QStringLiteral("theme.light"), tr("Theme: light"), {}, [this] { setTheme(Theme::Mode::light); }));
     menu_->addSeparator();
+    menu_->addAction(action(QStringLiteral("help"), tr("Manual"), QKeySequence(QKeySequence::HelpContents), [this] { showHelp(); }));
     menu_->addAction(action(QStringLiteral("about"), tr("About Bitwright"), {}, [this] { showAbout(); }));
     menu_->addAction(action(QStringLiteral("quit"), tr("Quit"), QKeySequence::Quit, [this] { close(); }));
     action(QStringLiteral("run.current"), tr("Run"), QKeySequence(QStringLiteral("Ctrl+R")), [this] { runCurrent(); });
@@ -143,6 +149,24 @@ void MainWindow::showPalette() {
     }
     auto* palette = new CommandPalette(std::move(entries), this);
     palette->show();
+}
+
+/// One manual window; each call brings it to the page of the workspace on screen.
+void MainWindow::showHelp() {
+    if (!help_) {
+        QString folder;
+        try {
+            folder = QString::fromStdString(resourcesFolder()) + QStringLiteral("/help");
+        } catch (const Error&) { // the window says that there is none
+        }
+        help_ = new HelpWindow(folder, this);
+        help_->setAttribute(Qt::WA_DeleteOnClose);
+    }
+    const bool start = pages_->currentWidget() == start_;
+    help_->showPage(start ? QStringLiteral("index.md") : workspace() + QStringLiteral(".md"));
+    help_->show();
+    help_->raise();
+    help_->activateWindow();
 }
 
 void MainWindow::showAbout() {

@@ -3,6 +3,7 @@
 
 #include "core/base/text.h"
 #include "widgets/theme/panel.h"
+#include "widgets/theme/elided_label.h"
 #include "widgets/theme/theme.h"
 
 #include <QDir>
@@ -137,10 +138,9 @@ void StartPage::setRecent(const QStringList& paths) {
         open->setProperty("role", QStringLiteral("link"));
         open->setObjectName(QStringLiteral("start.recent"));
         open->setEnabled(there);
-        auto* where = text(there ? shortPath(QFileInfo(path).path()) : tr("missing: %1").arg(shortPath(path)),
-                           there ? "muted" : "warn", line);
-        where->setWordWrap(false);
-        where->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+        auto* where = new ElidedLabel(line, Qt::ElideMiddle);
+        where->setText(there ? shortPath(QFileInfo(path).path()) : tr("missing: %1").arg(shortPath(path)));
+        where->setProperty("role", there ? QStringLiteral("muted") : QStringLiteral("warn"));
         auto* forget = new QToolButton(line);
         forget->setIcon(Theme::instance().icon(QStringLiteral("cancel")));
         forget->setIconSize({12, 12});

@@ -4,12 +4,14 @@
 #include "app/common/devices.h"
 #include "app/common/resources.h"
 #include "app/gui/command_line.h"
+#include "app/gui/mix_job.h"
 #include "app/gui/weight_facts.h"
 #include "core/base/error.h"
 
 #include <QDir>
 #include <QFileInfo>
 #include <QStandardPaths>
+#include <QTemporaryDir>
 #include <algorithm>
 #include <cmath>
 
@@ -88,17 +90,42 @@ bool Studio::openLog(const QString& path) {
         return false;
     }
     try {
-        jobs_.setLog(nullptr);
-        auto log = std::make_unique<ExperimentLog>(path.toStdString());
-        session_.setLog(path);
-        log_ = std::move(log);
-        jobs_.setLog(log_.get());
-        compareNewestMix(); // Compare opens on what matters, not on whatever ran last
+        useLog(path);
         return true;
     } catch (...) {
-        jobs_.setLog(log_.get());
         Q_EMIT failed(tr("The experiment log could not be opened"), describeError(std::current_exception()));
         return false;
+    }
+}
+
+void Studio::useLog(const QString& path) {
+    auto log = std::make_unique<ExperimentLog>(path.toStdString());
+    try {
+        session_.setLog(path);
+    } catch (const Error&) {
+        if (log_) session_.setLog(QString::fromStdString(log_->path()));
+        throw;
+    }
+    log_ = std::move(log);
+    jobs_.setLog(log_.get());
+    compareNewestMix(); // Compare opens on what matters, not on whatever ran last
+}
+
+QString Studio::openLogOrTemporary(const QString& path) {
+    QString why;
+    try {
+        useLog(path.isEmpty() ? QString::fromStdString(ExperimentLog::defaultPath()) : path);
+        return {};
+    } catch (...) {
+        why = describeError(std::current_exception()).message;
+    }
+    try {
+        QTemporaryDir folder(QDir::temp().filePath(QStringLiteral("bitwright-XXXXXX")));
+        folder.setAutoRemove(false); // the person may want to keep what was measured
+        useLog(folder.filePath(QStringLiteral("experiments.db")));
+        return tr("The experiment log can't be used, so runs go to %2 for now: %1").arg(why, session_.logPath());
+    } catch (...) {
+        return tr("The experiment log can't be used, nor one in the temporary folder, so nothing can be run: %1").arg(why);
     }
 }
 
@@ -136,7 +163,7 @@ void Studio::openCheckpoint(const QString& path) {
         [this, path](const JobError& error) {
             --opening_;
             demoWanted_ = false;
-            resumeJson_.clear();
+            goOnLater_.clear();
             Q_EMIT openingChanged();
             Q_EMIT failed(tr("%1 could not be opened").arg(QFileInfo(path).fileName()), error);
         },
@@ -152,7 +179,7 @@ void Studio::adopt(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr
         session_.selectSite(QString::fromStdString(first.name));
     }
     if (demoWanted_) startDemo();
-    if (!resumeJson_.isEmpty()) resumeInterrupted(std::exchange(resumeJson_, QString()));
+    if (!goOnLater_.isEmpty()) goOn(std::exchange(goOnLater_, QString()));
 }
 
 void Studio::requestFacts() {
@@ -228,8 +255,7 @@ int Studio::run(const Recipe& asked, RunId resume) {
     const QString name = session_.checkpoint() ? QString::fromStdString(session_.checkpoint()->displayName()) : QString();
     Job job;
     job.title = QStringLiteral("%1 · %2").arg(QString::fromStdString(recipe.kind), name);
-    job.recipe = recipe;
-    job.resumable = true;
+    job.again = QString::fromStdString(recipe.toJson().dump());
     job.work = [recipe, resume, command = commandFor(recipe, session_.logPath(), resume.value()).toStdString()](
                    Runner& runner, JobContext& context) { return runner.run(recipe, context, command, resume); };
     return jobs_.submit(std::move(job));
@@ -238,7 +264,7 @@ int Studio::run(const Recipe& asked, RunId resume) {
 void Studio::runMix(const Runner::MixOptions& options, const QString& title) {
     Job job;
     job.title = title;
-    job.recipe = session_.recipe();
+    job.again = QString::fromStdString(Json{{"title", title.toStdString()}, {"mix", mixToJson(options)}}.dump());
     job.work = [options](Runner& runner, JobContext& context) {
         return runner.mix(options, context, "bitwright (the window)");
     };
@@ -353,8 +379,8 @@ void Studio::startDemo() {
         takeNewestMix();
         return;
     }
-    const QDir data(QStandardPaths::writableLocation(QStandardPaths::GenericDataLocation) + QStringLiteral("/bitwright/demo"));
-    data.mkpath(QStringLiteral("."));
+    QDir data(QStandardPaths::writableLocation(QStandardPaths::GenericDataLocation) + QStringLiteral("/bitwright/demo"));
+    if (!data.mkpath(QStringLiteral("."))) data = QFileInfo(session_.logPath()).dir(); // a home that can't be written
     Runner::MixOptions options;
     options.checkpoint = recipe.checkpoint;
     options.outPath = data.filePath(QStringLiteral("demo-mix.gguf")).toStdString();
@@ -370,32 +396,36 @@ void Studio::startDemo() {
     runMix(options, tr("demo · the whole road"));
 }
 
-void Studio::resumeInterrupted(const QString& recipeJson) {
+void Studio::goOn(const QString& again) {
     try {
-        const Recipe recipe = Recipe::fromJson(parseJson(recipeJson.toStdString(), "the interrupted job"));
+        const Json document = parseJson(again.toStdString(), "the stopped job");
+        const bool mix = document.contains("mix");
+        const Recipe recipe = mix ? Recipe() : Recipe::fromJson(document);
+        const Runner::MixOptions options = mix ? mixFromJson(document.at("mix")) : Runner::MixOptions();
+        const std::string& wanted = mix ? options.checkpoint : recipe.checkpoint;
         const auto open = session_.checkpoint();
-        if (!open || open->path() != recipe.checkpoint) {
-            resumeJson_ = recipeJson; // goes on when its checkpoint is there
-            openCheckpoint(QString::fromStdString(recipe.checkpoint));
+        if (!open || open->path() != wanted) {
+            goOnLater_ = again;
+            openCheckpoint(QString::fromStdString(wanted));
             return;
         }
-        RunId resume;
-        if (recipe.kind == "sweep" && session_.log()) {
-            const Json wanted = recipe.toJson();
-            for (const RunSummary& row : session_.log()->runs(50)) {
-                const bool stopped = row.status == runStatusName(RunStatus::cancelled) ||
-                                     row.status == runStatusName(RunStatus::interrupted);
-                if (stopped && row.kind == "sweep" && session_.log()->run(row.id).recipe == wanted) {
-                    resume = row.id;
-                    break;
-                }
-            }
-        }
-        run(recipe, resume);
-        Q_EMIT message(tr("Going on with the job that closing had stopped."));
+        if (mix) runMix(options, QString::fromStdString(document.value("title", std::string("mix"))));
+        else run(recipe, stoppedRunOf(recipe));
+        Q_EMIT message(tr("Going on with the job that was stopped."));
     } catch (...) {
-        Q_EMIT failed(tr("The interrupted job can't go on"), describeError(std::current_exception()));
+        Q_EMIT failed(tr("The stopped job can't go on"), describeError(std::current_exception()));
     }
+}
+
+/// The sweep of the log that this recipe continues; RunId(0) when it begins anew.
+RunId Studio::stoppedRunOf(const Recipe& recipe) const {
+    if (recipe.kind != "sweep" || !session_.log()) return {};
+    const Json wanted = recipe.toJson();
+    for (const RunSummary& row : session_.log()->runs(50)) {
+        const bool stopped = row.status == runStatusName(RunStatus::cancelled) || row.status == runStatusName(RunStatus::interrupted);
+        if (stopped && row.kind == "sweep" && session_.log()->run(row.id).recipe == wanted) return row.id;
+    }
+    return {};
 }
 
 void Studio::annotate(const std::function<void(ExperimentLog&)>& write) {

@@ -22,6 +22,9 @@ public:
     JobQueue& jobs() { return jobs_; }
     /// Opens or creates the experiment log; on failure says why (failed) and there is no log.
     bool openLog(const QString& path);
+    /// For the start: where `path` can't be used, a log in a new temporary folder is, so that work can begin.
+    /// @return why `path` could not be used and where runs go instead; empty when it is open.
+    QString openLogOrTemporary(const QString& path);
 
     /// Opens what is recognised; the rest is told through `ignored`.
     void open(const InputSet& inputs);
@@ -34,8 +37,8 @@ public:
     int run(const Recipe& recipe, RunId resume = {});
     /// What `run` would do. Reads files: call it on a background thread. @throws as Runner::plan.
     Json plan(const Recipe& recipe);
-    /// Continues a job stopped by closing. @param recipeJson as Recipe::toJson wrote it.
-    void resumeInterrupted(const QString& recipeJson);
+    /// Continues a job that was stopped, by a person or by closing. @param again as in Job::again.
+    void goOn(const QString& again);
 
     bool opening() const { return opening_ > 0; }
     /// Nothing is being opened, computed or run.
@@ -53,11 +56,13 @@ Q_SIGNALS:
     void becameQuiet();
 
 private:
+    void useLog(const QString& path); ///< @throws Error; the former log stays then
     void adopt(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<const Model> model);
     void requestFacts();
     void requestWeightView(const QString& site, const QString& format);
     void refreshSelectedView();
     void startDemo();
+    RunId stoppedRunOf(const Recipe& recipe) const;
     /// Puts the formats of the newest solved mix of the open checkpoint into the recipe, as one step that can be undone.
     void takeNewestMix();
     /// Puts the newest mix beside the uniform run nearest in size.
@@ -74,7 +79,7 @@ private:
     std::shared_ptr<std::atomic<int>> generation_; ///< of the open checkpoint; older results are dropped
     QString pendingSite_, pendingFormat_;
     bool demoWanted_ = false;
-    QString resumeJson_;
+    QString goOnLater_; ///< waits for its checkpoint to be opened
 };
 
 } // namespace bw

@@ -5,6 +5,7 @@
 #include "widgets/model/format_names.h"
 #include "widgets/session/counted.h"
 #include "widgets/session/session.h"
+#include "widgets/theme/elided_label.h"
 #include "widgets/theme/theme.h"
 
 #include <QFileInfo>
@@ -13,6 +14,7 @@
 #include <QLocale>
 #include <QMenu>
 #include <QToolButton>
+#include <algorithm>
 
 namespace bw {
 namespace {
@@ -70,10 +72,8 @@ TopBar::TopBar(Session& session, QWidget* parent)
     name_->setProperty("role", QStringLiteral("heading"));
     name_->setTextFormat(Qt::PlainText);
     name_->setObjectName(QStringLiteral("bar.name"));
-    facts_ = new QLabel(this);
+    facts_ = new ElidedLabel(this);
     facts_->setProperty("role", QStringLiteral("muted"));
-    facts_->setTextFormat(Qt::PlainText);
-    facts_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     data_ = barButton(QStringLiteral("bar.data"), this);
     data_->setMenu(dataMenu_);
     data_->setPopupMode(QToolButton::InstantPopup);
@@ -123,7 +123,6 @@ void TopBar::showCheckpoint() {
     name_->setText(checkpoint ? shown(checkpoint->displayName(), 40) : tr("Bitwright"));
     name_->setToolTip(checkpoint ? shown(checkpoint->path(), 400) : QString());
     facts_->setText(checkpoint ? factsOf(session_) : tr("no checkpoint open"));
-    facts_->setToolTip(facts_->text());
 }
 
 void TopBar::showRecipe() {
@@ -142,7 +141,9 @@ void TopBar::addTextEntries(QMenu* menu, bool evaluation) {
     const auto& files = evaluation ? r.evaluation.files : r.calibration.files;
     menu->addSection(evaluation ? tr("Evaluation texts") : tr("Calibration texts"));
     if (files.empty()) menu->addAction(tr("none yet: drop text files on the window"))->setEnabled(false);
-    for (std::size_t i = 0; i < files.size(); ++i) {
+    constexpr std::size_t kMostEntries = 20; // a menu longer than the screen helps nobody
+    if (files.size() > kMostEntries) menu->addAction(tr("%1 texts, the first %2:").arg(files.size()).arg(kMostEntries))->setEnabled(false);
+    for (std::size_t i = 0; i < std::min(files.size(), kMostEntries); ++i) {
         const QString path = QString::fromStdString(files[i]);
         QAction* entry = menu->addAction(shown(QFileInfo(path).fileName().toStdString()));
         entry->setToolTip(tr("Remove"));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The Compare page on a small log: differences with intervals, fairness and its reasons, formats by site, the text.
-#include "core/compute/cpu_device.h"
 #include "core/experiment/log.h"
+#include "tests/gui/gui_fixture.h"
 #include "widgets/compare/compare_page.h"
 #include "widgets/compare/comparison_tables.h"
 #include "widgets/compare/fairness_badge.h"
@@ -11,11 +11,8 @@
 #include "widgets/compare/token_text.h"
 #include "widgets/plots/heatmap_plot.h"
 #include "widgets/session/session.h"
-#include "widgets/theme/theme.h"
 
 #include <QPushButton>
-#include <QTemporaryDir>
-#include <QTest>
 #include <cmath>
 
 using namespace bw;
@@ -25,10 +22,6 @@ class CompareTest final : public QObject {
 
 private Q_SLOTS:
     void initTestCase() {
-        Theme::instance().apply(Theme::Mode::dark);
-        checkpoint_ = Checkpoint::open(BW_RESOURCES "/demo");
-        device_ = std::shared_ptr<Device>(makeCpuDevice());
-        model_ = Model::open(checkpoint_, device_);
         ExperimentLog log(logPath().toStdString());
         good_ = addRun(log, "good", "q8_0", 0.01, 1e-4, "windows:256");
         bad_ = addRun(log, "bad", "q4_0", 0.05, 4e-3, "windows:256");
@@ -36,8 +29,9 @@ private Q_SLOTS:
     }
 
     void init() {
+        test::noWarnings();
         session_ = std::make_unique<Session>();
-        session_->setCheckpoint(checkpoint_, model_);
+        session_->setCheckpoint(demo_.checkpoint, demo_.model);
         session_->setLog(logPath());
         page_ = std::make_unique<ComparePage>(session_.get());
         page_->resize(1300, 800);
@@ -76,7 +70,7 @@ private Q_SLOTS:
     void siteMapShowsWhoHasMoreError() {
         HeatmapPlot* map = page_->siteMap();
         QCOMPARE(map->rows(), 7);
-        QCOMPARE(map->columns(), int(model_->config().blocks));
+        QCOMPARE(map->columns(), int(demo_.model->config().blocks));
         QVERIFY(std::abs(map->value(0, 0) - (4e-3 - 1e-4)) < 1e-9);
         QVERIFY(map->cellText(0, 0).contains(QStringLiteral("A q8_0 · B q4_0")));
         QTest::mouseClick(map, Qt::LeftButton, {}, map->cellRect(0, 2).center().toPoint());
@@ -138,18 +132,18 @@ private Q_SLOTS:
     }
 
 private:
-    QString logPath() const { return folder_.filePath(QStringLiteral("compare.db")); }
+    QString logPath() const { return test::home().file(QStringLiteral("compare.db")); }
 
     RunId addRun(ExperimentLog& log, const char* name, const char* format, double kl, double error, const char* protocol) {
         Recipe recipe;
         recipe.kind = "quantize";
         recipe.name = name;
-        recipe.checkpoint = checkpoint_->path();
+        recipe.checkpoint = demo_.checkpoint->path();
         recipe.assignment.format = format;
         recipe.evaluation.protocol = protocol;
-        const RunId run = log.beginRun(recipe, "test", *checkpoint_, *device_);
+        const RunId run = log.beginRun(recipe, "test", *demo_.checkpoint, *demo_.device);
         std::vector<AssignmentRow> rows;
-        for (const Site& site : model_->sites()) rows.push_back({site.name, format, format, "", parseFormat(format)->bytes(site.rows, site.cols), 0, error});
+        for (const Site& site : demo_.model->sites()) rows.push_back({site.name, format, format, "", parseFormat(format)->bytes(site.rows, site.cols), 0, error});
         log.addAssignments(run, rows);
         TokenScoreRow scores;
         for (int i = 0; i < 200; ++i) {
@@ -168,14 +162,11 @@ private:
         return run;
     }
 
-    QTemporaryDir folder_;
-    std::shared_ptr<const Checkpoint> checkpoint_;
-    std::shared_ptr<Device> device_;
-    std::shared_ptr<const Model> model_;
+    test::Demo demo_;
     RunId good_, bad_, other_;
     std::unique_ptr<Session> session_;
     std::unique_ptr<ComparePage> page_;
 };
 
-QTEST_MAIN(CompareTest)
+int main(int argc, char** argv) { return test::run<CompareTest>(argc, argv); }
 #include "compare_test.moc"

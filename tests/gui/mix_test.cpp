@@ -3,8 +3,8 @@
 // changes the recipe as one undo step, and the figures follow.
 #include "core/assign/solver.h"
 #include "core/calibrate/dataset.h"
-#include "core/compute/cpu_device.h"
 #include "core/experiment/log.h"
+#include "tests/gui/gui_fixture.h"
 #include "widgets/mix/bits_grid.h"
 #include "widgets/mix/budget_panel.h"
 #include "widgets/mix/format_chips.h"
@@ -12,12 +12,9 @@
 #include "widgets/mix/mix_page.h"
 #include "widgets/mix/next_steps.h"
 #include "widgets/mix/pareto_plot.h"
-#include "widgets/theme/theme.h"
 
 #include <QPushButton>
 #include <QSignalSpy>
-#include <QTemporaryDir>
-#include <QTest>
 #include <cmath>
 
 using namespace bw;
@@ -39,43 +36,15 @@ class MixTest final : public QObject {
 
 private Q_SLOTS:
     void initTestCase() {
-        Theme::instance().apply(Theme::Mode::dark);
-        checkpoint_ = Checkpoint::open(BW_RESOURCES "/demo");
-        device_ = std::shared_ptr<Device>(makeCpuDevice());
-        model_ = Model::open(checkpoint_, device_);
         ExperimentLog log(logPath().toStdString());
-        Recipe recipe;
-        recipe.kind = "sweep";
-        recipe.checkpoint = checkpoint_->path();
-        recipe.sweep.metric = "kl";
-        for (const QString& f : kFormats) recipe.sweep.formats.push_back(f.toStdString());
-        const RunId run = log.beginRun(recipe, "test", *checkpoint_, *device_);
-        for (const Site& site : model_->sites()) {
-            for (int f = 0; f < kFormats.size(); ++f) {
-                const std::string name = kFormats[f].toStdString();
-                log.addSensitivity(run, {site.id, site.name, name, name, parseFormat(name)->bytes(site.rows, site.cols), damageOf(site, f), 1e-6},
-                                   SensitivityMetric::measuredKl);
-            }
-        }
-        log.finishRun(run, RunStatus::done);
-        sweep_ = run;
-
-        Recipe mixed;
-        mixed.kind = "quantize";
-        mixed.name = "all q8_0";
-        mixed.checkpoint = checkpoint_->path();
-        const RunId measured = log.beginRun(mixed, "test", *checkpoint_, *device_);
-        std::vector<AssignmentRow> rows;
-        for (const Site& site : model_->sites()) rows.push_back({site.name, "q8_0", "q8_0", "", parseFormat("q8_0")->bytes(site.rows, site.cols), 0, 0});
-        log.addAssignments(measured, rows);
-        log.addMetrics(measured, {{"kl_mean", 3e-4, 1e-5, "nats/token"}});
-        log.finishRun(measured, RunStatus::done);
-        measured_ = measured;
+        sweep_ = addSweep(log);
+        measured_ = addMeasured(log, "all q8_0", "q8_0", 3e-4);
     }
 
     void init() {
+        test::noWarnings();
         session_ = std::make_unique<Session>();
-        session_->setCheckpoint(checkpoint_, model_);
+        session_->setCheckpoint(demo_.checkpoint, demo_.model);
         session_->setLog(logPath());
         page_ = std::make_unique<MixPage>(session_.get());
         page_->resize(1100, 800);
@@ -167,9 +136,9 @@ private Q_SLOTS:
 
     void predictionIsTheSumOverSites() {
         double expected = 0;
-        for (const Site& site : model_->sites()) expected += damageOf(site, 0);
+        for (const Site& site : demo_.model->sites()) expected += damageOf(site, 0);
         QVERIFY(std::abs(page_->model()->totals().damage - expected) < 1e-12);
-        const double error = 1e-6 * std::sqrt(double(model_->sites().size()));
+        const double error = 1e-6 * std::sqrt(double(demo_.model->sites().size()));
         QVERIFY(std::abs(page_->model()->totals().standardError - error) < 1e-12);
         QVERIFY(page_->budget()->predictedText().contains(QLatin1Char('0')));
     }
@@ -206,6 +175,49 @@ private Q_SLOTS:
         QCOMPARE(page_->model()->totals().bytes, quint64(got.bytes));
         session_->undoStack()->undo();
         QCOMPARE(session_->siteFormat(QStringLiteral("blk.0.ffn_down")), QStringLiteral("q4_0"));
+    }
+
+    void runsOfEqualSizeKeepTheirNames() {
+        const QString path = test::home().file(QStringLiteral("equal.db"));
+        {
+            ExperimentLog log(path.toStdString());
+            addSweep(log);
+            for (const char* name : {"rtn", "rtn + clip", "weighted", "smooth", "rotated", "gptq"}) addMeasured(log, name, "q8_0", 3e-4);
+            addMeasured(log, "gptq", "q8_0", 3e-4); // the same again shares the label
+        }
+        session_->setLog(path);
+        ParetoPlot* plot = page_->pareto();
+        plot->replot(QCustomPlot::rpImmediateRefresh);
+        const auto names = plot->namesDrawn();
+        QStringList texts;
+        for (qsizetype i = 0; i < names.size(); ++i) {
+            texts << names[i].first;
+            for (qsizetype k = 0; k < i; ++k) QVERIFY2(!names[i].second.intersects(names[k].second), qPrintable(names[i].first));
+        }
+        texts.sort();
+        QCOMPARE(texts, (QStringList{QStringLiteral("gptq ×2"), QStringLiteral("rotated"), QStringLiteral("rtn"), QStringLiteral("rtn + clip"),
+                                     QStringLiteral("smooth"), QStringLiteral("this mix"), QStringLiteral("weighted")}));
+    }
+
+    void nothingNewInTheLogCostsNothing() {
+        QSignalSpy changes(page_->model(), &MixModel::mapChanged);
+        Q_EMIT session_->logChanged(); // what every row of another job's sweep causes
+        QCOMPARE(changes.size(), 0);
+        {
+            ExperimentLog log(logPath().toStdString());
+            log.setStar(measured_, true);
+        }
+        session_->refreshLog();
+        QCOMPARE(changes.size(), 0);
+        page_->hide();
+        {
+            ExperimentLog log(logPath().toStdString());
+            addMeasured(log, "late", "q5_0", 5e-4);
+        }
+        session_->refreshLog();
+        QCOMPARE(changes.size(), 0); // nobody looks
+        page_->show();
+        QCOMPARE(changes.size(), 1);
     }
 
     void nextStepIsTheBestPerByteAndIsTaken() {
@@ -251,12 +263,12 @@ private Q_SLOTS:
         const Recipe verify = wishes[0][0].value<Recipe>();
         QCOMPARE(verify.kind, std::string("quantize"));
         QVERIFY(verify.exporting.path.empty());
-        QCOMPARE(verify.checkpoint, checkpoint_->path());
+        QCOMPARE(verify.checkpoint, demo_.checkpoint->path());
     }
 
     void withoutAMapThePageSaysWhatToDo() {
         Session fresh;
-        fresh.setCheckpoint(checkpoint_, model_);
+        fresh.setCheckpoint(demo_.checkpoint, demo_.model);
         MixPage page(&fresh);
         page.resize(1000, 700);
         page.show();
@@ -276,7 +288,40 @@ private Q_SLOTS:
     }
 
 private:
-    QString logPath() const { return folder_.filePath(QStringLiteral("mix.db")); }
+    QString logPath() const { return test::home().file(QStringLiteral("mix.db")); }
+
+    RunId addSweep(ExperimentLog& log) {
+        Recipe recipe;
+        recipe.kind = "sweep";
+        recipe.checkpoint = demo_.checkpoint->path();
+        recipe.sweep.metric = "kl";
+        for (const QString& f : kFormats) recipe.sweep.formats.push_back(f.toStdString());
+        const RunId run = log.beginRun(recipe, "test", *demo_.checkpoint, *demo_.device);
+        for (const Site& site : demo_.model->sites()) {
+            for (int f = 0; f < kFormats.size(); ++f) {
+                const std::string name = kFormats[f].toStdString();
+                log.addSensitivity(run, {site.id, site.name, name, name, parseFormat(name)->bytes(site.rows, site.cols), damageOf(site, f), 1e-6},
+                                   SensitivityMetric::measuredKl);
+            }
+        }
+        log.finishRun(run, RunStatus::done);
+        return run;
+    }
+
+    /// A finished run with one format everywhere.
+    RunId addMeasured(ExperimentLog& log, const char* name, const char* format, double kl) {
+        Recipe recipe;
+        recipe.kind = "quantize";
+        recipe.name = name;
+        recipe.checkpoint = demo_.checkpoint->path();
+        const RunId run = log.beginRun(recipe, "test", *demo_.checkpoint, *demo_.device);
+        std::vector<AssignmentRow> rows;
+        for (const Site& site : demo_.model->sites()) rows.push_back({site.name, format, format, "", parseFormat(format)->bytes(site.rows, site.cols), 0, 0});
+        log.addAssignments(run, rows);
+        log.addMetrics(run, {{"kl_mean", kl, kl / 30, "nats/token"}});
+        log.finishRun(run, RunStatus::done);
+        return run;
+    }
 
     void click(const QString& site, Qt::KeyboardModifiers modifiers = {}) {
         const QRectF rect = page_->grid()->cellRect(site);
@@ -296,14 +341,11 @@ private:
         page_->budget()->slider()->setValue(value);
     }
 
-    QTemporaryDir folder_;
-    std::shared_ptr<const Checkpoint> checkpoint_;
-    std::shared_ptr<Device> device_;
-    std::shared_ptr<const Model> model_;
+    test::Demo demo_;
     RunId sweep_, measured_;
     std::unique_ptr<Session> session_;
     std::unique_ptr<MixPage> page_;
 };
 
-QTEST_MAIN(MixTest)
+int main(int argc, char** argv) { return test::run<MixTest>(argc, argv); }
 #include "mix_test.moc"

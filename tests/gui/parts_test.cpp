@@ -4,6 +4,7 @@
 #include "app/gui/command_palette.h"
 #include "app/gui/input_kind.h"
 #include "app/gui/job_error.h"
+#include "app/gui/mix_job.h"
 #include "core/base/error.h"
 #include "tests/gui/gui_fixture.h"
 #include "widgets/calibrate/activation_panel.h"
@@ -13,15 +14,11 @@
 
 #include <QProcess>
 #include <QSignalSpy>
-#include <QTest>
 
 using namespace bw;
+using test::home;
 
 namespace {
-test::Home& home() {
-    static test::Home instance;
-    return instance;
-}
 QString made(const char* name, const QByteArray& content) {
     const QString path = home().file(QString::fromLatin1(name));
     QFile file(path);
@@ -35,6 +32,8 @@ class PartsTest final : public QObject {
     Q_OBJECT
 
 private Q_SLOTS:
+    void init() { test::noWarnings(); }
+
     void recognisesFiles_data() {
         QTest::addColumn<QString>("path");
         QTest::addColumn<int>("kind");
@@ -100,6 +99,32 @@ private Q_SLOTS:
         QVERIFY2(line.contains(QStringLiteral("--set 'blk.*.attn_v=q8_0'")), qPrintable(line));
     }
 
+    void commandLeavesNothingOut() {
+        Recipe recipe;
+        recipe.checkpoint = "/m";
+        recipe.kind = "assign";
+        recipe.assignment.sweepRun = 4;
+        recipe.assignment.scaleRun = 3;
+        recipe.assignment.budget = "4.5bpw";
+        recipe.assignment.pins = {{"token_embd", "q8_0"}};
+        const QString assign = commandFor(recipe, QStringLiteral("/l.db"));
+        QVERIFY2(assign.startsWith(QStringLiteral("bitwright-cli assign --run 4 --scale-run 3 --budget 4.5bpw --pin token_embd=q8_0")), qPrintable(assign));
+        recipe.kind = "sweep";
+        recipe.calibration = {{"/t.txt"}, 9, 33};
+        recipe.sweep = {{"q4_0", "q8_0"}, "kl", 512};
+        recipe.rounder = "weighted";
+        recipe.clipSearch = false;
+        const QString sweep = commandFor(recipe, {});
+        for (const char* part : {"--samples 9", "--length 33", "--formats q4_0,q8_0", "--metric kl", "--tokens 512", "--rounder weighted", "--no-clip-search"})
+            QVERIFY2(sweep.contains(QLatin1String(part)), qPrintable(sweep));
+        recipe.kind = "quantize";
+        recipe.assignment.head = "q6_k";
+        recipe.evaluation = {{"/e.txt"}, "windows:64", 2048};
+        const QString quantize = commandFor(recipe, {});
+        for (const char* part : {"--head q6_k", "--set token_embd=q8_0", "--samples 9", "--eval-text /e.txt", "--protocol windows:64", "--tokens 2048"})
+            QVERIFY2(quantize.contains(QLatin1String(part)), qPrintable(quantize));
+    }
+
     void paletteFindsByLettersInOrder() {
         QVERIFY(paletteScore(QStringLiteral("b3q"), QStringLiteral("blk.3.attn_q")) > 0);
         QCOMPARE(paletteScore(QStringLiteral("q3b"), QStringLiteral("blk.3.attn_q")), -1);
@@ -146,6 +171,27 @@ private Q_SLOTS:
         session.editRecipe(QStringLiteral("rule"), recipe);
         session.setSiteFormat(QStringLiteral("blk.0.attn_q"), QStringLiteral("q8_0"));
         QCOMPARE(session.siteFormat(QStringLiteral("blk.0.attn_q")), QStringLiteral("q8_0"));
+    }
+
+    void aStoppedMixIsKeptWhole() {
+        Runner::MixOptions options;
+        options.checkpoint = "/models/a";
+        options.outPath = "/models/a.gguf";
+        options.budget = "3.9bpw";
+        options.formats = {"q4_0", "q8_0"};
+        options.calibrationFiles = {"/t/1.txt", "/t/2.txt"};
+        options.samples = 77;
+        options.replace = true;
+        options.seed = 9;
+        options.pins = {{"blk.0.*", "q8_0"}};
+        const Json json = mixToJson(options);
+        const Runner::MixOptions back = mixFromJson(parseJson(json.dump(), "test"));
+        QCOMPARE(mixToJson(back).dump(), json.dump());
+        QCOMPARE(back.budget, options.budget);
+        QCOMPARE(back.calibrationFiles, options.calibrationFiles);
+        QCOMPARE(back.samples, options.samples);
+        QCOMPARE(back.pins.size(), options.pins.size());
+        QVERIFY_EXCEPTION_THROWN(mixFromJson(Json::object()), Error);
     }
 
     void errorsKeepCodeHintAndContext() {
@@ -206,10 +252,5 @@ private Q_SLOTS:
     }
 };
 
-int main(int argc, char** argv) {
-    home();
-    QApplication app(argc, argv);
-    PartsTest test;
-    return QTest::qExec(&test, argc, argv);
-}
+int main(int argc, char** argv) { return test::run<PartsTest>(argc, argv); }
 #include "parts_test.moc"

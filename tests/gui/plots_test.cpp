@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Plots: colour tables, scales, odd data (empty, one point, all equal, all NaN, zeros on a log axis, very large), clip
 // lines under the pointer and the keys, export.
+#include "tests/gui/gui_fixture.h"
 #include "widgets/plots/color_maps.h"
 #include "widgets/plots/heatmap_plot.h"
 #include "widgets/plots/histogram_plot.h"
+#include "widgets/plots/label_layout.h"
 #include "widgets/plots/number_text.h"
 #include "widgets/plots/plot_export.h"
 #include "widgets/plots/value_scale.h"
-#include "widgets/theme/theme.h"
 
 #include <QElapsedTimer>
 #include <QImage>
 #include <QSet>
 #include <QSignalSpy>
 #include <QTemporaryDir>
-#include <QTest>
 #include <cmath>
 #include <limits>
 
@@ -50,7 +50,7 @@ class PlotsTest final : public QObject {
     Q_OBJECT
 
 private Q_SLOTS:
-    void initTestCase() { Theme::instance().apply(Theme::Mode::dark); }
+    void init() { test::noWarnings(); }
 
     void sequentialMapsGrowLighterSteadily() {
         for (const ColorMap map : {ColorMap::viridis, ColorMap::cividis}) {
@@ -250,6 +250,49 @@ private Q_SLOTS:
         QCOMPARE(csvField(QStringLiteral("a\"b,c")), QStringLiteral("\"a\"\"b,c\""));
     }
 
+    void labelsNeverCoverEachOtherOrAPoint() {
+        const QRectF area(0, 0, 360, 220);
+        QVector<PlotLabel> labels;
+        for (int i = 0; i < 12; ++i) labels << PlotLabel{QPointF(180 + i % 3, 100 + i / 3), 6, {QSizeF(70, 14), QSizeF(24, 14)}};
+        const QPolygonF curve({QPointF(0, 20), QPointF(120, 60), QPointF(359, 200)});
+        const auto placed = placeLabels(labels, area, curve);
+        QCOMPARE(placed.size(), labels.size());
+        int lines = 0;
+        for (int i = 0; i < placed.size(); ++i) {
+            QVERIFY2(placed[i].spelling >= 0, "there is room for all of them");
+            QVERIFY(area.contains(placed[i].rect));
+            QCOMPARE(placed[i].rect.size(), labels[i].sizes[placed[i].spelling]);
+            for (int k = 0; k < i; ++k) QVERIFY(!placed[i].rect.intersects(placed[k].rect));
+            for (const PlotLabel& label : labels) QVERIFY(!placed[i].rect.contains(label.anchor));
+            lines += placed[i].line;
+        }
+        QVERIFY(lines >= 6); // a dozen names don't fit beside one point
+        QVERIFY(!placed.first().line);
+    }
+
+    void aLabelKeepsOffTheCurveAndOutOfNoRoom() {
+        const QPolygonF curve({QPointF(0, 50), QPointF(200, 50)});
+        const auto beside = placeLabels({{QPointF(100, 50), 6, {QSizeF(60, 14)}}}, QRectF(0, 0, 200, 100), curve);
+        QVERIFY(beside[0].rect.bottom() < 50 || beside[0].rect.top() > 50);
+        const auto shorter = placeLabels({{QPointF(20, 20), 4, {QSizeF(300, 14), QSizeF(20, 12)}}}, QRectF(0, 0, 60, 40), {});
+        QCOMPARE(shorter[0].spelling, 1);
+        const auto none = placeLabels({{QPointF(20, 20), 4, {QSizeF(300, 14)}}}, QRectF(0, 0, 60, 40), {});
+        QCOMPARE(none[0].spelling, -1);
+    }
+
+    void squeezedToNothingThePlotStaysQuiet() {
+        HistogramPlot plot; // a warning of the painter would fail this
+        plot.setHistogram(bell(20));
+        plot.show();
+        plot.resize(0, 0);
+        plot.replot(QCustomPlot::rpImmediateRefresh);
+        plot.resize(300, 0);
+        plot.replot(QCustomPlot::rpImmediateRefresh);
+        plot.resize(300, 120);
+        plot.replot(QCustomPlot::rpImmediateRefresh);
+        QCOMPARE(plot.viewport().size(), QSize(300, 120));
+    }
+
     void followsTheTheme() {
         HistogramPlot plot;
         plot.resize(200, 100);
@@ -263,5 +306,5 @@ private Q_SLOTS:
     }
 };
 
-QTEST_MAIN(PlotsTest)
+int main(int argc, char** argv) { return test::run<PlotsTest>(argc, argv); }
 #include "plots_test.moc"

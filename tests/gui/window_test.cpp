@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The real window, driven as a person drives it: drop, select, run, cancel, undo; and starts with damaged settings.
+// The real window, driven as a person drives it: drop, select, run, cancel, undo. Hard use is in robust_test.cpp.
 // BW_SHOTS=FOLDER saves pictures of the dialogs, to be looked at.
 #include "app/gui/main_window.h"
+#include "app/gui/notice_bar.h"
 #include "app/gui/plan_dialog.h"
 #include "app/gui/start_page.h"
 #include "core/base/json.h"
@@ -15,26 +16,19 @@
 #include <QFile>
 #include <QLabel>
 #include <QLineEdit>
-#include <QMessageBox>
 #include <QPushButton>
-#include <QSettings>
 #include <QSignalSpy>
 #include <QTableWidget>
-#include <QTest>
 #include <QToolButton>
 #include <QTreeView>
 
 using namespace bw;
+using test::home;
 
 namespace {
 
 // Every wait is for a signal or a state; this only bounds a hang on a loaded machine.
 constexpr int kPatience = 60000;
-
-test::Home& home() {
-    static test::Home instance;
-    return instance;
-}
 
 int rowsBelow(const QAbstractItemModel& model, const QModelIndex& parent) {
     int count = 0;
@@ -49,6 +43,7 @@ class WindowTest final : public QObject {
 
 private Q_SLOTS:
     void init() {
+        test::noWarnings();
         QFile::remove(home().settingsFile());
         window_ = std::make_unique<MainWindow>();
         window_->show();
@@ -97,26 +92,6 @@ private Q_SLOTS:
         QVERIFY(session.weightView(session.selectedSite())->relativeError < before.relativeError / 50);
     }
 
-    void dropListsWhatItIgnores() {
-        QFile photo(home().file(QStringLiteral("photo.png")));
-        QVERIFY(photo.open(QIODevice::WriteOnly));
-        photo.write("\x89PNG");
-        photo.close();
-        QSignalSpy told(window_.get(), &MainWindow::dropIgnored);
-        QVERIFY(test::drop(window_.get(), {QUrl(QStringLiteral("https://example.org/model.gguf")),
-                                           QUrl::fromLocalFile(photo.fileName()),
-                                           QUrl::fromLocalFile(home().file(QStringLiteral("nowhere.gguf")))}));
-        QCOMPARE(told.count(), 1);
-        const QString lines = told.first().first().toStringList().join(QLatin1Char('\n'));
-        QVERIFY2(lines.contains(QStringLiteral("not on this computer")), qPrintable(lines));
-        QVERIFY2(lines.contains(QStringLiteral("photo.png")), qPrintable(lines));
-        QVERIFY2(lines.contains(QStringLiteral("does not exist")), qPrintable(lines));
-        QVERIFY(!window_->studio().opening());
-        auto* box = window_->findChild<QMessageBox*>(QStringLiteral("ignored"));
-        QVERIFY(box && box->textFormat() == Qt::PlainText);
-        box->close();
-    }
-
     void brokenCheckpointSaysWhy() {
         QFile bad(home().file(QStringLiteral("bad.gguf")));
         QVERIFY(bad.open(QIODevice::WriteOnly));
@@ -133,15 +108,6 @@ private Q_SLOTS:
         if (const QString shots = qEnvironmentVariable("BW_SHOTS"); !shots.isEmpty()) dialog->grab().save(shots + QStringLiteral("/error.png"));
         dialog->close();
         QVERIFY(window_->findChild<StartPage*>()->isVisible());
-    }
-
-    void sameModelTwiceIsLoadedOnce() {
-        openDemo();
-        const auto first = window_->studio().session().checkpoint();
-        QSignalSpy opened(&window_->studio(), &Studio::checkpointOpened);
-        QVERIFY(test::drop(window_.get(), {QUrl::fromLocalFile(test::resource("demo")), QUrl::fromLocalFile(test::resource("demo/"))}));
-        QCOMPARE(opened.count(), 1);
-        QCOMPARE(window_->studio().session().checkpoint().get(), first.get());
     }
 
     void droppedTextBecomesDataAndCanBeUndone() {
@@ -168,6 +134,7 @@ private Q_SLOTS:
         QCOMPARE(failed.count(), 0);
         Session& session = window_->studio().session();
         QCOMPARE(session.calibrationRun().value(), 1);
+        window_->showWorkspace(QStringLiteral("runs")); // filled when it is shown
         auto* table = window_->findChild<QTreeView*>(QStringLiteral("runs.table"));
         QCOMPARE(table->model()->rowCount(), 1);
         auto* map = window_->findChild<HeatmapPlot*>(QStringLiteral("calibrate.map"));
@@ -217,6 +184,32 @@ private Q_SLOTS:
         QVERIFY(progressed.count() > 0);
     }
 
+    void stoppedSweepGoesOnFromItsNotice() {
+        openDemo();
+        QVERIFY(window_->studio().openLog(home().file(QStringLiteral("goon.db"))));
+        useShortCalibration(32, 128);
+        Session& session = window_->studio().session();
+        JobQueue& jobs = window_->studio().jobs();
+        Recipe recipe = session.recipe();
+        recipe.kind = "sweep";
+        recipe.sweep.metric = "kl";
+        recipe.sweep.formats = {"q4_0", "q5_0", "q8_0"};
+        window_->studio().run(recipe);
+        QTRY_VERIFY_WITH_TIMEOUT(!session.runs().empty() && !session.log()->sensitivities(session.runs().front().id).empty(), kPatience);
+        jobs.cancel();
+        QTRY_VERIFY_WITH_TIMEOUT(!jobs.busy(), kPatience);
+        const std::size_t cells = session.log()->sensitivities(session.runs().front().id).size();
+        auto* notices = window_->findChild<NoticeBar*>();
+        QVERIFY(notices->isVisible() && notices->texts().first().contains(QStringLiteral("sweep")));
+        notices->findChild<QPushButton*>()->click();
+        QVERIFY(jobs.busy());
+        QVERIFY(notices->texts().isEmpty());
+        QTRY_VERIFY_WITH_TIMEOUT(session.log()->sensitivities(session.runs().front().id).size() > cells, kPatience);
+        QCOMPARE(session.runs().size(), std::size_t{1}); // the same run, no second one
+        jobs.cancel();
+        QTRY_VERIFY_WITH_TIMEOUT(!jobs.busy(), kPatience);
+    }
+
     void pausedJobStandsStillAndGoesOn() {
         openDemo();
         QVERIFY(window_->studio().openLog(home().file(QStringLiteral("pause.db"))));
@@ -233,44 +226,6 @@ private Q_SLOTS:
         QVERIFY(!jobs.paused());
         jobs.cancel();
         QTRY_COMPARE_WITH_TIMEOUT(failed.count(), 1, kPatience);
-    }
-
-    void corruptSettingsGiveTheDefaultLayout() {
-        window_.reset();
-        QFile file(home().settingsFile());
-        QVERIFY(file.open(QIODevice::WriteOnly));
-        file.write("[window]\ngeometry=@ByteArray(\\x1\\x2garbage)\nstate=\"not a state\"\n[General]\ntheme=42\nrecentCheckpoints=\x01\x02\n\xff\xfe");
-        file.close();
-        window_ = std::make_unique<MainWindow>();
-        window_->restoreSession(true);
-        window_->show();
-        QVERIFY(window_->isVisible());
-        QCOMPARE(window_->size(), QSize(1440, 900));
-    }
-
-    void offScreenGeometryComesBack() {
-        window_->move(50000, 50000);
-        AppSettings settings;
-        settings.saveWindow(*window_, *window_->findChild<QMainWindow*>(QStringLiteral("docks")));
-        window_ = std::make_unique<MainWindow>();
-        window_->restoreSession(false);
-        window_->show();
-        QVERIFY(window_->x() < 5000 && window_->y() < 5000);
-    }
-
-    void missingRecentIsToldNotOpened() {
-        window_.reset();
-        AppSettings settings;
-        settings.addRecentCheckpoint(home().file(QStringLiteral("gone.gguf")));
-        settings.setLastCheckpoint(home().file(QStringLiteral("gone.gguf")));
-        window_ = std::make_unique<MainWindow>();
-        window_->restoreSession(true);
-        window_->show();
-        QVERIFY(!window_->studio().opening());
-        bool told = false;
-        for (const QLabel* label : window_->findChild<StartPage*>()->findChildren<QLabel*>())
-            told |= label->text().startsWith(QStringLiteral("missing:"));
-        QVERIFY(told);
     }
 
     void stoppedJobGoesOnAtTheNextStart() {
@@ -369,11 +324,5 @@ private:
     std::unique_ptr<MainWindow> window_;
 };
 
-int main(int argc, char** argv) {
-    home();
-    QApplication app(argc, argv);
-    Theme::instance().apply(Theme::Mode::dark);
-    WindowTest test;
-    return QTest::qExec(&test, argc, argv);
-}
+int main(int argc, char** argv) { return test::run<WindowTest>(argc, argv); }
 #include "window_test.moc"

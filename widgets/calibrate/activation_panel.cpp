@@ -7,6 +7,7 @@
 #include "widgets/plots/plot_export.h"
 #include "widgets/session/counted.h"
 #include "widgets/session/session.h"
+#include "widgets/theme/elided_label.h"
 #include "widgets/theme/panel.h"
 #include "widgets/theme/theme.h"
 
@@ -59,15 +60,13 @@ ActivationPanel::ActivationPanel(Session* session, QWidget* parent) : QWidget(pa
     plot_->setObjectName(QStringLiteral("calibrate.histogram"));
     log_ = new QCheckBox(tr("log counts"), this);
     log_->setChecked(true);
-    facts_ = new QLabel(this);
+    facts_ = new ElidedLabel(this);
     facts_->setProperty("role", QStringLiteral("figures"));
-    facts_->setTextFormat(Qt::PlainText);
-    facts_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     auto* top = new QHBoxLayout;
     top->addWidget(facts_, 1);
     top->addWidget(log_);
     table_ = new QGridLayout;
-    table_->setHorizontalSpacing(24);
+    table_->setHorizontalSpacing(12);
     table_->setVerticalSpacing(4);
     const auto cell = [this](const QString& words, const char* role, int row, int column) {
         auto* label = new QLabel(words, this);
@@ -77,8 +76,8 @@ ActivationPanel::ActivationPanel(Session* session, QWidget* parent) : QWidget(pa
         table_->addWidget(label, row, column);
         return label;
     };
-    const QStringList heads{tr("clip range"), tr("low … high"), tr("clipped"), tr("8-bit error, held out")};
-    for (int c = 0; c < heads.size(); ++c) cell(heads[c], "muted", 0, c == 0 ? 1 : c + 1);
+    const QStringList heads{tr("clip range"), tr("low … high"), tr("clipped"), tr("8-bit error")};
+    for (int c = 0; c < heads.size(); ++c) cell(heads[c], "muted", 0, c == 0 ? 1 : c + 1)->setToolTip(c == 3 ? tr("relative error of an 8-bit grid over this range, on windows it was not fitted to") : QString());
     int row = 1;
     for (const Calibrator& calibrator : kCalibrators) {
         auto* swatch = new QLabel(this);

@@ -25,7 +25,6 @@ private:
     DataPanel* data_;
     ActivationPanel* activations_;
     OutlierPanel* outliers_;
-    RunId read_;
 };
 
 } // namespace bw

@@ -5,6 +5,7 @@
 #include "widgets/plots/number_text.h"
 #include "widgets/session/counted.h"
 #include "widgets/session/session.h"
+#include "widgets/theme/elided_label.h"
 #include "widgets/theme/theme.h"
 
 #include <QFileDialog>
@@ -23,6 +24,8 @@ namespace bw {
 namespace {
 
 constexpr int kMergeSamples = 101, kMergeLength = 102;
+constexpr std::size_t kMostFiles = 8;     ///< listed by name; a folder may hold thousands
+constexpr qsizetype kMostWarnings = 6;
 
 QLabel* text(const QString& words, const char* role, QWidget* parent) {
     auto* made = new QLabel(words, parent);
@@ -62,6 +65,7 @@ QStringList calibrationSetWarnings(const Recipe& recipe) {
         };
         if (info.exists() && std::any_of(recipe.evaluation.files.begin(), recipe.evaluation.files.end(), same))
             out << DataPanel::tr("%1 is also the evaluation text: figures would flatter.").arg(info.fileName());
+        if (out.size() >= kMostWarnings) break;
     }
     return out;
 }
@@ -146,15 +150,17 @@ void DataPanel::showFiles() {
     const auto& files = session_->recipe().calibration.files;
     double total = 0;
     for (const std::string& file : files) total += static_cast<double>(QFileInfo(QString::fromStdString(file)).size());
-    for (const std::string& file : files) {
+    const std::size_t shown = files.size() > kMostFiles + 1 ? kMostFiles : files.size();
+    for (std::size_t i = 0; i < shown; ++i) {
+        const std::string& file = files[i];
         const QFileInfo info(QString::fromStdString(file));
         const auto bytes = static_cast<double>(info.size());
         auto* line = new QWidget(this);
         auto* row = new QHBoxLayout(line);
         row->setContentsMargins(0, 0, 0, 0);
         row->setSpacing(8);
-        auto* name = text(QString::fromStdString(escapeForDisplay(info.fileName().toStdString(), 60)), "body", line);
-        name->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+        auto* name = new ElidedLabel(line, Qt::ElideMiddle);
+        name->setText(QString::fromStdString(escapeForDisplay(info.fileName().toStdString(), 200)));
         name->setToolTip(QString::fromStdString(escapeForDisplay(file, 400)));
         auto* size = text(QStringLiteral("%1  %2 %").arg(bytesText(bytes)).arg(total > 0 ? 100 * bytes / total : 0, 0, 'f', 0),
                           "figures", line);
@@ -169,6 +175,8 @@ void DataPanel::showFiles() {
         row->addWidget(remove);
         files_->addWidget(line);
     }
+    if (shown < files.size())
+        files_->addWidget(text(tr("and %1 more, %2 in all").arg(files.size() - shown).arg(bytesText(total)), "muted", this));
     if (files.empty()) {
         auto* none = text(tr("Drop .txt or .jsonl files anywhere on the window: a few hundred kilobytes of what the model "
                              "will be used for."),
@@ -183,6 +191,10 @@ void DataPanel::show() {
     const QSignalBlocker a(samples_), b(length_);
     samples_->setValue(static_cast<int>(r.calibration.samples));
     length_->setValue(static_cast<int>(r.calibration.length));
+    // Everything below asks the disk; most changes of a recipe are formats of sites.
+    const Seen now{r.calibration.files, r.evaluation.files, r.calibration.samples, r.calibration.length, session_->model() != nullptr};
+    if (seen_ == now) return;
+    seen_ = now;
     tokens_->setText(QLocale().toString(static_cast<qlonglong>(r.calibration.samples * r.calibration.length)));
     showFiles();
     const QStringList warnings = calibrationSetWarnings(r);

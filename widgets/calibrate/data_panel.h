@@ -4,6 +4,11 @@
 
 #include "widgets/theme/panel.h"
 
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
 class QLabel;
 class QPushButton;
 class QSpinBox;
@@ -29,7 +34,15 @@ private:
     void removeFile(const std::string& file);
     void change(const QString& text, qint64 samples, qint64 length);
 
+    struct Seen {
+        std::vector<std::string> files, evaluation;
+        std::int64_t samples = 0, length = 0;
+        bool ready = false;
+        bool operator==(const Seen&) const = default;
+    };
+
     Session* session_;
+    std::optional<Seen> seen_; ///< what is shown
     Panel* panel_;
     QVBoxLayout* files_;
     QSpinBox *samples_, *length_;

@@ -11,6 +11,7 @@
 #include "widgets/plots/number_text.h"
 #include "widgets/plots/plot_export.h"
 #include "widgets/session/session.h"
+#include "widgets/session/shown_refresh.h"
 #include "widgets/theme/panel.h"
 
 #include "core/base/error.h"
@@ -24,6 +25,7 @@
 #include <QMessageBox>
 #include <QPointer>
 #include <QPushButton>
+#include <QScrollArea>
 #include <QStackedWidget>
 #include <QThreadPool>
 #include <QVBoxLayout>
@@ -66,7 +68,12 @@ ComparePage::ComparePage(Session* session, QWidget* parent)
     head->addWidget(b_, 4);
     head->addWidget(badge_, 2);
     stack_->addWidget(buildEmpty());
-    stack_->addWidget(buildContents());
+    auto* scroll = new QScrollArea(this);
+    scroll->setWidgetResizable(true);
+    scroll->setFrameShape(QFrame::NoFrame);
+    scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    scroll->setWidget(buildContents());
+    stack_->addWidget(scroll);
     auto* all = new QVBoxLayout(this);
     all->setContentsMargins(16, 12, 16, 12);
     all->setSpacing(12);
@@ -77,7 +84,8 @@ ComparePage::ComparePage(Session* session, QWidget* parent)
     connect(b_, &RunChooser::chosen, this, [this](RunId run) { session_->selectRuns(session_->runA(), run); });
     connect(swap, &QPushButton::clicked, this, [this] { session_->selectRuns(session_->runB(), session_->runA()); });
     connect(session_, &Session::runsSelected, this, &ComparePage::reload);
-    connect(session_, &Session::logChanged, this, &ComparePage::reloadRuns);
+    auto* news = new ShownRefresh(this, [this] { reloadRuns(); });
+    connect(session_, &Session::runsChanged, news, &ShownRefresh::request);
     connect(session_, &Session::checkpointChanged, this, &ComparePage::loadTokenizer);
     loadTokenizer();
     reloadRuns();
@@ -106,7 +114,10 @@ QWidget* ComparePage::buildEmpty() {
 }
 
 QWidget* ComparePage::buildContents() {
+    constexpr int kLeastHeight = 690; // px; tables of two rows help nobody: a lower window scrolls
     auto* page = new QWidget(this);
+    page->setProperty("role", QStringLiteral("ground"));
+    page->setMinimumHeight(kLeastHeight);
     auto* metricPanel = new Panel(tr("Metrics"), page);
     metricPanel->setMinimumWidth(376); // both figures and the difference stay readable
     metrics_ = new MetricTable(metricPanel);
@@ -208,14 +219,8 @@ void ComparePage::resizeEvent(QResizeEvent* event) {
 
 void ComparePage::reloadRuns() {
     runs_.clear();
-    try {
-        if (LogReader* log = session_->log()) {
-            for (RunSummary& run : log->runs()) {
-                if (comparable(run)) runs_.push_back(std::move(run));
-            }
-        }
-    } catch (const Error& error) {
-        Q_EMIT session_->messageRequested(QString::fromStdString(error.oneLine()));
+    for (const RunSummary& run : session_->runs()) {
+        if (comparable(run)) runs_.push_back(run);
     }
     a_->setRuns(runs_);
     b_->setRuns(runs_);

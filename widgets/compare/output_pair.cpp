@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/compare/output_pair.h"
 
+#include "widgets/theme/elided_label.h"
 #include "widgets/theme/theme.h"
 
 #include <QHBoxLayout>
@@ -12,10 +13,8 @@
 namespace bw {
 
 OutputPair::OutputPair(QWidget* parent)
-    : QWidget(parent), head_(new QLabel(this)), left_(new QTextBrowser(this)), right_(new QTextBrowser(this)) {
-    head_->setTextFormat(Qt::PlainText);
+    : QWidget(parent), head_(new ElidedLabel(this)), left_(new QTextBrowser(this)), right_(new QTextBrowser(this)) {
     head_->setProperty("role", QStringLiteral("muted"));
-    head_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     left_->setAccessibleName(tr("Output of A"));
     right_->setAccessibleName(tr("Output of B"));
     auto* top = new QHBoxLayout;

@@ -3,7 +3,6 @@
 
 #include "widgets/plots/number_text.h"
 #include "widgets/plots/plot_export.h"
-#include "widgets/plots/plot_style.h"
 #include "widgets/theme/theme.h"
 
 #include <algorithm>
@@ -11,7 +10,7 @@
 
 namespace bw {
 
-TokenCurve::TokenCurve(QWidget* parent) : QCustomPlot(parent) {
+TokenCurve::TokenCurve(QWidget* parent) : Plot(parent) {
     b_ = addGraph(); // amber behind, so that blue stays on top where both are alike
     a_ = addGraph();
     cursor_ = new QCPItemStraightLine(this);
@@ -28,7 +27,6 @@ TokenCurve::TokenCurve(QWidget* parent) : QCustomPlot(parent) {
     auto ticker = QSharedPointer<QCPAxisTicker>::create();
     ticker->setTickCount(3);
     xAxis->setTicker(ticker);
-    stylePlot(this);
     addExportMenu(this, QStringLiteral("kl-per-token"), [this] { return csv(); });
     connect(&Theme::instance(), &Theme::changed, this, &TokenCurve::recolor);
     connect(xAxis, qOverload<const QCPRange&>(&QCPAxis::rangeChanged), this, [this](const QCPRange& range) {
@@ -114,11 +112,11 @@ qsizetype TokenCurve::tokenAt(double x) const {
 
 void TokenCurve::mousePressEvent(QMouseEvent* event) {
     pressed_ = event->position();
-    QCustomPlot::mousePressEvent(event);
+    Plot::mousePressEvent(event);
 }
 
 void TokenCurve::mouseReleaseEvent(QMouseEvent* event) {
-    QCustomPlot::mouseReleaseEvent(event);
+    Plot::mouseReleaseEvent(event);
     if (event->button() != Qt::LeftButton || (event->position() - pressed_).manhattanLength() > 3) return;
     const qsizetype token = tokenAt(event->position().x());
     if (token < 0) return;
@@ -130,23 +128,23 @@ void TokenCurve::mouseDoubleClickEvent(QMouseEvent*) { showAll(); }
 
 void TokenCurve::keyPressEvent(QKeyEvent* event) {
     const auto count = qsizetype(std::max(klA_.size(), klB_.size()));
-    if (count == 0) return QCustomPlot::keyPressEvent(event);
+    if (count == 0) return Plot::keyPressEvent(event);
     switch (event->key()) {
     case Qt::Key_Left: setCurrent(std::max<qsizetype>(0, current_ - 1)); break;
     case Qt::Key_Right: setCurrent(std::min(count - 1, current_ + 1)); break;
     case Qt::Key_Plus: xAxis->scaleRange(0.7); replot(); return;
     case Qt::Key_Minus: xAxis->scaleRange(1.4); replot(); return;
     case Qt::Key_0: showAll(); return;
-    default: return QCustomPlot::keyPressEvent(event);
+    default: return Plot::keyPressEvent(event);
     }
     Q_EMIT tokenChosen(current_);
 }
 
 bool TokenCurve::event(QEvent* event) {
-    if (event->type() != QEvent::ToolTip) return QCustomPlot::event(event);
+    if (event->type() != QEvent::ToolTip) return Plot::event(event);
     auto* help = static_cast<QHelpEvent*>(event);
     const qsizetype token = tokenAt(help->pos().x());
-    if (token < 0) return QCustomPlot::event(event);
+    if (token < 0) return Plot::event(event);
     const auto at = std::size_t(token);
     QString text = tr("token %1").arg(token);
     if (at < klA_.size()) text += tr("\nA %1 nats").arg(figureText(double(klA_[at])));

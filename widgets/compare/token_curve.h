@@ -3,15 +3,13 @@
 // the text shows.
 #pragma once
 
-#include "widgets/plots/custom_plot.h"
+#include "widgets/plots/plot_style.h"
 
 #include <vector>
 
 namespace bw {
 
-class PlotMessage;
-
-class TokenCurve final : public QCustomPlot {
+class TokenCurve final : public Plot {
     Q_OBJECT
 public:
     explicit TokenCurve(QWidget* parent = nullptr);

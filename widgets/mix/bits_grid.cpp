@@ -30,6 +30,15 @@ QString shortFormat(const QString& format) {
     return text.remove(QStringLiteral(":asym"));
 }
 
+/// The figure with as many digits as there is room for; a figure cut in half would be another figure.
+QString damageText(double damage, bool known, const QFontMetricsF& metrics, qreal room) {
+    const QStringList spellings = known ? QStringList{figureText(damage, 2), figureText(damage, 1)}
+                                        : QStringList{BitsGrid::tr("not in map"), QStringLiteral("?")};
+    for (const QString& text : spellings)
+        if (metrics.horizontalAdvance(text) <= room) return text;
+    return {};
+}
+
 } // namespace
 
 BitsGrid::BitsGrid(Session* session, MixModel* model, QWidget* parent)
@@ -154,9 +163,13 @@ void BitsGrid::paintEvent(QPaintEvent*) {
     const Layout l = layout();
     const QFontMetricsF metrics(small);
     painter.setPen(t.muted);
+    // Where one name would be cut all go without "attn_" and "ffn_": still different, and alike among themselves.
+    const bool narrow = std::any_of(model_->kinds().begin(), model_->kinds().end(),
+                                    [&](const QString& kind) { return metrics.horizontalAdvance(kind) > l.columnWidth - 2; });
     for (int c = 0; c < model_->kinds().size(); ++c) {
         const QRectF head(l.left + c * l.columnWidth + 1, 0, l.columnWidth - 2, kHeader - 2);
-        painter.drawText(head, Qt::AlignCenter, metrics.elidedText(model_->kinds()[c], Qt::ElideLeft, head.width()));
+        const QString name = narrow ? model_->kinds()[c].section(QLatin1Char('_'), 1) : model_->kinds()[c];
+        painter.drawText(head, Qt::AlignCenter, metrics.elidedText(name, Qt::ElideMiddle, head.width()));
     }
     painter.save();
     painter.setClipRect(QRectF(0, l.top, viewport()->width(), l.bottom - l.top));
@@ -226,7 +239,8 @@ void BitsGrid::paintCell(QPainter& painter, const QRectF& rect, const MixSite& s
         const qreal middle = rect.center().y();
         painter.drawText(QRectF(place.left(), middle - 17, place.width(), 17), Qt::AlignCenter, shown);
         painter.setFont(smallFigures());
-        painter.drawText(QRectF(rect.left() + 7, middle - 1, rect.width() - 9, 16), Qt::AlignCenter, known ? figureText(damage, 2) : tr("not in map"));
+        const QRectF below(rect.left() + 6, middle - 1, rect.width() - 7, 16);
+        painter.drawText(below, Qt::AlignCenter, damageText(damage, known, QFontMetricsF(smallFigures()), below.width()));
     } else {
         painter.drawText(place, Qt::AlignCenter, shown);
     }
@@ -247,7 +261,9 @@ void BitsGrid::paintLegend(QPainter& painter, const Layout& l) const {
                          tr("damage unknown: no map yet"));
         return;
     }
-    const QRectF bar(l.left, top, std::min<qreal>(320, (viewport()->width() - l.left) * 0.6), 8);
+    const QString unit = tr("%1, log").arg(model_->unit());
+    const qreal room = viewport()->width() - l.left;
+    const QRectF bar(l.left, top, std::clamp<qreal>(room - QFontMetricsF(smallFigures()).horizontalAdvance(unit) - 16, room * 0.35, 320), 8);
     QLinearGradient gradient(bar.topLeft(), bar.topRight());
     for (int i = 0; i <= 16; ++i) gradient.setColorAt(i / 16.0, colorAt(ColorMap::viridis, i / 16.0, t.dark));
     painter.setPen(Qt::NoPen);
@@ -259,7 +275,7 @@ void BitsGrid::paintLegend(QPainter& painter, const Layout& l) const {
     painter.drawText(text, Qt::AlignCenter, figureText(scale_.value(0.5), 2));
     painter.drawText(text, static_cast<int>(Qt::AlignRight) | static_cast<int>(Qt::AlignVCenter), figureText(scale_.high, 2));
     painter.drawText(QRectF(bar.right() + 12, bar.top() - 5, viewport()->width() - bar.right() - 12, 18),
-                     static_cast<int>(Qt::AlignLeft) | static_cast<int>(Qt::AlignVCenter), tr("%1, log").arg(model_->unit()));
+                     static_cast<int>(Qt::AlignLeft) | static_cast<int>(Qt::AlignVCenter), unit);
 }
 
 void BitsGrid::resizeEvent(QResizeEvent* event) {

@@ -5,17 +5,19 @@
 
 namespace bw {
 
-void MeasuredMixes::clear() {
-    mixes_.clear();
-    seen_.clear();
-}
-
-bool MeasuredMixes::update(const LogReader& log, const std::string& checkpointPath) {
-    constexpr std::int64_t kRunsLookedAt = 1000;
-    bool added = false;
-    for (const RunSummary& summary : log.runs(kRunsLookedAt)) {
+bool MeasuredMixes::update(const LogReader& log, const std::vector<RunSummary>& runs, const QString& logPath,
+                           const std::string& checkpointPath) {
+    bool changed = false;
+    if (logPath != logPath_ || checkpointPath != checkpointPath_) {
+        changed = !mixes_.isEmpty();
+        mixes_.clear();
+        seen_.clear();
+        logPath_ = logPath;
+        checkpointPath_ = checkpointPath;
+    }
+    for (const RunSummary& summary : runs) {
         if (summary.status != runStatusName(RunStatus::done) || seen_.contains(summary.id.value())) continue;
-        seen_.insert(summary.id.value(), true);
+        seen_.insert(summary.id.value());
         const auto kl = std::find_if(summary.metrics.begin(), summary.metrics.end(),
                                      [](const MetricRow& m) { return m.name == "kl_mean"; });
         if (kl == summary.metrics.end()) continue;
@@ -37,10 +39,10 @@ bool MeasuredMixes::update(const LogReader& log, const std::string& checkpointPa
             mix.siteBytes += row.bytes;
         }
         mixes_.push_back(std::move(mix));
-        added = true;
+        changed = true;
     }
     std::sort(mixes_.begin(), mixes_.end(), [](const MeasuredMix& a, const MeasuredMix& b) { return a.run > b.run; });
-    return added;
+    return changed;
 }
 
 } // namespace bw

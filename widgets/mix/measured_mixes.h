@@ -6,6 +6,7 @@
 #include "core/experiment/log.h"
 
 #include <QHash>
+#include <QSet>
 #include <QString>
 #include <QVector>
 
@@ -21,17 +22,18 @@ struct MeasuredMix {
     QHash<QString, QString> asked, used;  ///< format by site
 };
 
-/// Keeps what it has read; a log only grows.
+/// Keeps what it has read of one checkpoint in one log; a log only grows.
 class MeasuredMixes {
 public:
-    /// Reads finished runs of this checkpoint that are not known yet. @return something was added.
-    bool update(const LogReader& log, const std::string& checkpointPath);
-    void clear();
+    /// Reads the finished ones of `runs` that are not known yet. @param logPath names the log. @return anything changed.
+    bool update(const LogReader& log, const std::vector<RunSummary>& runs, const QString& logPath, const std::string& checkpointPath);
     const QVector<MeasuredMix>& mixes() const { return mixes_; } ///< newest first
 
 private:
     QVector<MeasuredMix> mixes_;
-    QHash<qint64, bool> seen_;
+    QSet<qint64> seen_;
+    QString logPath_;
+    std::string checkpointPath_;
 };
 
 } // namespace bw

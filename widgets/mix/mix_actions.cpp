@@ -2,11 +2,11 @@
 #include "widgets/mix/mix_actions.h"
 
 #include "widgets/plots/number_text.h"
+#include "widgets/theme/elided_label.h"
 
 #include <QApplication>
 #include <QClipboard>
 #include <QHBoxLayout>
-#include <QLabel>
 #include <QMenu>
 #include <QPushButton>
 #include <QVBoxLayout>
@@ -14,11 +14,10 @@
 namespace bw {
 
 MixActions::MixActions(Session* session, MixModel* model, QWidget* parent)
-    : QWidget(parent), session_(session), model_(model), source_(new QLabel(this)), verify_(new QPushButton(tr("Verify mix"), this)),
+    : QWidget(parent), session_(session), model_(model), source_(new ElidedLabel(this)), verify_(new QPushButton(tr("Verify mix"), this)),
       solve_(new QPushButton(tr("Solve budget"), this)), presets_(new QPushButton(tr("Presets ▾"), this)),
-      presetMenu_(new QMenu(this)), command_(new QLabel(this)) {
+      presetMenu_(new QMenu(this)), command_(new ElidedLabel(this)) {
     source_->setProperty("role", QStringLiteral("muted"));
-    source_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     verify_->setProperty("role", QStringLiteral("accent"));
     verify_->setToolTip(tr("Quantizes in memory and measures KL and perplexity against the checkpoint"));
     solve_->setToolTip(tr("The least predicted damage that fits the budget; pinned sites stay"));
@@ -26,7 +25,6 @@ MixActions::MixActions(Session* session, MixModel* model, QWidget* parent)
     presets_->setMenu(presetMenu_);
     presets_->setStyleSheet(QStringLiteral("QPushButton::menu-indicator { image: none; width: 0; }"));
     command_->setProperty("role", QStringLiteral("figures"));
-    command_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     command_->setEnabled(false); // quiet; the whole line is in the tooltip and on the clipboard
     auto* copy = new QPushButton(tr("copy"), this);
     copy->setProperty("role", QStringLiteral("link"));
@@ -85,20 +83,13 @@ void MixActions::refresh() {
                                    : tr("Prediction: %1, %2 cells · run %3")
                                          .arg(model_->comparable() ? tr("measured KL") : tr("output error")).arg(all).arg(session_->sweepRun().value());
     }
-    source_->setText(source_->fontMetrics().elidedText(source, Qt::ElideRight, std::max(80, source_->width())));
-    source_->setToolTip(source);
+    source_->setText(source);
     verify_->setEnabled(model_->hasModel());
     solve_->setEnabled(model_->problem() != nullptr);
     const QString command = model_->hasModel() ? model_->command() : QString();
     command_->setToolTip(command.left(2000));
     command_->setAccessibleName(command);
-    const int room = std::max(80, command_->width());
-    command_->setText(command_->fontMetrics().elidedText(QStringLiteral("$ ") + command, Qt::ElideRight, room));
-}
-
-void MixActions::resizeEvent(QResizeEvent* event) {
-    QWidget::resizeEvent(event);
-    QMetaObject::invokeMethod(this, &MixActions::refresh, Qt::QueuedConnection); // once the labels have their new width
+    command_->setText((QStringLiteral("$ ") + command).left(2000));
 }
 
 } // namespace bw

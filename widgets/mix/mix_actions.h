@@ -21,9 +21,6 @@ public:
 Q_SIGNALS:
     void solveRequested();
 
-protected:
-    void resizeEvent(QResizeEvent* event) override;
-
 private:
     void refresh();
     void fillPresets();

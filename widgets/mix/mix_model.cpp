@@ -56,14 +56,14 @@ quint64 plannedOverhead(const Model& model) {
 
 MixModel::MixModel(Session* session, QObject* parent) : QObject(parent), session_(session) {
     connect(session_, &Session::checkpointChanged, this, [this] {
-        measured_.clear();
         readModel();
-        readLog();
+        takeNews();
+        publish();
     });
-    connect(session_, &Session::logChanged, this, &MixModel::readLog);
     connect(session_, &Session::recipeChanged, this, &MixModel::readMix);
     readModel();
-    readLog();
+    takeNews();
+    publish();
 }
 
 QString MixModel::unit() const { return comparable() ? tr("nats per token") : tr("relative output error"); }
@@ -116,19 +116,23 @@ void MixModel::readModel() {
     }
 }
 
-void MixModel::readLog() {
-    LogReader* log = session_->log();
-    const RunId run = log ? session_->sweepRun() : RunId();
+bool MixModel::takeNews() {
+    bool changed = mapRevision_ != session_->mapRevision();
+    mapRevision_ = session_->mapRevision();
     try {
-        if (run != mapRun_) scaleRun_ = run == RunId() ? RunId() : DamageMap::findScaleRun(*log, run);
-        mapRun_ = run;
-        map_ = run == RunId() ? DamageMap() : DamageMap::read(*log, run, scaleRun_);
-        if (log && session_->checkpoint()) measured_.update(*log, session_->checkpoint()->path());
+        if (session_->log() && session_->checkpoint())
+            changed |= measured_.update(*session_->log(), session_->runs(), session_->logPath(), session_->checkpoint()->path());
     } catch (const Error& error) {
-        map_ = {};
         Q_EMIT session_->messageRequested(QString::fromStdString(error.oneLine()));
     }
-    problemKey_.clear();
+    return changed;
+}
+
+void MixModel::readLog() {
+    if (takeNews()) publish();
+}
+
+void MixModel::publish() {
     readMix();
     Q_EMIT mapChanged();
     Q_EMIT brushChanged();
@@ -156,7 +160,7 @@ void MixModel::fillSite(MixSite& site, const QString& format) const {
         site.codeBits = 16;
         site.bytes = tensor ? tensor->bytes : 0;
     }
-    if (const DamageOption* option = map_.find(site.name, format)) {
+    if (const DamageOption* option = map().find(site.name, format)) {
         site.bytes = option->bytes;
         site.damage = option->damage;
         site.standardError = option->standardError;
@@ -196,9 +200,9 @@ void MixModel::rebuildProblem() {
     const auto& assignment = session_->recipe().assignment;
     quint64 fixed = otherBytes_;
     for (const MixSite& site : sites_) {
-        if (!map_.sites.contains(site.name)) fixed += site.bytes; // not decided by the solver
+        if (!map().sites.contains(site.name)) fixed += site.bytes; // not decided by the solver
     }
-    std::string key = assignment.tie + '|' + std::to_string(fixed) + '|' + std::to_string(map_.measured + map_.estimated) + '|';
+    std::string key = assignment.tie + '|' + std::to_string(fixed) + '|' + std::to_string(mapRevision_) + '|';
     for (const auto& [site, format] : assignment.pins) key += site + '=' + format + ';';
     if (key == problemKey_) return;
     problemKey_ = key;
@@ -206,10 +210,10 @@ void MixModel::rebuildProblem() {
     front_.clear();
     range_ = {};
     problemError_.clear();
-    if (map_.empty() || sites_.isEmpty()) return;
+    if (map().empty() || sites_.isEmpty()) return;
     std::vector<CostCell> cells;
     for (const MixSite& site : std::as_const(sites_)) {
-        for (const DamageOption& option : map_.sites.value(site.name)) {
+        for (const DamageOption& option : map().sites.value(site.name)) {
             cells.push_back({site.name.toStdString(), option.format.toStdString(), option.bytes, option.damage, option.standardError});
         }
     }
@@ -291,7 +295,7 @@ bool MixModel::isSolved() const {
 
 QStringList MixModel::formatsForBits(int bits) const {
     QStringList result;
-    for (const QString& format : map_.formats) {
+    for (const QString& format : map().formats) {
         if (bitsOf(format) == bits) result << format;
     }
     if (!result.contains(defaultFormat(bits))) result << defaultFormat(bits);
@@ -351,8 +355,8 @@ void MixModel::takeMix(const QHash<QString, QString>& formats, const QString& te
     changed.assignment.rules.clear();
     if (!budget.isEmpty()) changed.assignment.budget = budget.toStdString();
     if (!rounder.isEmpty()) changed.rounder = rounder.toStdString();
-    changed.assignment.sweepRun = mapRun_.value();
-    changed.assignment.scaleRun = map_.estimated > 0 ? scaleRun_.value() : 0;
+    changed.assignment.sweepRun = session_->sweepRun().value();
+    changed.assignment.scaleRun = map().estimated > 0 ? session_->scaleRun().value() : 0;
     for (const MixSite& site : std::as_const(sites_)) {
         if (whole[site.name] != common) changed.assignment.rules.push_back({site.name.toStdString(), whole[site.name].toStdString()});
     }
@@ -368,7 +372,7 @@ void MixModel::takeChoice(const std::vector<int>& choice, quint64 budgetBytes, c
         for (const std::string& member : item.members) formats.insert(QString::fromStdString(member), format);
     }
     solvedMix_ = formats;
-    takeMix(formats, text, QStringLiteral("%1B").arg(budgetBytes), map_.rounder, mergeId);
+    takeMix(formats, text, QStringLiteral("%1B").arg(budgetBytes), map().rounder, mergeId);
 }
 
 void MixModel::takeRun(const MeasuredMix& run) {
@@ -423,8 +427,8 @@ QString MixModel::command() const {
                    ? QLatin1Char('\'') + QString(text).replace(QLatin1Char('\''), QStringLiteral("'\\''")) + QLatin1Char('\'')
                    : text;
     };
-    if (isSolved() && mapRun_ != RunId()) {
-        QString line = QStringLiteral("bitwright-cli assign --run %1 --budget %2").arg(mapRun_.value()).arg(QString::fromStdString(a.budget));
+    if (isSolved() && session_->sweepRun() != RunId()) {
+        QString line = QStringLiteral("bitwright-cli assign --run %1 --budget %2").arg(session_->sweepRun().value()).arg(QString::fromStdString(a.budget));
         if (a.tie != "none") line += QStringLiteral(" --tie ") + QString::fromStdString(a.tie);
         for (const auto& [site, format] : a.pins) {
             line += QStringLiteral(" --pin ") + quoted(QString::fromStdString(site + '=' + format));

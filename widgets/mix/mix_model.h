@@ -3,7 +3,6 @@
 // the totals, the Pareto front, the next best steps, the measured runs. Changes go through the session as undo steps.
 #pragma once
 
-#include "widgets/mix/damage_map.h"
 #include "widgets/mix/measured_mixes.h"
 #include "widgets/session/session.h"
 
@@ -49,11 +48,11 @@ public:
     explicit MixModel(Session* session, QObject* parent = nullptr);
 
     bool hasModel() const { return session_->model() != nullptr; }
-    bool hasMap() const { return !map_.empty(); }
-    const DamageMap& map() const { return map_; }
+    bool hasMap() const { return !map().empty(); }
+    const DamageMap& map() const { return session_->damageMap(); }
     QString unit() const; ///< "nats per token" or "relative output error"
     /// Output error has no unit in common with measured runs.
-    bool comparable() const { return map_.metric == QLatin1String("kl"); }
+    bool comparable() const { return map().metric == QLatin1String("kl"); }
     const QVector<MixSite>& sites() const { return sites_; }
     int indexOf(const QString& site) const { return index_.value(site, -1); }
     int blocks() const { return blocks_; }
@@ -85,6 +84,9 @@ public:
     Recipe sweepRecipe(const std::string& metric) const;
     Recipe verifyRecipe() const;
 
+    /// Takes what is new in the log; without news it costs nothing.
+    void readLog();
+
     // Changes, each one undo step ------------------------------------------------------------------------------------
     void setFormats(const QStringList& sites, const QString& format, const QString& text);
     /// @param budget written to the recipe unless empty. @param rounder as well: what a prediction or run was made with.
@@ -102,14 +104,14 @@ Q_SIGNALS:
 
 private:
     void readModel();
-    void readLog();
+    bool takeNews();
+    void publish();
     void readMix();
     void rebuildProblem();
     void fillSite(MixSite& site, const QString& format) const;
 
     Session* session_;
-    DamageMap map_;
-    RunId mapRun_, scaleRun_;
+    quint64 mapRevision_ = 0;
     MeasuredMixes measured_;
     QVector<MixSite> sites_;
     QHash<QString, int> index_;

@@ -8,6 +8,8 @@
 #include "widgets/mix/mix_actions.h"
 #include "widgets/mix/next_steps.h"
 #include "widgets/mix/pareto_plot.h"
+#include "widgets/session/shown_refresh.h"
+#include "widgets/theme/elided_label.h"
 #include "widgets/theme/panel.h"
 
 #include <QHBoxLayout>
@@ -35,6 +37,8 @@ MixPage::MixPage(Session* session, QWidget* parent) : QWidget(parent), session_(
     all->setSpacing(16);
     all->addWidget(buildLeft(), 62);
     all->addWidget(buildRight(), 38);
+    auto* news = new ShownRefresh(this, [this] { model_->readLog(); });
+    connect(session_, &Session::logChanged, news, &ShownRefresh::request);
     connect(model_, &MixModel::mapChanged, this, &MixPage::refresh);
     refresh();
 }
@@ -46,8 +50,8 @@ QWidget* MixPage::buildLeft() {
     auto* head = new QHBoxLayout;
     head->setSpacing(8);
     head->addWidget(label(tr("Bits per site"), "heading", left));
-    hint_ = label(tr("colour: damage · label: format"), "muted", left);
-    hint_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    hint_ = new ElidedLabel(left);
+    hint_->setProperty("role", QStringLiteral("muted"));
     head->addWidget(hint_, 1);
     head->addWidget(chips_);
     auto* keys = label(QStringLiteral("?"), "badge", left);

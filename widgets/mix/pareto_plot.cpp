@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/mix/pareto_plot.h"
 
+#include "widgets/plots/label_layout.h"
 #include "widgets/plots/number_text.h"
 #include "widgets/plots/plot_export.h"
-#include "widgets/plots/plot_style.h"
 #include "widgets/theme/theme.h"
 
 #include <algorithm>
@@ -17,29 +17,29 @@ constexpr double kReach = 14; ///< px around a point or run where a click takes 
 
 } // namespace
 
-/// Measured runs, this mix and their names; labels that would cover each other are left out.
+/// Measured runs, this mix and their names. Runs of one name at one place (the same mix made again) share a label.
 class ParetoPlot::Overlay final : public QCPLayerable {
 public:
     explicit Overlay(ParetoPlot* plot) : QCPLayerable(plot, QStringLiteral("overlay")), plot_(plot) {}
+
+    /// Names as drawn last, with their rectangles: for tests.
+    const QVector<QPair<QString, QRectF>>& names() const { return names_; }
 
 protected:
     void applyDefaultAntialiasingHint(QCPPainter* painter) const override { painter->setAntialiasing(true); }
 
     void draw(QCPPainter* painter) override {
         const MixModel& model = *plot_->model_;
+        names_.clear();
         if (model.front().empty()) return;
         const Tokens& t = Theme::instance().tokens();
-        const QRect area = plot_->axisRect()->rect();
         painter->setAntialiasing(true);
-        painter->setClipRect(area.adjusted(-10, -10, 10, 10));
-        painter->setFont(smallFigures());
-        taken_.clear();
+        painter->setClipRect(plot_->axisRect()->rect().adjusted(-10, -10, 10, 10));
         const QPointF now = plot_->place(model.totals().bytes, model.totals().damage);
-        taken_ << QRectF(now.x() - 10, now.y() - 10, 20, 20);
-        label(painter, now, tr("this mix"), t.text, true);
-        if (model.comparable()) {
-            for (int i = 0; i < model.measured().size(); ++i) drawRun(painter, i);
-        }
+        marks_ = {{now, {-1}, {tr("this mix")}}};
+        if (model.comparable()) collectRuns();
+        drawLabels(painter, placed());
+        for (qsizetype i = 1; i < marks_.size(); ++i) drawRun(painter, marks_[i]);
         if (plot_->hover_.front >= 0) {
             painter->setPen(QPen(t.accent, 1.5));
             painter->setBrush(t.panel);
@@ -51,49 +51,96 @@ protected:
     }
 
 private:
+    struct Mark {
+        QPointF at;
+        QVector<int> runs;   ///< indices into measured(), newest first; −1: this mix
+        QStringList texts;   ///< spellings, longest first
+    };
+
     static QString tr(const char* text) { return ParetoPlot::tr(text); }
 
-    void drawRun(QCPPainter* painter, int index) {
+    void collectRuns() {
+        constexpr qreal kSamePlace = 3; // px: marks of 5 px that a person sees as one
+        const auto& measured = plot_->model_->measured();
+        for (int i = 0; i < measured.size(); ++i) {
+            const QPointF at = plot_->place(plot_->model_->totalBytes(measured[i]), measured[i].damage);
+            const auto same = std::find_if(marks_.begin() + 1, marks_.end(), [&](const Mark& mark) {
+                return measured[mark.runs.first()].name == measured[i].name && (mark.at - at).manhattanLength() <= kSamePlace;
+            });
+            if (same == marks_.end()) marks_ << Mark{at, {i}, {}};
+            else same->runs << i;
+        }
+        const QFontMetricsF metrics(font(false));
+        for (qsizetype i = 1; i < marks_.size(); ++i) {
+            const auto& newest = measured[marks_[i].runs.first()];
+            const QString times = marks_[i].runs.size() > 1 ? QStringLiteral(" ×%1").arg(marks_[i].runs.size()) : QString();
+            marks_[i].texts = {metrics.elidedText(newest.name, Qt::ElideRight, 150) + times,
+                               metrics.elidedText(newest.name, Qt::ElideMiddle, 70) + times, QStringLiteral("#%1").arg(newest.run.value())};
+        }
+    }
+
+    static QFont font(bool bold) {
+        QFont font = smallFigures();
+        font.setBold(bold);
+        return font;
+    }
+
+    QVector<PlacedLabel> placed() const {
+        QVector<PlotLabel> labels;
+        for (qsizetype i = 0; i < marks_.size(); ++i) {
+            const QFontMetricsF metrics(font(i == 0));
+            PlotLabel label{marks_[i].at, i == 0 ? 8.0 : 6.0, {}};
+            for (const QString& text : marks_[i].texts) label.sizes << QSizeF(metrics.horizontalAdvance(text) + 4, metrics.height() - 1);
+            labels << label;
+        }
+        QPolygonF curve; // a point every few pixels is as good as all of them
+        for (int i = 0; i < int(plot_->model_->front().size()); ++i) {
+            const QPointF p = plot_->pixelOf(i);
+            if (curve.isEmpty() || (p - curve.last()).manhattanLength() >= 4) curve << p;
+        }
+        return placeLabels(labels, QRectF(plot_->axisRect()->rect()).adjusted(2, -10, 8, -2), curve);
+    }
+
+    void drawLabels(QCPPainter* painter, const QVector<PlacedLabel>& places) {
         const Tokens& t = Theme::instance().tokens();
-        const MeasuredMix& run = plot_->model_->measured()[index];
-        const QPointF p = plot_->place(plot_->model_->totalBytes(run), run.damage);
-        const qreal r = plot_->hover_.run == index ? 7 : 5;
+        for (qsizetype i = 0; i < marks_.size(); ++i) {
+            const PlacedLabel& place = places[i];
+            if (place.spelling < 0) continue;
+            if (place.line) {
+                painter->setPen(QPen(t.muted, 0.8));
+                painter->drawLine(marks_[i].at, place.lineEnd);
+            }
+            const bool hovered = i > 0 && marks_[i].runs.contains(plot_->hover_.run);
+            painter->setFont(font(i == 0));
+            painter->setPen(i == 0 || hovered ? t.text : t.muted);
+            const QString text = marks_[i].texts[place.spelling];
+            painter->drawText(place.rect, static_cast<int>(Qt::AlignCenter) | static_cast<int>(Qt::TextDontClip), text);
+            names_ << qMakePair(text, place.rect);
+        }
+    }
+
+    void drawRun(QCPPainter* painter, const Mark& mark) {
+        const Tokens& t = Theme::instance().tokens();
+        const MixModel& model = *plot_->model_;
+        const MeasuredMix& run = model.measured()[mark.runs.first()];
+        const QPointF p = mark.at;
+        const qreal r = mark.runs.contains(plot_->hover_.run) ? 7 : 5;
         if (run.standardError > 0 && run.standardError < run.damage) {
             painter->setPen(QPen(t.amber, 1));
-            painter->drawLine(plot_->place(plot_->model_->totalBytes(run), run.damage - run.standardError),
-                              plot_->place(plot_->model_->totalBytes(run), run.damage + run.standardError));
+            painter->drawLine(plot_->place(model.totalBytes(run), run.damage - run.standardError),
+                              plot_->place(model.totalBytes(run), run.damage + run.standardError));
         }
         painter->setPen(QPen(t.panel, 1));
         painter->setBrush(t.amber);
         painter->drawPolygon(QPolygonF({p + QPointF(0, -r), p + QPointF(r, 0), p + QPointF(0, r), p + QPointF(-r, 0)}));
-        label(painter, p, run.name, t.muted, false);
-    }
-
-    void label(QCPPainter* painter, const QPointF& p, const QString& text, const QColor& color, bool bold) {
-        QFont font = smallFigures();
-        font.setBold(bold);
-        const QFontMetricsF metrics(font);
-        const QString shown = metrics.elidedText(text, Qt::ElideRight, 130);
-        const qreal width = metrics.horizontalAdvance(shown) + 2, height = metrics.height();
-        const QRectF inside = QRectF(plot_->axisRect()->rect()).adjusted(0, -6, 8, 0);
-        const QRectF places[] = {{p.x() + 10, p.y() - height / 2, width, height}, {p.x() - 10 - width, p.y() - height / 2, width, height},
-                                 {p.x() - width / 2, p.y() - 10 - height, width, height}, {p.x() - width / 2, p.y() + 10, width, height}};
-        for (const QRectF& place : places) {
-            if (!inside.contains(place)) continue;
-            if (std::any_of(taken_.begin(), taken_.end(), [&](const QRectF& r) { return r.intersects(place); })) continue;
-            taken_ << place;
-            painter->setFont(font);
-            painter->setPen(color);
-            painter->drawText(place, Qt::AlignCenter, shown);
-            return;
-        }
     }
 
     ParetoPlot* plot_;
-    QVector<QRectF> taken_;
+    QVector<Mark> marks_; ///< the first is this mix
+    QVector<QPair<QString, QRectF>> names_;
 };
 
-ParetoPlot::ParetoPlot(MixModel* model, QWidget* parent) : QCustomPlot(parent), model_(model) {
+ParetoPlot::ParetoPlot(MixModel* model, QWidget* parent) : Plot(parent), model_(model) {
     curve_ = addGraph();
     overlay_ = new Overlay(this);
     message_ = new PlotMessage(this);
@@ -107,7 +154,6 @@ ParetoPlot::ParetoPlot(MixModel* model, QWidget* parent) : QCustomPlot(parent), 
     xAxis->setNumberFormat(QStringLiteral("gb"));
     xAxis->setLabel(tr("MiB"));
     xAxis->grid()->setVisible(false);
-    stylePlot(this);
     addExportMenu(this, QStringLiteral("pareto"), [this] { return csv(); });
     connect(model_, &MixModel::mapChanged, this, &ParetoPlot::reload);
     connect(model_, &MixModel::mixChanged, this, &ParetoPlot::reload);
@@ -116,6 +162,8 @@ ParetoPlot::ParetoPlot(MixModel* model, QWidget* parent) : QCustomPlot(parent), 
 }
 
 ParetoPlot::~ParetoPlot() = default;
+
+QVector<QPair<QString, QRectF>> ParetoPlot::namesDrawn() const { return overlay_->names(); }
 
 void ParetoPlot::recolor() {
     curve_->setPen(QPen(Theme::instance().tokens().accent, 2));
@@ -164,7 +212,7 @@ void ParetoPlot::reload() {
     yAxis->setLabel(model_->comparable() ? tr("KL, nats per token") : tr("output error, summed"));
     const double margin = std::max(0.04 * double(high - low), 0.01 * double(high)) / kMiB;
     xAxis->setRange(double(low) / kMiB - margin, double(high) / kMiB + margin);
-    yAxis->setRange(least / 1.6, most * 1.6);
+    yAxis->setRange(least / 1.6, most * 2.4); // room above for the names of the worst
     setAccessibleDescription(tr("%1 points from %2 to %3; this mix %4 with predicted damage %5")
                                  .arg(front.size())
                                  .arg(bytesText(double(front.front().bytes)), bytesText(double(front.back().bytes)),
@@ -208,7 +256,7 @@ void ParetoPlot::take(Hit hit) {
 
 void ParetoPlot::mousePressEvent(QMouseEvent* event) {
     if (event->button() == Qt::LeftButton) take(hitAt(event->position()));
-    else QCustomPlot::mousePressEvent(event);
+    else Plot::mousePressEvent(event);
 }
 
 void ParetoPlot::mouseMoveEvent(QMouseEvent* event) {
@@ -222,12 +270,12 @@ void ParetoPlot::mouseMoveEvent(QMouseEvent* event) {
 /// Left and Right walk along the front.
 void ParetoPlot::keyPressEvent(QKeyEvent* event) {
     const int at = model_->frontIndex(model_->totals().bytes);
-    if (at < 0 || (event->key() != Qt::Key_Left && event->key() != Qt::Key_Right)) return QCustomPlot::keyPressEvent(event);
+    if (at < 0 || (event->key() != Qt::Key_Left && event->key() != Qt::Key_Right)) return Plot::keyPressEvent(event);
     take({std::clamp(at + (event->key() == Qt::Key_Left ? -1 : 1), 0, int(model_->front().size()) - 1), -1});
 }
 
 bool ParetoPlot::event(QEvent* event) {
-    if (event->type() != QEvent::ToolTip) return QCustomPlot::event(event);
+    if (event->type() != QEvent::ToolTip) return Plot::event(event);
     auto* help = static_cast<QHelpEvent*>(event);
     const Hit hit = hitAt(help->pos());
     if (hit.run >= 0) {

@@ -4,19 +4,19 @@
 #pragma once
 
 #include "widgets/mix/mix_model.h"
-#include "widgets/plots/custom_plot.h"
+#include "widgets/plots/plot_style.h"
 
 namespace bw {
 
-class PlotMessage;
-
-class ParetoPlot final : public QCustomPlot {
+class ParetoPlot final : public Plot {
     Q_OBJECT
 public:
     explicit ParetoPlot(MixModel* model, QWidget* parent = nullptr);
     ~ParetoPlot() override;
     /// Pixel of a front point, for tests and key handling.
     QPointF pixelOf(int frontPoint) const;
+    /// Names of points and where they were drawn last: for tests.
+    QVector<QPair<QString, QRectF>> namesDrawn() const;
     QString csv() const;
     QSize sizeHint() const override { return {380, 300}; }
     QSize minimumSizeHint() const override { return {220, 120}; }

@@ -2,7 +2,6 @@
 #include "widgets/model/channel_plot.h"
 
 #include "widgets/plots/number_text.h"
-#include "widgets/plots/plot_style.h"
 #include "widgets/theme/theme.h"
 
 #include <QToolTip>
@@ -11,8 +10,7 @@
 
 namespace bw {
 
-ChannelPlot::ChannelPlot(QWidget* parent) : QCustomPlot(parent), graph_(addGraph()), message_(new PlotMessage(this)) {
-    stylePlot(this);
+ChannelPlot::ChannelPlot(QWidget* parent) : Plot(parent), graph_(addGraph()), message_(new PlotMessage(this)) {
     xAxis->setLabel(tr("output channel"));
     yAxis->setLabel(tr("max |w|"));
     setMouseTracking(true);
@@ -54,7 +52,7 @@ QString ChannelPlot::csv() const {
 }
 
 void ChannelPlot::mouseMoveEvent(QMouseEvent* event) {
-    QCustomPlot::mouseMoveEvent(event);
+    Plot::mouseMoveEvent(event);
     const double at = xAxis->pixelToCoord(event->position().x());
     if (values_.empty() || !axisRect()->rect().contains(event->pos())) return;
     const auto index = std::min(values_.size() - 1, static_cast<std::size_t>(std::max(0.0, std::round(at))));

@@ -2,15 +2,13 @@
 // Largest magnitude of every channel of a weight, in channel order, with the value under the pointer.
 #pragma once
 
-#include "widgets/plots/custom_plot.h"
+#include "widgets/plots/plot_style.h"
 
 #include <vector>
 
 namespace bw {
 
-class PlotMessage;
-
-class ChannelPlot final : public QCustomPlot {
+class ChannelPlot final : public Plot {
     Q_OBJECT
 public:
     explicit ChannelPlot(QWidget* parent = nullptr);

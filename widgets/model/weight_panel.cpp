@@ -10,6 +10,7 @@
 #include "widgets/plots/plot_export.h"
 #include "widgets/session/counted.h"
 #include "widgets/session/session.h"
+#include "widgets/theme/elided_label.h"
 #include "widgets/theme/panel.h"
 #include "widgets/theme/theme.h"
 
@@ -31,7 +32,7 @@ WeightPanel::WeightPanel(Session* session, QWidget* parent) : QWidget(parent), s
     numbers_->setProperty("role", QStringLiteral("figures"));
     numbers_->setTextFormat(Qt::PlainText);
     numbers_->setTextInteractionFlags(Qt::TextSelectableByMouse);
-    numbers_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    numbers_->setWordWrap(true);
     histogramPanel_->body()->addWidget(makeControls());
     histogramPanel_->body()->addWidget(histogram_, 1);
     histogramPanel_->body()->addWidget(numbers_);
@@ -80,15 +81,13 @@ QWidget* WeightPanel::makeControls() {
     format_->setMinimumWidth(132);
     format_->setObjectName(QStringLiteral("weights.format"));
     for (const OfferedFormat& format : offeredFormats()) format_->addItem(format.name);
-    error_ = new QLabel(bar);
+    error_ = new ElidedLabel(bar);
     error_->setProperty("role", QStringLiteral("figures"));
-    error_->setTextFormat(Qt::PlainText);
     error_->setToolTip(tr("‖W − Ŵ‖² / ‖W‖² with the weights rounded to the nearest point of this grid"));
     log_ = new QCheckBox(tr("log counts"), bar);
     log_->setChecked(true);
     row->addWidget(word);
     row->addWidget(format_);
-    error_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     row->addWidget(error_, 1);
     row->addWidget(log_);
     connect(format_, &QComboBox::textActivated, this, [this](const QString& name) {

@@ -3,7 +3,6 @@
 
 #include "widgets/plots/number_text.h"
 #include "widgets/plots/plot_export.h"
-#include "widgets/plots/plot_style.h"
 #include "widgets/theme/theme.h"
 
 #include <algorithm>
@@ -74,7 +73,7 @@ private:
     HistogramPlot* plot_;
 };
 
-HistogramPlot::HistogramPlot(QWidget* parent) : QCustomPlot(parent), emptyText_(tr("no data")) {
+HistogramPlot::HistogramPlot(QWidget* parent) : Plot(parent), emptyText_(tr("no data")) {
     bars_ = new QCPBars(xAxis, yAxis);
     bars_->setAntialiased(false); // antialiased neighbours show hairline seams
     bars_->setWidthType(QCPBars::wtPlotCoords);
@@ -86,7 +85,6 @@ HistogramPlot::HistogramPlot(QWidget* parent) : QCustomPlot(parent), emptyText_(
     setNoAntialiasingOnDrag(false);
     xAxis->grid()->setVisible(false);
     xAxis->setTickLabelPadding(9);
-    stylePlot(this);
     addExportMenu(this, QStringLiteral("histogram"), [this] { return csv(); });
     connect(&Theme::instance(), &Theme::changed, this, &HistogramPlot::recolor);
     rebuild();
@@ -242,7 +240,7 @@ void HistogramPlot::moveEdge(Edge edge, double value) {
 
 void HistogramPlot::mousePressEvent(QMouseEvent* event) {
     if (event->button() == Qt::LeftButton) dragged_ = keyboard_ = edgeAt(event->position());
-    if (dragged_.marker < 0) QCustomPlot::mousePressEvent(event);
+    if (dragged_.marker < 0) Plot::mousePressEvent(event);
 }
 
 void HistogramPlot::mouseMoveEvent(QMouseEvent* event) {
@@ -255,13 +253,13 @@ void HistogramPlot::mouseMoveEvent(QMouseEvent* event) {
             Q_EMIT binHovered(low, low + binWidth(), histogram_.bins[static_cast<std::size_t>(bin)]);
         }
     }
-    QCustomPlot::mouseMoveEvent(event);
+    Plot::mouseMoveEvent(event);
 }
 
 void HistogramPlot::mouseReleaseEvent(QMouseEvent* event) {
     dragged_ = {};
     replot(rpQueuedReplot);
-    QCustomPlot::mouseReleaseEvent(event);
+    Plot::mouseReleaseEvent(event);
 }
 
 /// Up and Down choose a line, Left and Right move it by one bin.
@@ -274,7 +272,7 @@ void HistogramPlot::keyPressEvent(QKeyEvent* event) {
     }
     const auto key = event->key();
     if (edges.isEmpty() || (key != Qt::Key_Up && key != Qt::Key_Down && key != Qt::Key_Left && key != Qt::Key_Right)) {
-        return QCustomPlot::keyPressEvent(event);
+        return Plot::keyPressEvent(event);
     }
     qsizetype at = -1;
     for (qsizetype i = 0; i < edges.size(); ++i) {
@@ -291,10 +289,10 @@ void HistogramPlot::keyPressEvent(QKeyEvent* event) {
 }
 
 bool HistogramPlot::event(QEvent* event) {
-    if (event->type() != QEvent::ToolTip || empty() || !(binWidth() > 0)) return QCustomPlot::event(event);
+    if (event->type() != QEvent::ToolTip || empty() || !(binWidth() > 0)) return Plot::event(event);
     auto* help = static_cast<QHelpEvent*>(event);
     const double bin = (xAxis->pixelToCoord(help->pos().x()) - double(histogram_.low)) / binWidth();
-    if (bin < 0 || bin >= double(histogram_.bins.size())) return QCustomPlot::event(event);
+    if (bin < 0 || bin >= double(histogram_.bins.size())) return Plot::event(event);
     const double low = double(histogram_.low) + std::floor(bin) * binWidth();
     QToolTip::showText(help->globalPos(),
                        tr("%1 … %2\n%3 values").arg(figureText(low, 4), figureText(low + binWidth(), 4)).arg(histogram_.bins[static_cast<std::size_t>(bin)]),

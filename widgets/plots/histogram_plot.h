@@ -4,15 +4,13 @@
 #pragma once
 
 #include "core/base/histogram.h"
-#include "widgets/plots/custom_plot.h"
+#include "widgets/plots/plot_style.h"
 
 #include <QVector>
 
 namespace bw {
 
-class PlotMessage;
-
-class HistogramPlot final : public QCustomPlot {
+class HistogramPlot final : public Plot {
     Q_OBJECT
 public:
     /// A pair of vertical lines; what lies outside is shaded. NaN at one end leaves that line out.

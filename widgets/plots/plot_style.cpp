@@ -3,6 +3,8 @@
 
 #include "widgets/theme/theme.h"
 
+#include <utility>
+
 namespace bw {
 namespace {
 
@@ -12,11 +14,41 @@ QColor faded(const QColor& color, int alpha) {
     return result;
 }
 
-void dress(QCustomPlot* plot) {
+} // namespace
+
+QFont smallFigures() {
+    QFont font = Theme::instance().figures();
+    font.setPixelSize(11);
+    return font;
+}
+
+Plot::Plot(QWidget* parent) : QCustomPlot(parent) {
+    dress();
+    connect(&Theme::instance(), &Theme::changed, this, [this] {
+        dress();
+        replot(rpQueuedReplot);
+    });
+}
+
+void Plot::replot(RefreshPriority priority) {
+    stale_ = priority == rpQueuedReplot && !isVisible();
+    if (!stale_) QCustomPlot::replot(priority);
+}
+
+void Plot::showEvent(QShowEvent* event) {
+    QCustomPlot::showEvent(event);
+    if (std::exchange(stale_, false)) QCustomPlot::replot(rpQueuedReplot);
+}
+
+void Plot::resizeEvent(QResizeEvent* event) {
+    if (!event->size().isEmpty()) QCustomPlot::resizeEvent(event);
+}
+
+void Plot::dress() {
     const Tokens& t = Theme::instance().tokens();
     const QFont figures = smallFigures();
-    plot->setBackground(QBrush(t.panel));
-    for (QCPAxisRect* rect : plot->axisRects()) {
+    setBackground(QBrush(t.panel));
+    for (QCPAxisRect* rect : axisRects()) {
         rect->setBackground(QBrush(Qt::NoBrush));
         for (QCPAxis* axis : rect->axes()) {
             axis->setBasePen(Qt::NoPen);
@@ -31,22 +63,6 @@ void dress(QCustomPlot* plot) {
             axis->grid()->setSubGridVisible(false);
         }
     }
-}
-
-} // namespace
-
-QFont smallFigures() {
-    QFont font = Theme::instance().figures();
-    font.setPixelSize(11);
-    return font;
-}
-
-void stylePlot(QCustomPlot* plot) {
-    dress(plot);
-    QObject::connect(&Theme::instance(), &Theme::changed, plot, [plot] {
-        dress(plot);
-        plot->replot(QCustomPlot::rpQueuedReplot);
-    });
 }
 
 PlotMessage::PlotMessage(QCustomPlot* plot) : QCPLayerable(plot, QStringLiteral("overlay")) {}

@@ -9,8 +9,23 @@
 
 namespace bw {
 
-/// Dresses a plot with the theme's tokens and keeps it so when the theme changes. Call once, in the constructor.
-void stylePlot(QCustomPlot* plot);
+/// A plot in the theme's colours, redrawn when the theme changes.
+class Plot : public QCustomPlot {
+    Q_OBJECT
+public:
+    explicit Plot(QWidget* parent);
+    /// As QCustomPlot's, but a queued one waits until the plot is on screen: most plots belong to pages that are not.
+    void replot(RefreshPriority priority = rpRefreshHint);
+
+protected:
+    void showEvent(QShowEvent* event) override;
+    /// A layout may squeeze a plot to nothing; there is no picture of that size to paint on, so the last one is kept.
+    void resizeEvent(QResizeEvent* event) override;
+
+private:
+    void dress();
+    bool stale_ = false; ///< a replot waits
+};
 
 /// The figure face one step smaller: axis labels, cell labels.
 QFont smallFigures();

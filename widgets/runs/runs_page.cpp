@@ -8,6 +8,7 @@
 #include "widgets/runs/runs_model.h"
 #include "widgets/session/counted.h"
 #include "widgets/session/session.h"
+#include "widgets/session/shown_refresh.h"
 #include "widgets/theme/panel.h"
 #include "widgets/theme/theme.h"
 
@@ -65,7 +66,8 @@ RunsPage::RunsPage(Session* session, QWidget* parent) : QWidget(parent), session
     all->setContentsMargins(16, 16, 16, 16);
     all->addWidget(panel_);
 
-    connect(session_, &Session::logChanged, this, &RunsPage::reload);
+    auto* refresh = new ShownRefresh(this, [this] { reload(); });
+    connect(session_, &Session::runsChanged, refresh, &ShownRefresh::request);
     connect(runs_, &RunsModel::modelReset, this, &RunsPage::applyColumns);
     connect(&Theme::instance(), &Theme::changed, this, [this] { table_->viewport()->update(); });
     reload();
@@ -162,16 +164,8 @@ void RunsPage::buildTable() {
 void RunsPage::reload() {
     const QList<RunId> chosen = chosenRuns();
     const QStringList known = runs_->metricNames();
-    std::vector<RunSummary> rows;
-    if (const LogReader* log = session_->log()) {
-        try {
-            rows = log->runs();
-        } catch (const Error& e) {
-            Q_EMIT session_->messageRequested(QString::fromStdString(escapeForDisplay(e.message())));
-        }
-    }
-    const auto count = static_cast<int>(rows.size());
-    runs_->setRuns(std::move(rows));
+    const auto count = static_cast<int>(session_->runs().size());
+    runs_->setRuns(session_->runs());
     for (const QString& metric : runs_->metricNames())
         if (!known.contains(metric) && !kShownMetrics.contains(metric)) hidden_ << metric;
     applyColumns();
@@ -239,6 +233,9 @@ void RunsPage::fillContextMenu(QMenu* menu) {
         connect(made, &QAction::triggered, this, act);
     };
     entry(tr("Open\tReturn"), chosen.size() == 1, [this, chosen] { openRun(chosen.first()); });
+    const RunSummary* one = chosen.size() == 1 ? runs_->runAt(runs_->indexOf(chosen.first())) : nullptr;
+    const bool stopped = one && one->kind == "sweep" && (one->status == runStatusName(RunStatus::cancelled) || one->status == runStatusName(RunStatus::interrupted));
+    entry(tr("Go on where it stopped"), stopped, [this, chosen] { goOn(chosen.first()); });
     entry(tr("Compare\tC"), chosen.size() == 2, [this] { compareChosen(); });
     entry(tr("Star or unstar\tS"), !chosen.isEmpty(), [this, chosen] {
         for (const RunId run : chosen) toggleStar(run);
@@ -292,6 +289,14 @@ void RunsPage::openRun(RunId run) {
             session_->selectRuns(run, session_->runB() == run ? RunId() : session_->runB());
             Q_EMIT session_->workspaceRequested(QStringLiteral("compare"));
         }
+    } catch (const Error& e) {
+        Q_EMIT session_->messageRequested(QString::fromStdString(escapeForDisplay(e.message())));
+    }
+}
+
+void RunsPage::goOn(RunId run) {
+    try {
+        if (session_->log()) Q_EMIT session_->runRequested(Recipe::fromJson(session_->log()->run(run).recipe), run);
     } catch (const Error& e) {
         Q_EMIT session_->messageRequested(QString::fromStdString(escapeForDisplay(e.message())));
     }

@@ -36,6 +36,7 @@ private:
     QList<RunId> chosenRuns() const; ///< selected, in the order of the table
     void refreshButtons();
     void openRun(RunId run);
+    void goOn(RunId run);
     void compareChosen();
     void toggleStar(RunId run);
     void editTag();

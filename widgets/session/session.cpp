@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/session/session.h"
 
+#include "core/base/error.h"
 #include "core/base/text.h"
 
 #include <QElapsedTimer>
 #include <QUndoCommand>
 #include <algorithm>
+#include <tuple>
 
 namespace bw {
 
@@ -45,6 +47,16 @@ void putRule(std::vector<FormatRule>& rules, const std::string& site, const std:
         rules.erase(std::next(same).base());
     }
     rules.push_back({site, format});
+}
+
+bool sameRun(const RunSummary& a, const RunSummary& b) {
+    const auto parts = [](const RunSummary& r) {
+        return std::tie(r.id, r.kind, r.name, r.status, r.checkpoint, r.startedAt, r.seconds, r.error, r.tags, r.starred, r.note);
+    };
+    const auto sameMetric = [](const MetricRow& x, const MetricRow& y) {
+        return std::tie(x.name, x.value, x.standardError, x.unit) == std::tie(y.name, y.value, y.standardError, y.unit);
+    };
+    return parts(a) == parts(b) && std::equal(a.metrics.begin(), a.metrics.end(), b.metrics.begin(), b.metrics.end(), sameMetric);
 }
 
 } // namespace
@@ -109,6 +121,7 @@ void Session::setCheckpoint(std::shared_ptr<const Checkpoint> checkpoint, std::s
     }
     undo_.clear();
     calibrationRun_ = sweepRun_ = latestCalibration_ = latestSweep_ = RunId();
+    forgetReadings();
     adoptLatestRuns();
     Q_EMIT checkpointChanged();
     Q_EMIT recipeChanged();
@@ -121,6 +134,9 @@ void Session::setLog(const QString& path) {
     logPath_ = path;
     logVersion_ = -1;
     runA_ = runB_ = calibrationRun_ = sweepRun_ = latestCalibration_ = latestSweep_ = RunId();
+    runs_.clear();
+    Q_EMIT runsChanged();
+    forgetReadings();
     log_ = std::make_unique<LogReader>(path.toStdString());
     refreshLog();
 }
@@ -130,6 +146,7 @@ void Session::refreshLog() {
     const std::int64_t version = log_->dataVersion();
     if (version == logVersion_) return;
     logVersion_ = version;
+    readRuns();
     adoptLatestRuns();
     Q_EMIT logChanged();
 }
@@ -143,6 +160,55 @@ void Session::adoptLatestRuns() {
     };
     follow("calibrate", latestCalibration_, calibrationRun_);
     follow("sweep", latestSweep_, sweepRun_);
+    readStatistics();
+    readMaps();
+}
+
+void Session::readRuns() {
+    try {
+        std::vector<RunSummary> runs = log_->runs();
+        const bool same = std::equal(runs.begin(), runs.end(), runs_.begin(), runs_.end(), sameRun);
+        runs_ = std::move(runs);
+        if (!same) Q_EMIT runsChanged();
+    } catch (const Error& error) {
+        Q_EMIT messageRequested(QString::fromStdString(error.oneLine()));
+    }
+}
+
+void Session::forgetReadings() {
+    mapRun_ = scaleRun_ = statisticsRun_ = RunId();
+    map_ = errors_ = {};
+    statistics_.clear();
+    ++mapRevision_;
+    Q_EMIT statisticsChanged();
+}
+
+void Session::readStatistics() {
+    if (calibrationRun_ == statisticsRun_ && (!statistics_.empty() || statisticsRun_ == RunId())) return;
+    statisticsRun_ = calibrationRun_;
+    statistics_.clear();
+    try {
+        if (calibrationRun_ != RunId()) statistics_ = log_->siteStatistics(calibrationRun_);
+    } catch (const Error& error) {
+        Q_EMIT messageRequested(QString::fromStdString(error.oneLine()));
+    }
+    Q_EMIT statisticsChanged();
+}
+
+void Session::readMaps() {
+    if (sweepRun_ == mapRun_ && (mapRun_ == RunId() || map_.final)) return;
+    ++mapRevision_;
+    try {
+        if (sweepRun_ != mapRun_) scaleRun_ = sweepRun_ == RunId() ? RunId() : DamageMap::findScaleRun(*log_, sweepRun_);
+        mapRun_ = sweepRun_;
+        map_ = errors_ = {};
+        if (sweepRun_ == RunId()) return;
+        map_ = DamageMap::read(*log_, sweepRun_, scaleRun_);
+        if (scaleRun_ != RunId()) errors_ = DamageMap::read(*log_, scaleRun_, RunId());
+    } catch (const Error& error) {
+        map_ = errors_ = {};
+        Q_EMIT messageRequested(QString::fromStdString(error.oneLine()));
+    }
 }
 
 void Session::applyRecipe(const Recipe& recipe) {
@@ -171,12 +237,14 @@ void Session::selectRuns(RunId a, RunId b) {
 void Session::setCalibrationRun(RunId run) {
     if (run == calibrationRun_) return;
     calibrationRun_ = run;
+    readStatistics();
     Q_EMIT logChanged();
 }
 
 void Session::setSweepRun(RunId run) {
     if (run == sweepRun_) return;
     sweepRun_ = run;
+    readMaps();
     Q_EMIT logChanged();
 }
 

@@ -7,6 +7,7 @@
 #include "core/experiment/log.h"
 #include "core/experiment/recipe.h"
 #include "core/model/model.h"
+#include "widgets/session/damage_map.h"
 
 #include <QHash>
 #include <QObject>
@@ -60,6 +61,17 @@ public:
     /// Calibration and sweep the pages show; RunId(0) when there is none yet.
     RunId calibrationRun() const { return calibrationRun_; }
     RunId sweepRun() const { return sweepRun_; }
+    // What the log says, read once for all pages when it changes
+    const std::vector<RunSummary>& runs() const { return runs_; }                     ///< newest first
+    const std::vector<SiteStatisticsRow>& statistics() const { return statistics_; } ///< of calibrationRun()
+    /// The map of sweepRun(), empty without one; of an unfinished sweep it grows with the log.
+    const DamageMap& damageMap() const { return map_; }
+    /// Output errors of the same sites: of scaleRun(), or the map itself when that is what it holds.
+    const DamageMap& errorMap() const { return map_.metric == QLatin1String("output") ? map_ : errors_; }
+    /// The output-error sweep that fills what a KL sweep did not measure; RunId(0) when there is none.
+    RunId scaleRun() const { return scaleRun_; }
+    /// Grows when damageMap() or errorMap() changes.
+    quint64 mapRevision() const { return mapRevision_; }
 
     // Facts that jobs deliver ------------------------------------------------------------------------------------------
     const WeightView* weightView(const QString& site) const;
@@ -81,6 +93,8 @@ public Q_SLOTS:
 Q_SIGNALS:
     void checkpointChanged();
     void logChanged();
+    void runsChanged();
+    void statisticsChanged();
     void recipeChanged();
     void siteSelected(const QString& site);
     void runsSelected();
@@ -104,6 +118,10 @@ private:
     void applyRecipe(const Recipe& recipe);
     /// Shows a newer calibration or sweep of the open checkpoint as soon as the log has one.
     void adoptLatestRuns();
+    void readRuns();
+    void forgetReadings();
+    void readStatistics();
+    void readMaps();
     std::shared_ptr<const Checkpoint> checkpoint_;
     std::shared_ptr<const Model> model_;
     std::unique_ptr<LogReader> log_;
@@ -114,6 +132,12 @@ private:
     QString site_;
     RunId runA_, runB_, calibrationRun_, sweepRun_;
     RunId latestCalibration_, latestSweep_; ///< newest ones already adopted
+    RunId mapRun_, scaleRun_;               ///< the runs that map_ and errors_ hold
+    DamageMap map_, errors_;
+    quint64 mapRevision_ = 0;
+    RunId statisticsRun_;
+    std::vector<SiteStatisticsRow> statistics_;
+    std::vector<RunSummary> runs_;
     QHash<QString, WeightView> views_;
     QHash<QString, SiteFacts> facts_;
 };

@@ -1,38 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/theme/panel.h"
 
+#include "widgets/theme/elided_label.h"
+
 #include <QHBoxLayout>
 #include <QLabel>
-#include <QPainter>
 #include <QVBoxLayout>
 
 namespace bw {
-namespace {
-
-/// Shortens its text with "…" where there is no room; the whole text is in the tool tip.
-class ElidedLabel final : public QLabel {
-public:
-    using QLabel::QLabel;
-
-protected:
-    void paintEvent(QPaintEvent*) override {
-        QPainter painter(this);
-        painter.setPen(palette().color(foregroundRole()));
-        painter.drawText(rect(), static_cast<int>(alignment()), fontMetrics().elidedText(text(), Qt::ElideRight, width()));
-    }
-};
-
-} // namespace
-
 Panel::Panel(const QString& title, QWidget* parent) : QFrame(parent), title_(new QLabel(this)), hint_(new ElidedLabel(this)) {
     setProperty("role", QStringLiteral("panel"));
     title_->setProperty("role", QStringLiteral("title"));
     hint_->setProperty("role", QStringLiteral("muted"));
     title_->setTextFormat(Qt::PlainText);
-    hint_->setTextFormat(Qt::PlainText);
     hint_->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
-    // Long hints shrink instead of widening the page.
-    hint_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
 
     auto* head = new QHBoxLayout;
     head->setSpacing(8);
@@ -54,9 +35,6 @@ void Panel::setTitle(const QString& title) {
     setAccessibleName(title);
 }
 
-void Panel::setHint(const QString& hint) {
-    hint_->setText(hint);
-    hint_->setToolTip(hint);
-}
+void Panel::setHint(const QString& hint) { hint_->setText(hint); }
 
 } // namespace bw

@@ -16,6 +16,7 @@ QToolTip { background: @raised@; color: @text@; border: 1px solid @line@; paddin
 QFrame[role="panel"] { background: @panel@; border: 1px solid @line@; border-radius: 8px; }
 QWidget[role="bar"] { background: @panel@; }
 QWidget[role="ground"] { background: @ground@; }
+QFrame[role="notice"] { background: @raised@; border: none; border-left: 3px solid @amber@; border-bottom: 1px solid @line@; }
 QFrame[role="rule"] { background: @line@; border: none; }
 QFrame[role="drop"] { background: @panel@; border: 2px dashed @scroll@; border-radius: 12px; }
 QDialog[role="popup"] { background: @raised@; border: 1px solid @line@; }

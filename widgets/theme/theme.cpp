@@ -15,15 +15,20 @@ static void loadIconResources() { Q_INIT_RESOURCE(resources); }
 namespace bw {
 namespace {
 
-Tokens darkTokens() {
-    return {QColor(0x14171c), QColor(0x1b1f26), QColor(0x242a34), QColor(0x2f3642), QColor(0xe6e9ef), QColor(0x98a2b1),
-            QColor(0x4c9ffe), QColor(0xe5a50a), QColor(0xe5484d), QColor(0x3fb68b), true};
-}
+struct TokenColor { QColor Tokens::*token; QRgb dark, light; };
 
-/// The same hues, darkened until each reads 4.5:1 on white.
-Tokens lightTokens() {
-    return {QColor(0xf5f6f8), QColor(0xffffff), QColor(0xeef0f4), QColor(0xd8dce3), QColor(0x1a1e26), QColor(0x5c6675),
-            QColor(0x1a6ed0), QColor(0x8f6400), QColor(0xc8282e), QColor(0x1b7a57), false};
+/// The light hues are the dark ones, darkened until each reads 4.5:1 on white.
+constexpr TokenColor kTokenColors[] = {
+    {&Tokens::ground, 0x14171c, 0xf5f6f8}, {&Tokens::panel, 0x1b1f26, 0xffffff}, {&Tokens::raised, 0x242a34, 0xeef0f4},
+    {&Tokens::line, 0x2f3642, 0xd8dce3},   {&Tokens::text, 0xe6e9ef, 0x1a1e26},  {&Tokens::muted, 0x98a2b1, 0x5c6675},
+    {&Tokens::accent, 0x4c9ffe, 0x1a6ed0}, {&Tokens::amber, 0xe5a50a, 0x8f6400}, {&Tokens::red, 0xe5484d, 0xc8282e},
+    {&Tokens::green, 0x3fb68b, 0x1b7a57}};
+
+Tokens tokensFor(bool dark) {
+    Tokens tokens;
+    tokens.dark = dark;
+    for (const TokenColor& color : kTokenColors) tokens.*color.token = QColor(dark ? color.dark : color.light);
+    return tokens;
 }
 
 QPalette paletteFor(const Tokens& t) {
@@ -75,7 +80,7 @@ void Theme::apply(Mode mode) {
     loadIconResources();
     const bool systemDark = systemIsDark();
     mode_ = mode;
-    tokens_ = mode == Mode::dark || (mode == Mode::system && systemDark) ? darkTokens() : lightTokens();
+    tokens_ = tokensFor(mode == Mode::dark || (mode == Mode::system && systemDark));
     QApplication::setStyle(QStyleFactory::create(QStringLiteral("Fusion")));
     QFont font = QFontDatabase::systemFont(QFontDatabase::GeneralFont);
     font.setPixelSize(13);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "widgets/mix/damage_map.h"
+#include "widgets/session/damage_map.h"
 
 #include <algorithm>
 
@@ -64,7 +64,9 @@ DamageMap DamageMap::read(const LogReader& log, RunId run, RunId scale) {
     const auto rows = log.sensitivities(run);
     if (rows.empty()) return map;
     map.metric = QString::fromStdString(rows.front().metric);
-    map.rounder = QString::fromStdString(log.run(run).recipe.value("rounder", std::string()));
+    const RunDetail detail = log.run(run);
+    map.rounder = QString::fromStdString(detail.recipe.value("rounder", std::string()));
+    map.final = detail.summary.status == runStatusName(RunStatus::done);
     Cells cells = cellsOf(rows);
     if (scale != RunId(0) && map.metric == QLatin1String("kl")) fillFrom(cells, cellsOf(log.sensitivities(scale)));
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The sensitivity map of a sweep as the Mix page needs it: for every site its options with bytes and damage. Reads the
-// log; computes no sensitivity itself.
+// The sensitivity map of a sweep as the pages show it: for every site its options with bytes and damage. Reads the log;
+// computes no sensitivity itself.
 #pragma once
 
 #include "core/experiment/log.h"
@@ -26,6 +26,7 @@ struct DamageMap {
     QHash<QString, QVector<DamageOption>> sites; ///< options by rising bytes
     QStringList formats;        ///< all formats of the map, by rising bits per weight
     qsizetype measured = 0, estimated = 0;       ///< cells
+    bool final = false;         ///< the sweep is done: its rows do not change any more
 
     bool empty() const { return sites.isEmpty(); }
     const DamageOption* find(const QString& site, const QString& format) const;
