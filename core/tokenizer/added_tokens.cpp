@@ -22,7 +22,7 @@ char32_t codePointBefore(std::string_view text, std::size_t& end) {
 }
 
 bool isWord(char32_t c) {
-    return c == '_' || (unicodeClass(c) & (kLetter | kNumber | kMark)) != 0;
+    return (unicodeClass(c) & kWord) != 0;
 }
 
 bool standsAlone(std::string_view text, std::size_t begin, std::size_t end) {
@@ -51,50 +51,60 @@ std::size_t spaceAfter(std::string_view text, std::size_t end) {
 
 } // namespace
 
-AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
-    for (const AddedToken& token : tokens_)
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const std::function<std::string(std::string_view)>& normalize)
+    : tokens_(std::move(tokens)) {
+    for (const AddedToken& token : tokens_) {
         if (token.content.empty() || token.content.size() > kLongestToken)
             throw Error(ErrorCode::invalidTokenizer,
                         fmt::format("added token {} has {} bytes of text; 1 to {} are allowed", token.id,
                                     token.content.size(), kLongestToken));
+        contents_.push_back(token.normalized && normalize ? normalize(token.content) : token.content);
+    }
     exact_ = makeIndex(false);
     normalized_ = makeIndex(true);
 }
 
-AddedTokens::Index AddedTokens::makeIndex(bool normalized) const {
+AddedTokens::Index AddedTokens::makeIndex(bool normalized) {
     Index index;
     for (std::size_t i = 0; i < tokens_.size(); ++i)
-        if (tokens_[i].normalized == normalized) index.order.push_back(i);
-    const auto content = [&](std::size_t i) -> const std::string& { return tokens_[index.order[i]].content; };
-    std::sort(index.order.begin(), index.order.end(),
-              [&](std::size_t a, std::size_t b) { return tokens_[a].content < tokens_[b].content; });
+        if (tokens_[i].normalized == normalized && !contents_[i].empty()) index.order.push_back(i);
+    std::stable_sort(index.order.begin(), index.order.end(),
+                     [&](std::size_t a, std::size_t b) { return contents_[a] < contents_[b]; });
     for (std::size_t i = 1; i < index.order.size(); ++i)
-        if (content(i) == content(i - 1))
+        if (tokens_[index.order[i]].content == tokens_[index.order[i - 1]].content)
             throw Error(ErrorCode::invalidTokenizer,
-                        fmt::format("added token '{}' is listed twice", escapeForDisplay(content(i))));
+                        fmt::format("added token '{}' is listed twice, with ids {} and {}",
+                                    escapeForDisplay(tokens_[index.order[i]].content, 60),
+                                    tokens_[index.order[i - 1]].id, tokens_[index.order[i]].id));
+    // Different tokens that look the same once normalized: the first in the file is found.
+    index.order.erase(std::unique(index.order.begin(), index.order.end(),
+                                  [&](std::size_t a, std::size_t b) { return contents_[a] == contents_[b]; }),
+                      index.order.end());
     std::size_t next = 0;
     for (std::size_t byte = 0; byte < 256; ++byte) {
         index.first[byte] = next;
-        while (next < index.order.size() && static_cast<unsigned char>(content(next).front()) == byte) ++next;
+        while (next < index.order.size() &&
+               static_cast<unsigned char>(contents_[index.order[next]].front()) == byte)
+            ++next;
     }
     index.first[256] = next;
     return index;
 }
 
-const AddedToken* AddedTokens::longestAt(const Index& index, std::string_view text, std::size_t at) const {
+std::size_t AddedTokens::longestAt(const Index& index, std::string_view text, std::size_t at) const {
     const auto lead = static_cast<unsigned char>(text[at]);
     std::size_t low = index.first[lead], high = index.first[std::size_t{lead} + 1];
-    const AddedToken* longest = nullptr;
+    std::size_t longest = kNone;
     // [low, high) holds the tokens that agree with the text in the first `depth` bytes; the shortest comes first.
     for (std::size_t depth = 1; low < high; ++depth) {
-        const AddedToken& shortest = tokens_[index.order[low]];
-        if (shortest.content.size() == depth) {
-            longest = &shortest;
+        const std::size_t shortest = index.order[low];
+        if (contents_[shortest].size() == depth) {
+            longest = shortest;
             ++low;
         }
         if (at + depth >= text.size()) break;
         const auto byte = static_cast<unsigned char>(text[at + depth]);
-        const auto byteOf = [&](std::size_t i) { return static_cast<unsigned char>(tokens_[i].content[depth]); };
+        const auto byteOf = [&](std::size_t i) { return static_cast<unsigned char>(contents_[i][depth]); };
         const auto begin = index.order.begin() + static_cast<std::ptrdiff_t>(low);
         const auto end = index.order.begin() + static_cast<std::ptrdiff_t>(high);
         const auto first =
@@ -107,37 +117,33 @@ const AddedToken* AddedTokens::longestAt(const Index& index, std::string_view te
     return longest;
 }
 
-void AddedTokens::splitWith(const Index& index, std::string_view text, std::vector<Part>& out) const {
+std::string_view AddedTokens::longestPrefix(std::string_view text) const {
+    if (text.empty()) return {};
+    const std::size_t found = longestAt(exact_, text, 0);
+    return found == kNone ? std::string_view() : text.substr(0, contents_[found].size());
+}
+
+std::vector<AddedTokens::Part> AddedTokens::splitWith(const Index& index, std::string_view text) const {
+    std::vector<Part> out;
     std::size_t done = 0, at = 0;
     while (at < text.size() && !index.order.empty()) {
-        const AddedToken* token = longestAt(index, text, at);
-        if (!token) {
+        const std::size_t found = longestAt(index, text, at);
+        if (found == kNone) {
             ++at;
             continue;
         }
-        std::size_t begin = at, end = at + token->content.size();
+        const AddedToken& token = tokens_[found];
+        std::size_t begin = at, end = at + contents_[found].size();
         at = end;
-        if (token->singleWord && !standsAlone(text, begin, end)) continue;
-        if (token->stripLeft) begin = spaceBefore(text, begin, done);
-        if (token->stripRight) end = spaceAfter(text, end);
+        if (token.singleWord && !standsAlone(text, begin, end)) continue;
+        if (token.stripLeft) begin = spaceBefore(text, begin, done);
+        if (token.stripRight) end = spaceAfter(text, end);
         if (begin > done) out.push_back({-1, text.substr(done, begin - done)});
-        out.push_back({token->id, text.substr(begin, end - begin)});
+        out.push_back({token.id, text.substr(begin, end - begin)});
         done = at = end;
     }
     if (done < text.size()) out.push_back({-1, text.substr(done)});
-}
-
-std::vector<AddedTokens::Part> AddedTokens::split(std::string_view text) const {
-    std::vector<Part> exact, all;
-    splitWith(exact_, text, exact);
-    if (normalized_.order.empty()) return exact;
-    for (const Part& part : exact) {
-        if (part.id >= 0)
-            all.push_back(part);
-        else
-            splitWith(normalized_, part.text, all);
-    }
-    return all;
+    return out;
 }
 
 } // namespace bw

@@ -4,7 +4,7 @@
 
 Run: pip install unicodedata2==16.0.0 && python3 core/tokenizer/make_unicode_table.py > core/tokenizer/unicode_table.inc
 Unicode 16 is what the reference library (tokenizers 0.23.3) matches patterns with; Python 3.11's own data are older.
-Classes (bits, see unicode.h): letter L*, number N*, white space, punctuation P*, mark M*.
+Classes (bits, see unicode.h): letter L*, number N*, white space, punctuation P*, mark M*, symbol S*, word \\w.
 """
 import sys
 
@@ -12,13 +12,17 @@ import unicodedata2 as unicodedata
 
 # Property White_Space; unicodedata has no query for it (str.isspace also counts U+001C…U+001F).
 WHITE_SPACE = set(range(9, 14)) | {0x20, 0x85, 0xA0, 0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000} | set(range(0x2000, 0x200B))
-BIT_OF_MAJOR_CATEGORY = {"L": 1, "N": 2, "P": 8, "M": 16}
+# What \w has besides letters, marks, digits, letter numbers and connectors: circled and squared letters, joiners.
+OTHER_WORD = [(0x200C, 0x200D), (0x24B6, 0x24E9), (0x1F130, 0x1F149), (0x1F150, 0x1F169), (0x1F170, 0x1F189)]
+BIT_OF_MAJOR_CATEGORY = {"L": 1, "N": 2, "P": 8, "M": 16, "S": 32}
 
 
 def bits(code_point):
     if code_point in WHITE_SPACE:
         return 4
-    return BIT_OF_MAJOR_CATEGORY.get(unicodedata.category(chr(code_point))[0], 0)
+    category = unicodedata.category(chr(code_point))
+    word = category[0] in "LM" or category in ("Nd", "Nl", "Pc") or any(first <= code_point <= last for first, last in OTHER_WORD)
+    return BIT_OF_MAJOR_CATEGORY.get(category[0], 0) | (64 if word else 0)
 
 
 def ranges():

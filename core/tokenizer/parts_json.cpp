@@ -1,44 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Reads tokenizer.json (Hugging Face `tokenizers`). Every part that would change ids and is not implemented is refused
-// by name; what has no effect on ids (truncation, padding, offsets) is passed over.
+// by name; what has no effect on ids (truncation, padding, offsets) is passed over. Its steps: json_steps.cpp.
 #include "core/tokenizer/parts.h"
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/tokenizer/byte_level.h"
+#include "core/tokenizer/json_reading.h"
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <set>
 
 namespace bw {
 namespace {
 
-[[noreturn]] void unsupported(const std::string& source, const std::string& part) {
-    throw Error(ErrorCode::unsupportedTokenizer, fmt::format("{}: {} is not implemented", source, part),
-                "byte-level BPE tokenizers (GPT-2, SmolLM2, Llama 3, Qwen 2 style) are read");
-}
-
-[[noreturn]] void invalid(const std::string& source, const std::string& what) {
-    throw Error(ErrorCode::invalidTokenizer, fmt::format("{}: {}", source, what),
-                "the file may be damaged; take it from the model's origin again");
-}
-
-/// The member, or null when it is absent.
-const Json& member(const Json& object, const char* key) {
-    static const Json none;
-    if (!object.is_object()) return none;
-    const auto found = object.find(key);
-    return found == object.end() ? none : *found;
-}
-
-bool flag(const Json& object, const char* key, bool otherwise) {
-    const Json& value = member(object, key);
-    return value.is_boolean() ? value.get<bool>() : otherwise;
-}
-
-std::string typeOf(const Json& part) {
-    const Json& type = member(part, "type");
-    return type.is_string() ? type.get<std::string>() : std::string();
-}
+using namespace tokenizer_json;
 
 TokenId idFrom(const Json& value, const std::string& source, const std::string& what) {
     const bool fits = value.is_number_integer() &&
@@ -57,13 +34,15 @@ public:
         parts_.source = source;
     }
 
-    BpeParts read() {
+    TokenizerParts read() {
         if (!json_.is_object()) invalid(parts_.source, "the top level is no object");
         readModel();
         readAddedTokens();
-        refuseNormalizer(member(json_, "normalizer"));
-        readPreTokenizers();
-        checkDecoder();
+        parts_.normalizer = readNormalizer(member(json_, "normalizer"), parts_.source);
+        bool byteLevel = false;
+        parts_.preTokenizer = readPreTokenizer(member(json_, "pre_tokenizer"), parts_.source, byteLevel);
+        settleKind(byteLevel);
+        parts_.decoder = readDecoder(member(json_, "decoder"), parts_.source, byteLevel);
         readTemplate();
         readConfig();
         return std::move(parts_);
@@ -74,8 +53,16 @@ private:
         const Json& model = member(json_, "model");
         if (!model.is_object()) invalid(parts_.source, "'model' is missing");
         const std::string type = typeOf(model);
-        const bool looksLikeBpe = type.empty() && member(model, "merges").is_array(); // files before the field existed
-        if (type != "BPE" && !looksLikeBpe) unsupported(parts_.source, "model type '" + escapeForDisplay(type) + "'");
+        // Files from before the field existed are told by their vocabulary.
+        if (type == "BPE" || (type.empty() && member(model, "merges").is_array()))
+            readBpe(model);
+        else if (type == "Unigram" || (type.empty() && member(model, "vocab").is_array()))
+            readUnigram(model);
+        else
+            unsupported(parts_.source, "model type '" + escapeForDisplay(type, 60) + "'");
+    }
+
+    void readBpe(const Json& model) {
         for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
             const Json& affix = member(model, key);
             if (affix.is_string() && !affix.get_ref<const std::string&>().empty())
@@ -83,11 +70,11 @@ private:
         }
         if (const Json& dropout = member(model, "dropout"); dropout.is_number() && dropout.get<double>() > 0)
             unsupported(parts_.source, "model.dropout");
-        if (flag(model, "byte_fallback", false)) unsupported(parts_.source, "model.byte_fallback");
+        parts_.kind = ModelKind::characterBpe;
+        parts_.byteFallback = flag(model, "byte_fallback", false);
         parts_.ignoreMerges = flag(model, "ignore_merges", false);
         parts_.fuseUnknown = flag(model, "fuse_unk", false);
-        if (const Json& unknown = member(model, "unk_token"); unknown.is_string())
-            parts_.unknown = unknown.get<std::string>();
+        parts_.unknown = textOf(model, "unk_token");
         const Json& vocabulary = member(model, "vocab");
         if (!vocabulary.is_object()) invalid(parts_.source, "model.vocab is no object");
         parts_.vocabulary.reserve(vocabulary.size());
@@ -95,6 +82,44 @@ private:
             parts_.vocabulary.emplace_back(token,
                                            idFrom(id, parts_.source, "token '" + escapeForDisplay(token, 60) + "'"));
         readMerges(member(model, "merges"));
+    }
+
+    void readUnigram(const Json& model) {
+        parts_.kind = ModelKind::unigram;
+        parts_.fuseUnknown = true;
+        parts_.byteFallback = flag(model, "byte_fallback", false);
+        const Json& vocabulary = member(model, "vocab");
+        if (!vocabulary.is_array()) invalid(parts_.source, "model.vocab is no array");
+        if (vocabulary.size() > static_cast<std::size_t>(kMaxTokenId) + 1)
+            invalid(parts_.source, fmt::format("{} tokens; at most {} are allowed", vocabulary.size(), kMaxTokenId + 1));
+        for (const Json& entry : vocabulary) {
+            const auto id = static_cast<TokenId>(parts_.vocabulary.size());
+            if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_number())
+                invalid(parts_.source, fmt::format("model.vocab: entry {} is no pair of text and score", id));
+            parts_.vocabulary.emplace_back(entry[0].get<std::string>(), id);
+            parts_.scores.push_back(entry[1].get<double>());
+            parts_.lowestScore = id == 0 ? parts_.scores[0] : std::min(parts_.lowestScore, parts_.scores.back());
+        }
+        const Json& unknown = member(model, "unk_id");
+        if (unknown.is_null()) return;
+        const TokenId id = idFrom(unknown, parts_.source, "the unknown token");
+        if (static_cast<std::size_t>(id) >= parts_.vocabulary.size())
+            invalid(parts_.source, fmt::format("model.unk_id is {}, but there are {} tokens", id, parts_.vocabulary.size()));
+        parts_.unknown = parts_.vocabulary[static_cast<std::size_t>(id)].first;
+    }
+
+    /// What a BPE vocabulary consists of is said by the pre-tokenizer alone.
+    void settleKind(bool byteLevel) {
+        if (!byteLevel) return;
+        if (parts_.kind == ModelKind::unigram) unsupported(parts_.source, "a unigram model of bytes");
+        parts_.kind = ModelKind::byteLevelBpe;
+        if (!parts_.byteFallback) return;
+        // A symbol without token would become the tokens of its own two bytes. With all symbols there it never happens.
+        std::set<std::string_view> texts;
+        for (const auto& [text, id] : parts_.vocabulary) texts.insert(text);
+        for (unsigned byte = 0; byte < 256; ++byte)
+            if (!texts.contains(byteSymbol(static_cast<unsigned char>(byte))))
+                unsupported(parts_.source, "model.byte_fallback over an incomplete byte alphabet");
     }
 
     void readMerges(const Json& merges) {
@@ -135,107 +160,6 @@ private:
         }
     }
 
-    void refuseNormalizer(const Json& normalizer) {
-        if (normalizer.is_null()) return;
-        const Json& inner = member(normalizer, "normalizers");
-        if (typeOf(normalizer) == "Sequence" && inner.is_array() && inner.empty()) return;
-        unsupported(parts_.source, "normalizer '" + escapeForDisplay(typeOf(normalizer)) + "'");
-    }
-
-    void readPreTokenizers() {
-        const Json& top = member(json_, "pre_tokenizer");
-        if (top.is_null()) unsupported(parts_.source, "a BPE model without a ByteLevel pre-tokenizer");
-        std::vector<std::string> names;
-        if (typeOf(top) == "Sequence") {
-            const Json& list = member(top, "pretokenizers");
-            if (!list.is_array()) invalid(parts_.source, "pre_tokenizer.pretokenizers is no array");
-            for (const Json& part : list) names.push_back(readPreTokenizer(part));
-        } else {
-            names.push_back(readPreTokenizer(top));
-        }
-        if (!byteLevel_) unsupported(parts_.source, "a BPE model without a ByteLevel pre-tokenizer");
-        std::string name;
-        for (const std::string& part : names)
-            if (!part.empty()) name += (name.empty() ? "" : "+") + part;
-        parts_.preTokenizer = PreTokenizer(name, std::move(stages_));
-    }
-
-    /// Adds one pre-tokenizer's stages. @returns its name for people.
-    std::string readPreTokenizer(const Json& part) {
-        using Scanner = PreTokenizer::Scanner;
-        const std::string type = typeOf(part);
-        // After ByteLevel the text is in symbols, which other pre-tokenizers would have to see.
-        if (byteLevel_) unsupported(parts_.source, "pre_tokenizer '" + escapeForDisplay(type) + "' after ByteLevel");
-        if (type == "ByteLevel") {
-            byteLevel_ = true;
-            if (flag(part, "add_prefix_space", true)) stages_.push_back({Scanner::prefixSpace, nullptr});
-            if (!flag(part, "use_regex", true)) return "";
-            stages_.push_back({Scanner::gpt2, nullptr});
-            return "gpt2";
-        }
-        if (type == "Digits") {
-            const bool single = flag(part, "individual_digits", false);
-            stages_.push_back({single ? Scanner::digit : Scanner::digits, nullptr});
-            return "digits";
-        }
-        if (type == "Split") {
-            stages_.push_back(splitStage(part));
-            const Scanner scanner = stages_.back().scanner;
-            return scanner == Scanner::gpt2     ? "gpt2"
-                   : scanner == Scanner::llama3 ? "llama3"
-                   : scanner == Scanner::qwen2  ? "qwen2"
-                                                : "regex";
-        }
-        unsupported(parts_.source, "pre_tokenizer '" + escapeForDisplay(type) + "'");
-    }
-
-    PreTokenizer::Stage splitStage(const Json& part) {
-        const Json& pattern = member(part, "pattern");
-        const Json& regex = member(pattern, "Regex");
-        const Json& literal = member(pattern, "String");
-        PreTokenizer::Stage stage;
-        try {
-            if (regex.is_string())
-                stage = PreTokenizer::stageForPattern(regex.get<std::string>());
-            else if (literal.is_string())
-                stage = PreTokenizer::stageForPattern("(?:" + quoted(literal.get<std::string>()) + ")");
-            else
-                invalid(parts_.source, "a Split pre-tokenizer has no pattern");
-        } catch (Error& e) {
-            e.add("file", parts_.source);
-            throw;
-        }
-        const Json& behaviorValue = member(part, "behavior");
-        const std::string behavior = behaviorValue.is_string() ? behaviorValue.get<std::string>() : "";
-        const bool inverted = flag(part, "invert", false);
-        if (behavior == "Removed")
-            (inverted ? stage.keepGaps : stage.keepMatches) = false;
-        else if (behavior != "Isolated")
-            unsupported(parts_.source, "Split behavior '" + escapeForDisplay(behavior) + "'");
-        // Known patterns match everything: their scanners have no gaps, and dropping all matches would drop the text.
-        if (stage.scanner != PreTokenizer::Scanner::regex && !stage.keepMatches)
-            unsupported(parts_.source, "a Split pre-tokenizer that removes all text");
-        return stage;
-    }
-
-    static std::string quoted(const std::string& literal) {
-        std::string pattern;
-        for (const char c : literal) {
-            const auto byte = static_cast<unsigned char>(c);
-            const bool wordOrPartOfCharacter = byte >= 0x80 || (byte >= '0' && byte <= '9') ||
-                                               (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
-            if (!wordOrPartOfCharacter) pattern += '\\';
-            pattern += c;
-        }
-        return pattern;
-    }
-
-    void checkDecoder() {
-        const Json& decoder = member(json_, "decoder");
-        if (!decoder.is_null() && typeOf(decoder) != "ByteLevel")
-            unsupported(parts_.source, "decoder '" + escapeForDisplay(typeOf(decoder)) + "'");
-    }
-
     void readTemplate() {
         const Json& top = member(json_, "post_processor");
         if (typeOf(top) == "Sequence") {
@@ -248,6 +172,18 @@ private:
     void readPostProcessor(const Json& part) {
         const std::string type = typeOf(part);
         if (type == "ByteLevel") return; // only moves offsets
+        if (type == "BertProcessing" || type == "RobertaProcessing") {
+            hasTemplate_ = true;
+            const auto idOf = [&](const char* key) {
+                const Json& pair = member(part, key);
+                if (!pair.is_array() || pair.size() != 2)
+                    invalid(parts_.source, fmt::format("post_processor.{} is no pair of text and id", key));
+                return idFrom(pair[1], parts_.source, fmt::format("post_processor.{}", key));
+            };
+            parts_.prefix.push_back(idOf("cls"));
+            parts_.suffix.insert(parts_.suffix.begin(), idOf("sep"));
+            return;
+        }
         if (type != "TemplateProcessing") unsupported(parts_.source, "post_processor '" + escapeForDisplay(type) + "'");
         hasTemplate_ = true;
         bool afterText = false;
@@ -289,15 +225,13 @@ private:
 
     const Json& json_;
     const Json& config_;
-    BpeParts parts_;
-    std::vector<PreTokenizer::Stage> stages_;
-    bool byteLevel_ = false;
+    TokenizerParts parts_;
     bool hasTemplate_ = false;
 };
 
 } // namespace
 
-BpeParts partsFromJson(const Json& json, const Json& config, const std::string& source) {
+TokenizerParts partsFromJson(const Json& json, const Json& config, const std::string& source) {
     return JsonReader(json, config, source).read();
 }
 

@@ -121,4 +121,81 @@ std::size_t scanCl100k(std::string_view text, std::size_t at, int maxDigits) {
     return whiteSpaceEnd(text, at);
 }
 
+bool findTrailingSpace(std::string_view text, std::size_t from, std::size_t& begin, std::size_t& end) {
+    for (std::size_t at = from; at < text.size();) {
+        const Seen seen = seenAt(text, at);
+        if (seen.kind != kWhiteSpace) {
+            at += seen.length;
+            continue;
+        }
+        // The match must not be empty, so a newline that could end it stands behind the run's first character.
+        const std::size_t runLast = runEnd(text, at, kWhiteSpace);
+        std::size_t last = runLast;
+        if (runLast < text.size()) {
+            do --last;
+            while (last > at && text[last] != '\n');
+        }
+        if (last > at) {
+            begin = at;
+            end = last;
+            return true;
+        }
+        at = runLast;
+    }
+    return false;
+}
+
+namespace {
+
+std::uint8_t classAt(std::string_view text, std::size_t at, std::uint32_t& length) {
+    const CodePoint c = codePointAt(text, at);
+    length = c.length;
+    return unicodeClass(c.value);
+}
+
+std::size_t classRunEnd(std::string_view text, std::size_t at, std::uint8_t bits) {
+    std::uint32_t length = 0;
+    while (at < text.size() && (classAt(text, at, length) & bits) != 0) at += length;
+    return at;
+}
+
+bool isAsciiLetter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/// End of the match of DeepSeek V3's pattern at `at`, or `at`.
+std::size_t matchDeepseek3(std::string_view text, std::size_t at) {
+    std::uint32_t length = 0, nextLength = 0;
+    const std::uint8_t first = classAt(text, at, length);
+    const std::size_t second = at + length;
+    const std::uint8_t next = second < text.size() ? classAt(text, second, nextLength) : std::uint8_t{0};
+    constexpr std::uint8_t kPunctuated = kPunctuation | kSymbol, kWordParts = kLetter | kMark;
+    if ((first & kPunctuated) != 0 && length == 1 && second < text.size() && isAsciiLetter(text[second])) {
+        std::size_t end = second;
+        while (end < text.size() && isAsciiLetter(text[end])) ++end;
+        return end;
+    }
+    if ((first & kLetter) != 0) return classRunEnd(text, at, kWordParts);
+    if (!isNewline(text[at]) && (first & kPunctuated) == 0 && (next & kWordParts) != 0)
+        return classRunEnd(text, second, kWordParts);
+    if ((first & kMark) != 0) return second;
+    if ((first & kPunctuated) != 0) return newlinesEnd(text, classRunEnd(text, at, kPunctuated));
+    if (text[at] == ' ' && (next & kPunctuated) != 0) return newlinesEnd(text, classRunEnd(text, second, kPunctuated));
+    if ((first & kWhiteSpace) == 0) return at;
+    const std::size_t spaceEnd = runEnd(text, at, kWhiteSpace);
+    for (std::size_t end = spaceEnd; end > at; --end)
+        if (isNewline(text[end - 1])) return end;
+    return whiteSpaceEnd(text, at);
+}
+
+} // namespace
+
+std::size_t scanDeepseek3(std::string_view text, std::size_t at) {
+    std::size_t end = matchDeepseek3(text, at);
+    if (end > at) return end;
+    do end += codePointAt(text, end).length;
+    while (end < text.size() && matchDeepseek3(text, end) == end);
+    return end;
+}
+
 } // namespace bw

@@ -12,7 +12,8 @@ namespace bw {
 
 class SplitRegex {
 public:
-    /// @param pattern UTF-8; \p{…}, look-around and possessive quantifiers are understood; \s, \w follow Unicode.
+    /// @param pattern UTF-8; \p{…}, look-around and possessive quantifiers are understood; \s, \w follow Unicode;
+    /// ^ and $ stand at lines' ends too, as in the reference's engine.
     /// @throws Error invalidTokenizer with PCRE2's words and the position.
     explicit SplitRegex(const std::string& pattern);
     ~SplitRegex();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Classes of code points as pre-tokenizers need them, and decoding of valid UTF-8. Not for: normalization, case.
+// Classes of code points as pre-tokenizers need them, and decoding of valid UTF-8. Not for: normalization, case
+// (normal_forms.h).
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,8 @@ enum UnicodeClass : std::uint8_t {
     kWhiteSpace = 4,  ///< property White_Space, what \s means to the reference
     kPunctuation = 8, ///< \p{P}
     kMark = 16,       ///< \p{M}
+    kSymbol = 32,     ///< \p{S}
+    kWord = 64,       ///< \w: letters, marks, decimal and letter numbers, connectors, joiners
 };
 
 std::uint8_t unicodeClass(char32_t codePoint);

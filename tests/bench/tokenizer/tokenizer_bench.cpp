@@ -11,7 +11,7 @@ namespace {
 std::shared_ptr<const bw::Tokenizer> open(bool smollm2) {
     const std::string path = smollm2 ? std::string(BW_TEST_DATA) + "/tokenizer/smollm2-tokenizer.json"
                                      : std::string(BW_RESOURCES) + "/demo/tokenizer.json";
-    return bw::makeByteLevelBpe(bw::partsFromJson(bw::readJsonFile(path), bw::Json(), path));
+    return bw::makeTokenizer(bw::partsFromJson(bw::readJsonFile(path), bw::Json(), path));
 }
 
 /// One resource text as it is (22 KB): every word is met for the first time.

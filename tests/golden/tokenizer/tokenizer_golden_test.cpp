@@ -48,11 +48,11 @@ TEST(TokenizerGolden, Smollm2FromJson) {
     expectVectors(*test::fromJson(test::smollm2Json()), "smollm2.json");
 }
 TEST(TokenizerGolden, DemoFromGguf) {
-    expectVectors(*makeByteLevelBpe(partsFromGguf(test::ggufFromJson(test::demoJson(), "gpt-2"), "x.gguf")),
+    expectVectors(*makeTokenizer(partsFromGguf(test::ggufFromJson(test::demoJson(), "gpt-2"), "x.gguf")),
                   "demo.json");
 }
 TEST(TokenizerGolden, Smollm2FromGguf) {
-    expectVectors(*makeByteLevelBpe(partsFromGguf(test::ggufFromJson(test::smollm2Json(), "smollm"), "x.gguf")),
+    expectVectors(*makeTokenizer(partsFromGguf(test::ggufFromJson(test::smollm2Json(), "smollm"), "x.gguf")),
                   "smollm2.json");
 }
 
@@ -66,7 +66,7 @@ TEST(TokenizerGolden, DemoFromItsFolder) {
     EXPECT_EQ(tokenizer->bos(), 0);
     EXPECT_EQ(tokenizer->eos(), 1);
     EXPECT_EQ(tokenizer->encode("a", true), tokenizer->encode("a", false)); // the demo model asks for no BOS
-    const auto again = makeByteLevelBpe(partsFromGguf(ggufMetadataFor(*checkpoint, 0), "made.gguf"));
+    const auto again = makeTokenizer(partsFromGguf(ggufMetadataFor(*checkpoint, 0), "made.gguf"));
     expectVectors(*again, "demo.json");
     EXPECT_EQ(again->bos(), 0);
     EXPECT_EQ(again->eos(), 1);

@@ -50,6 +50,10 @@ TEST(AddedTokens, NormalizedOnesComeSecond) {
     later.normalized = true;
     const AddedTokens tokens({later, token("g>", 2)});
     EXPECT_THAT(parts(tokens, "<long>"), testing::ElementsAre("-1:<lon", "2:g>"));
+    EXPECT_EQ(tokens.splitNormalized("x<long>").size(), 3u);
+    const AddedTokens lower({later}, [](std::string_view text) { return std::string(text) + "?"; });
+    EXPECT_EQ(lower.splitNormalized("<long").front().id, -1);
+    EXPECT_EQ(lower.splitNormalized("<long?").front().id, 1);
 }
 
 TEST(AddedTokens, BadListsAreRefused) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Long runs and broken text: time, stack and round trips.
+#include "core/base/mapped_file.h"
+#include "core/tokenizer/gguf_pre_tokenizers.h"
 #include "core/tokenizer/unicode.h"
 #include "tests/support/cpu_timer.h"
 #include "tests/unit/tokenizer/support.h"
@@ -51,11 +53,43 @@ TEST(HostileText, OneMebibyteOfOneThing) {
 
 TEST(HostileText, OneMebibyteThroughOtherPatterns) {
     for (const char* pre : {"smollm", "llama-bpe", "qwen2", "default"}) {
-        BpeParts parts = test::byteParts();
-        parts.preTokenizer = PreTokenizer::fromGgufName(pre);
-        const auto tokenizer = makeByteLevelBpe(std::move(parts));
+        TokenizerParts parts = test::byteParts();
+        parts.preTokenizer = ggufPreTokenizer(pre).preTokenizer;
+        const auto tokenizer = makeTokenizer(std::move(parts));
         for (const char* unit : {"a", " ", "\n", " \n", ".", "7"}) expectFast(*tokenizer, repeated(unit, kMebibyte));
     }
+}
+
+/// SentencePiece kinds, the deepest normalizers and patterns: no more than the same seconds and stack.
+TEST(HostileText, OneMebibyteThroughOtherModels) {
+    const std::string folder = std::string(BW_TEST_DATA) + "/tokenizer/families/";
+    const Json bases = readJsonFile(folder + "bases.json");
+    std::vector<std::shared_ptr<const Tokenizer>> all;
+    for (const char* kind : {"bpe", "unigram"}) {
+        const std::string path = folder + "sp_" + kind + ".model";
+        all.push_back(makeTokenizer(partsFromSentencePiece(readTextFile(path, 1 << 24), Json(), path)));
+    }
+    for (const char* base : {"characters", "crossing", "unigram"}) {
+        Json json = bases[base];
+        json["normalizer"] = parseJson(R"({"type":"Sequence","normalizers":[{"type":"NFKC"},{"type":"Lowercase"},
+            {"type":"Replace","pattern":{"String":" "},"content":"▁"}]})", "test");
+        all.push_back(test::fromJson(json));
+    }
+    for (const char* pre : {"deepseek-llm", "deepseek-v3", "gpt-4o"}) {
+        TokenizerParts parts = test::byteParts();
+        parts.preTokenizer = ggufPreTokenizer(pre).preTokenizer;
+        all.push_back(makeTokenizer(std::move(parts)));
+    }
+    for (const auto& tokenizer : all)
+        for (const char* unit : {"a", " ", "\n", "7", "日", "\u0301", "▁"}) {
+            const std::string text = repeated(unit, kMebibyte);
+            const auto started = std::chrono::steady_clock::now();
+            std::size_t ids = 0;
+            onSmallStack([&] { ids = tokenizer->encode(text, false).size(); });
+            const auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+            EXPECT_LT(seconds, 5.0) << tokenizer->description() << " " << unit;
+            EXPECT_LE(ids, text.size() + 1);
+        }
 }
 
 TEST(HostileText, BrokenUtf8FollowsTheReplacement) {

@@ -33,7 +33,7 @@ GgufMetadata smallMetadata() {
 }
 
 std::shared_ptr<const Tokenizer> open(const GgufMetadata& metadata) {
-    return makeByteLevelBpe(partsFromGguf(metadata, "model.gguf"));
+    return makeTokenizer(partsFromGguf(metadata, "model.gguf"));
 }
 
 TEST(PartsGguf, TypesDecideWhatATokenIs) {
@@ -58,8 +58,8 @@ TEST(PartsGguf, BosIsAddedWhenTheFileAsksForIt) {
 }
 
 TEST(PartsGguf, UnsupportedKindsAreNamed) {
-    const std::pair<const char*, const char*> cases[] = {{"tokenizer.ggml.model", "llama"},
-                                                         {"tokenizer.ggml.pre", "tekken"}};
+    const std::pair<const char*, const char*> cases[] = {{"tokenizer.ggml.model", "rwkv"},
+                                                         {"tokenizer.ggml.pre", "kimi-k2"}};
     for (const auto& [key, value] : cases) {
         GgufMetadata metadata = smallMetadata();
         metadata.set(key, test::ggufText(value));
@@ -87,6 +87,32 @@ TEST(PartsGguf, DamagedMetadataAreRefused) {
         metadata.set(key, value);
         EXPECT_EQ(errorOf([&] { open(metadata); }).code(), ErrorCode::invalidTokenizer) << key;
     }
+}
+
+/// SentencePiece kinds: what is missing has llama.cpp's values, what disagrees is named with both numbers.
+TEST(PartsGguf, SentencePieceKinds) {
+    GgufMetadata metadata;
+    GgufArray scores;
+    scores.element = GgufType::f32;
+    scores.reals = {0, 0, 0, -1, -2, -3, -0.5, 0};
+    metadata.set("tokenizer.ggml.model", test::ggufText("llama"));
+    metadata.set("tokenizer.ggml.tokens",
+                 {GgufType::array, strings({"<unk>", "<s>", "</s>", "▁", "a", "b", "▁ab", "ab"})});
+    metadata.set("tokenizer.ggml.scores", {GgufType::array, scores});
+    metadata.set("tokenizer.ggml.token_type", {GgufType::array, integers({2, 3, 3, 1, 1, 1, 1, 1})});
+    EXPECT_THAT(open(metadata)->encode("ab<s>b", true), testing::ElementsAre(1, 6, 1, 3, 5)); // a space behind <s> too
+    EXPECT_EQ(open(metadata)->decode(std::vector<TokenId>{6, 6}), "ab ab");
+    EXPECT_THAT(open(metadata)->encode("x", false), testing::ElementsAre(3, 0)); // no byte tokens here
+    metadata.set("tokenizer.ggml.add_space_prefix", test::ggufFlag(false));
+    metadata.set("tokenizer.ggml.add_bos_token", test::ggufFlag(false));
+    EXPECT_THAT(open(metadata)->encode("ab", true), testing::ElementsAre(7));
+    metadata.set("general.name", test::ggufText("Phi-3 Mini"));
+    EXPECT_THAT(open(metadata)->encode("</s> a", false), testing::ElementsAre(2, 4)); // its markers take the space
+    scores.reals.pop_back();
+    metadata.set("tokenizer.ggml.scores", {GgufType::array, scores});
+    const Error error = errorOf([&] { open(metadata); });
+    EXPECT_EQ(error.code(), ErrorCode::invalidTokenizer);
+    EXPECT_THAT(error.message(), testing::HasSubstr("7 numbers for 8 tokens"));
 }
 
 } // namespace

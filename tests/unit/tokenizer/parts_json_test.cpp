@@ -87,19 +87,17 @@ TEST(PartsJson, UnsupportedPartsAreNamed) {
     const std::pair<const char*, const char*> parts[] = {
         {"/pre_tokenizer", R"({"type":"BertPreTokenizer"})"},
         {"/pre_tokenizer", R"({"type":"Sequence","pretokenizers":[{"type":"ByteLevel"},{"type":"Digits"}]})"},
-        {"/pre_tokenizer", R"({"type":"Split","pattern":{"Regex":"x"},"behavior":"MergedWithNext"})"},
-        {"/pre_tokenizer", "null"},
-        {"/normalizer", R"({"type":"NFC"})"},
+        {"/pre_tokenizer", R"({"type":"Split","pattern":{"Regex":"x"},"behavior":"Sideways"})"},
+        {"/normalizer", R"({"type":"BertNormalizer"})"},
         {"/decoder", R"({"type":"WordPiece"})"},
-        {"/post_processor", R"({"type":"BertProcessing"})"},
-        {"/model/type", R"("Unigram")"},
+        {"/post_processor", R"({"type":"OddProcessing"})"},
+        {"/model/type", R"("WordPiece")"},
         {"/model/byte_fallback", "true"},
         {"/model/dropout", "0.5"},
         {"/model/end_of_word_suffix", R"("</w>")"},
     };
-    const char* names[] = {"BertPreTokenizer",  "after ByteLevel", "MergedWithNext", "ByteLevel",     "NFC",
-                           "WordPiece",         "BertProcessing",  "Unigram",        "byte_fallback", "dropout",
-                           "end_of_word_suffix"};
+    const char* names[] = {"BertPreTokenizer",  "after ByteLevel", "Sideways", "BertNormalizer", "WordPiece",
+                           "OddProcessing",     "WordPiece",       "byte_fallback", "dropout",  "end_of_word_suffix"};
     for (std::size_t i = 0; i < std::size(parts); ++i) {
         Json json = smallJson();
         json[Json::json_pointer(parts[i].first)] = parseJson(parts[i].second, "test");
@@ -115,7 +113,7 @@ TEST(PartsJson, DamagedFilesAreRefused) {
         {"/model/vocab/a", "1.5", "1.5"},
         {"/model/vocab/a", "1", "id 1 is used by"},
         {"/model/vocab", "[]", "model.vocab"},
-        {"/model/merges", R"(["a z"])", "'az'"},
+        {"/model/merges", R"(["a z"])", "'z'"},
         {"/model/merges", R"(["c c"])", "'cc'"},
         {"/model/merges", R"(["abc"])", "merge 0"},
         {"/model/merges", R"(["a b c"])", "merge 0"},
@@ -136,6 +134,32 @@ TEST(PartsJson, DamagedFilesAreRefused) {
     expectRefused(Json::array(), ErrorCode::invalidTokenizer, "top level");
 }
 
+TEST(PartsJson, MoreMergesThanAnyoneNeedsAreRefusedUnread) {
+    Json json = smallJson();
+    json["model"]["merges"] = Json::array_t(kMaxMerges + 1);
+    expectRefused(json, ErrorCode::invalidTokenizer, std::to_string(kMaxMerges + 1) + " merges");
+}
+
+TEST(PartsJson, UnigramVocabulariesAreChecked) {
+    const Json good = parseJson(R"({"model":{"type":"Unigram","unk_id":0,"vocab":[["<unk>",0],["a",-1],["▁a",-1.5]]},
+        "pre_tokenizer":{"type":"Metaspace","replacement":"▁"},"decoder":{"type":"Metaspace","replacement":"▁"}})", "test");
+    EXPECT_THAT(fromJson(good)->encode("a axa", false), testing::ElementsAre(2, 2, 0, 1));
+    EXPECT_EQ(fromJson(good)->decode(std::vector<TokenId>{2, 1, 2}), "aa a");
+    const std::tuple<const char*, const char*, const char*> cases[] = {
+        {"/model/vocab/1", R"(["a"])", "entry 1"},    {"/model/vocab/1", R"(["a","b"])", "entry 1"},
+        {"/model/vocab/1/0", R"("▁a")", "listed twice"}, {"/model/unk_id", "3", "unk_id is 3"},
+        {"/model/unk_id", "-1", "-1"},                {"/model/vocab", "{}", "no array"},
+    };
+    for (const auto& [where, value, named] : cases) {
+        Json json = good;
+        json[Json::json_pointer(where)] = parseJson(value, "test");
+        expectRefused(json, ErrorCode::invalidTokenizer, named);
+    }
+    Json bytes = good;
+    bytes["pre_tokenizer"] = parseJson(R"({"type":"ByteLevel"})", "test");
+    expectRefused(bytes, ErrorCode::unsupportedTokenizer, "unigram");
+}
+
 TEST(PartsJson, HostilePatternOfAFileNamesTheFileAndEnds) {
     Json json = smallJson();
     json["pre_tokenizer"] = parseJson(R"({"type":"Sequence","pretokenizers":[
@@ -147,15 +171,15 @@ TEST(PartsJson, HostilePatternOfAFileNamesTheFileAndEnds) {
 }
 
 TEST(PartsJson, EmbeddingRowsAreComparedWithIds) {
-    BpeParts parts = test::byteParts();
+    TokenizerParts parts = test::byteParts();
     parts.embeddingRows = 256;
-    EXPECT_TRUE(makeByteLevelBpe(parts)->warnings().empty());
+    EXPECT_TRUE(makeTokenizer(parts)->warnings().empty());
     parts.embeddingRows = 320;
-    const auto padded = makeByteLevelBpe(parts);
+    const auto padded = makeTokenizer(parts);
     ASSERT_EQ(padded->warnings().size(), 1u);
     EXPECT_THAT(padded->warnings()[0], testing::HasSubstr("320 rows"));
     parts.embeddingRows = 255;
-    EXPECT_EQ(errorOf([&] { makeByteLevelBpe(parts); }).code(), ErrorCode::vocabularyMismatch);
+    EXPECT_EQ(errorOf([&] { makeTokenizer(parts); }).code(), ErrorCode::vocabularyMismatch);
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 // The hand-written scanners against the very patterns they stand for, run by PCRE2 on random text.
 #include "core/tokenizer/pre_tokenizer.h"
 
+#include "core/tokenizer/gguf_pre_tokenizers.h"
 #include "core/tokenizer/scanners.h"
 #include "tests/support/cpu_timer.h"
 #include "tests/unit/tokenizer/support.h"
@@ -20,8 +21,12 @@ std::vector<std::string> pieces(const PreTokenizer& preTokenizer, std::string_vi
     return all;
 }
 
+PreTokenizer fromGguf(const char* name) {
+    return ggufPreTokenizer(name).preTokenizer;
+}
+
 PreTokenizer withPattern(std::string_view pattern) {
-    return {"regex", {{Scanner::regex, std::make_shared<const SplitRegex>(std::string(pattern))}}};
+    return {"regex", {{.scanner = Scanner::regex, .regex = std::make_shared<const SplitRegex>(std::string(pattern))}}};
 }
 
 std::string randomText(std::mt19937& rng) {
@@ -39,7 +44,7 @@ std::string randomText(std::mt19937& rng) {
 }
 
 void expectSamePieces(Scanner scanner, std::string_view pattern) {
-    const PreTokenizer byHand("hand", {{scanner, nullptr}});
+    const PreTokenizer byHand("hand", {{.scanner = scanner}});
     const PreTokenizer byRegex = withPattern(pattern);
     std::mt19937 rng(11);
     for (int round = 0; round < 4000; ++round) {
@@ -66,33 +71,81 @@ TEST(PreTokenizer, KnownPatternsGetScanners) {
     EXPECT_EQ(PreTokenizer::stageForPattern(std::string(kGpt2Pattern)).scanner, Scanner::gpt2);
     EXPECT_EQ(PreTokenizer::stageForPattern(std::string(kLlama3Pattern)).scanner, Scanner::llama3);
     EXPECT_EQ(PreTokenizer::stageForPattern(std::string(kQwen2Pattern)).scanner, Scanner::qwen2);
-    EXPECT_EQ(PreTokenizer::stageForPattern("x").scanner, Scanner::regex);
+    EXPECT_EQ(PreTokenizer::stageForPattern("x|y").scanner, Scanner::regex);
 }
 
 TEST(PreTokenizer, GgufNames) {
-    EXPECT_THAT(pieces(PreTokenizer::fromGgufName("gpt-2"), "ab 12"), testing::ElementsAre("ab", " 12"));
-    EXPECT_THAT(pieces(PreTokenizer::fromGgufName("smollm"), "ab 12"), testing::ElementsAre("ab", " ", "1", "2"));
-    EXPECT_THAT(pieces(PreTokenizer::fromGgufName("llama-bpe"), "ab 1234"),
+    EXPECT_THAT(pieces(fromGguf("gpt-2"), "ab 12"), testing::ElementsAre("ab", " 12"));
+    EXPECT_THAT(pieces(fromGguf("smollm"), "ab 12"), testing::ElementsAre("ab", " ", "1", "2"));
+    EXPECT_THAT(pieces(fromGguf("llama-bpe"), "ab 1234"),
                 testing::ElementsAre("ab", " ", "123", "4"));
-    EXPECT_THAT(pieces(PreTokenizer::fromGgufName("qwen2"), "ab 12"), testing::ElementsAre("ab", " ", "1", "2"));
-    EXPECT_THAT(pieces(PreTokenizer::fromGgufName("default"), "a+=b 12345"),
+    EXPECT_THAT(pieces(fromGguf("qwen2"), "ab 12"), testing::ElementsAre("ab", " ", "1", "2"));
+    EXPECT_THAT(pieces(fromGguf("default"), "a+=b 12345"),
                 testing::ElementsAre("a", "+=", "b", " ", "123", "45"));
-    const Error error = test::errorOf([] { PreTokenizer::fromGgufName("grok-9"); });
+    const Error error = test::errorOf([] { ggufPreTokenizer("grok-9"); });
     EXPECT_EQ(error.code(), ErrorCode::unsupportedTokenizer);
     EXPECT_THAT(error.message(), testing::HasSubstr("grok-9"));
 }
 
-TEST(PreTokenizer, GapsAndMatchesCanBeLeftOut) {
+TEST(PreTokenizer, Deepseek3ScannerEqualsItsPattern) {
+    expectSamePieces(Scanner::deepseek3, kDeepseek3Pattern);
+}
+TEST(PreTokenizer, TrailingSpaceScannerEqualsItsPattern) {
+    expectSamePieces(Scanner::trailingSpace, kTrailingSpacePattern);
+}
+
+TEST(PreTokenizer, ClassPatternsEqualTheEngine) {
+    std::mt19937 rng(12);
+    for (const char* pattern : {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", R"(\p{N}{1,3})", R"([^\s\p{L}]+)", "[一-龥\u0800-一]+",
+                                " ?[A-Ca-cé'-]+", R"([\p{P}\$\+<=>\^~\|]+)", R"(\s)", "a"}) {
+        const auto simple = ClassPattern::parse(pattern);
+        ASSERT_TRUE(simple) << pattern;
+        const PreTokenizer byHand("hand", {PreTokenizer::stageForPattern(pattern)});
+        const PreTokenizer byRegex = withPattern(pattern);
+        for (int round = 0; round < 500; ++round) {
+            const std::string text = randomText(rng);
+            ASSERT_EQ(pieces(byHand, text), pieces(byRegex, text)) << pattern << ": " << text;
+        }
+    }
+    for (const char* pattern : {"", "a.", "ab", "a|b", "[a", "[]", "[a&&b]", "[[a]]", R"(\d)", R"(\p{Lu})", "a{2}", "a{1,", "[z-a]", "(a)", "a*", "\\"})
+        EXPECT_FALSE(ClassPattern::parse(pattern)) << pattern;
+}
+
+/// Expected pieces are those of tokenizers.pre_tokenizers.Split 0.23.3.
+TEST(PreTokenizer, MatchesGoWhereTheBehaviourSays) {
+    using Behavior = PreTokenizer::Behavior;
     PreTokenizer::Stage stage = PreTokenizer::stageForPattern("-");
-    stage.keepMatches = false;
-    EXPECT_THAT(pieces({"x", {stage}}, "-a--b"), testing::ElementsAre("a", "b"));
-    stage.keepMatches = true;
-    stage.keepGaps = false;
-    EXPECT_THAT(pieces({"x", {stage}}, "-a--b"), testing::ElementsAre("-", "-", "-"));
+    const auto cut = [&](Behavior behavior, bool invert) {
+        stage.behavior = behavior;
+        stage.invert = invert;
+        return pieces({"x", {stage}}, "-a--b-");
+    };
+    EXPECT_THAT(cut(Behavior::isolated, false), testing::ElementsAre("-", "a", "-", "-", "b", "-"));
+    EXPECT_THAT(cut(Behavior::removed, false), testing::ElementsAre("a", "b"));
+    EXPECT_THAT(cut(Behavior::removed, true), testing::ElementsAre("-", "-", "-", "-"));
+    EXPECT_THAT(cut(Behavior::contiguous, false), testing::ElementsAre("-", "a", "--", "b", "-"));
+    EXPECT_THAT(cut(Behavior::mergedWithPrevious, false), testing::ElementsAre("-", "a-", "-", "b-"));
+    EXPECT_THAT(cut(Behavior::mergedWithNext, false), testing::ElementsAre("-a", "-", "-b", "-"));
+}
+
+TEST(PreTokenizer, MetaspaceMarksSpacesAndTheBeginning) {
+    using Prefix = PreTokenizer::Prefix;
+    PreTokenizer::Stage stage{.scanner = Scanner::metaspace};
+    const auto marked = [&](Prefix prefix, std::string_view text, bool beginsText) {
+        stage.prefix = prefix;
+        std::string all;
+        PreTokenizer("x", {stage}).split(text, [&](std::string_view piece) { all += piece; }, beginsText);
+        return all;
+    };
+    EXPECT_EQ(marked(Prefix::always, "a b", false), "▁a▁b");
+    EXPECT_EQ(marked(Prefix::always, " a", true), "▁a");
+    EXPECT_EQ(marked(Prefix::first, "a", true), "▁a");
+    EXPECT_EQ(marked(Prefix::first, "a", false), "a");
+    EXPECT_EQ(marked(Prefix::never, "a b", true), "a▁b");
 }
 
 TEST(PreTokenizer, PrefixSpaceIsPutOnlyWhereNoneIs) {
-    const PreTokenizer spaced("x", {{Scanner::prefixSpace, nullptr}, {Scanner::gpt2, nullptr}});
+    const PreTokenizer spaced("x", {{.scanner = Scanner::prefixSpace}, {.scanner = Scanner::gpt2}});
     EXPECT_THAT(pieces(spaced, "a b"), testing::ElementsAre(" a", " b"));
     EXPECT_THAT(pieces(spaced, " a"), testing::ElementsAre(" a"));
 }

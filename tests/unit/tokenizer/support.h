@@ -26,7 +26,7 @@ inline Json smollm2Json() {
 }
 
 inline std::shared_ptr<const Tokenizer> fromJson(const Json& json, const Json& config = {}) {
-    return makeByteLevelBpe(partsFromJson(json, config, "tokenizer.json"));
+    return makeTokenizer(partsFromJson(json, config, "tokenizer.json"));
 }
 
 inline GgufValue ggufText(std::string text) {
@@ -43,6 +43,8 @@ inline GgufValue ggufFlag(bool value) {
 inline GgufMetadata ggufFromJson(const Json& json, const std::string& pre) {
     std::map<std::int64_t, std::string> tokenOfId;
     for (const auto& [token, id] : json["model"]["vocab"].items()) tokenOfId[id.get<std::int64_t>()] = token;
+    for (const Json& added : json["added_tokens"])
+        tokenOfId[added["id"].get<std::int64_t>()] = added["content"].get<std::string>();
     GgufArray tokens, types, merges;
     tokens.element = merges.element = GgufType::string;
     types.element = GgufType::i32;
@@ -64,12 +66,13 @@ inline GgufMetadata ggufFromJson(const Json& json, const std::string& pre) {
 }
 
 /// All 256 bytes (ids 0…255), no merges, GPT-2 pieces: the smallest tokenizer that loses nothing.
-inline BpeParts byteParts() {
-    BpeParts parts;
+inline TokenizerParts byteParts() {
+    TokenizerParts parts;
     parts.source = "test";
     for (int byte = 0; byte < 256; ++byte)
         parts.vocabulary.emplace_back(byteSymbol(static_cast<unsigned char>(byte)), byte);
-    parts.preTokenizer = PreTokenizer("gpt2", {{PreTokenizer::Scanner::gpt2, nullptr}});
+    parts.preTokenizer = PreTokenizer("gpt2", {{.scanner = PreTokenizer::Scanner::gpt2}});
+    parts.decoder = Decoder({{.kind = Decoder::Kind::byteLevel}});
     return parts;
 }
 

@@ -7,16 +7,18 @@ namespace bw {
 namespace {
 
 TEST(Unicode, ClassesOfEachKindInsideAndOutsideTheBasicPlane) {
-    EXPECT_EQ(unicodeClass(U'a'), kLetter);
-    EXPECT_EQ(unicodeClass(U'日'), kLetter);
-    EXPECT_EQ(unicodeClass(U'𠀀'), kLetter);
-    EXPECT_EQ(unicodeClass(U'7'), kNumber);
+    EXPECT_EQ(unicodeClass(U'a'), kLetter | kWord);
+    EXPECT_EQ(unicodeClass(U'日'), kLetter | kWord);
+    EXPECT_EQ(unicodeClass(U'𠀀'), kLetter | kWord);
+    EXPECT_EQ(unicodeClass(U'7'), kNumber | kWord);
     EXPECT_EQ(unicodeClass(U'½'), kNumber);
-    EXPECT_EQ(unicodeClass(U'𝟙'), kNumber);
+    EXPECT_EQ(unicodeClass(U'𝟙'), kNumber | kWord);
     EXPECT_EQ(unicodeClass(U'!'), kPunctuation);
-    EXPECT_EQ(unicodeClass(0x0301), kMark);
-    EXPECT_EQ(unicodeClass(U'🙂'), 0);
-    EXPECT_EQ(unicodeClass(U'$'), 0);
+    EXPECT_EQ(unicodeClass(0x0301), kMark | kWord);
+    EXPECT_EQ(unicodeClass(U'🙂'), kSymbol);
+    EXPECT_EQ(unicodeClass(U'$'), kSymbol);
+    EXPECT_EQ(unicodeClass(U'_'), kPunctuation | kWord);
+    EXPECT_EQ(unicodeClass(U'ⓐ'), kSymbol | kWord);
     EXPECT_EQ(unicodeClass(0x10FFFF), 0);
     EXPECT_EQ(unicodeClass(0), 0);
 }
