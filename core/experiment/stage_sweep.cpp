@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The sweep stage: the sensitivity map, one committed row per cell, so that nothing but the current cell can be lost.
+#include "core/experiment/plan_rows.h"
 #include "core/experiment/workbench.h"
 
 namespace bw {

@@ -154,7 +154,7 @@ def program_types(cli, path, case):
     args = [cli, "quantize", path, "--dry-run", "--json", "--out", "/tmp/never-written.gguf"]
     args += ["--pure"] if case.get("pure") else []
     args += ["--preset", case["mix"]]
-    args += ["--with-importance"] if case.get("importance") else []
+    args += ["--rounder", "weighted", "--text", "resources/texts/calib_prose.txt"] if case.get("importance") else []
     for key, option in (("output", "--output-tensor-type"), ("embedding", "--token-embedding-type")):
         args += [option, case[key].lower()] if key in case else []
     for pattern, t in case.get("tensor_types", []):
