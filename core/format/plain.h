@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Codecs behind decodeRow and encodeRow: single numbers (half.cpp), decoders of blocks (super_blocks.cpp,
-// codebook_blocks.cpp), encoders without a search (simple_blocks.cpp), and importance-weighted blocks (weighted_blocks.cpp). Private to core/format.
+// codebook_blocks.cpp), encoders without a search (simple_blocks.cpp), and importance-weighted blocks (weighted_blocks.cpp).
+// Private to core/format.
 #pragma once
 
 #include "core/format/storage_type.h"

@@ -19,11 +19,18 @@ double bitsOf(StorageType type) {
     return 8.0 * info.blockBytes / info.blockElements;
 }
 
-/// The smallest type with at least as many bits that is written here, f32 when there is none.
+/// Types of signs or −1, 0, 1 times one scale: exact for models trained that way, ruinous for all others.
+bool holdsAnyWeights(StorageType type) {
+    using enum StorageType;
+    return type != tq1_0 && type != tq2_0 && type != q1_0 && type != q2_0;
+}
+
+/// The smallest type with at least as many bits that is written here and holds any weights, f32 when there is none.
 StorageType writtenInstead(StorageType type) {
     StorageType best = StorageType::f32;
     for (const StorageTypeInfo& info : allStorageTypes())
-        if (info.encodes && info.ggmlId >= 0 && bitsOf(info.type) >= bitsOf(type) && bitsOf(info.type) < bitsOf(best)) best = info.type;
+        if (info.encodes && info.ggmlId >= 0 && holdsAnyWeights(info.type) && bitsOf(info.type) >= bitsOf(type) && bitsOf(info.type) < bitsOf(best))
+            best = info.type;
     return best;
 }
 

@@ -3,9 +3,12 @@
 // That the mixes are llama-quantize's is proven in tests/golden/quantize.
 #include "core/quantize/presets.h"
 #include "core/quantize/rules.h"
+#include "tests/support/bytes.h"
 #include "tests/unit/quantize/demo_model.h"
 
 #include <gmock/gmock.h>
+
+#include <fstream>
 
 namespace bw {
 namespace {
@@ -70,7 +73,9 @@ TEST(Presets, importanceChangesSomeMixes) {
 
 TEST(Presets, everyWrittenMixResolvesAndUnknownOnesAreRefused) {
     for (const NamedMix& m : namedMixes())
-        if (storageTypeInfo(m.base).encodes) EXPECT_EQ(mix(std::string(m.name)).size(), demoModel().sites().size()) << m.name;
+        if (storageTypeInfo(m.base).encodes) {
+            EXPECT_EQ(mix(std::string(m.name)).size(), demoModel().sites().size()) << m.name;
+        }
     std::string line;
     EXPECT_EQ(codeOf([] { mix("q4_k_xl"); }, &line), ErrorCode::invalidFormat);
     EXPECT_THAT(line, HasSubstr("q4_k_m"));
@@ -140,6 +145,16 @@ TEST(CloneRecipe, tellsWhatIsMissingAndWhatDoesNotFit) { // a part of another mo
     EXPECT_EQ(cloned.format, "q8_0");
     EXPECT_THAT(cloned.notes, testing::Contains(HasSubstr("192 columns there and 256 here")));
     EXPECT_THAT(cloned.notes, testing::Contains(HasSubstr("not in ")));
+}
+
+TEST(CloneRecipe, codeBooksBecomeKQuantsAndNeverTernaryTypes) { // tq2_0 and q2_0 are nearest in size, and would ruin the weights
+    const test::TempFolder folder;
+    const test::GgufBytes file = test::GgufBytes(2, 0).tensor("blk.0.attn_q.weight", {256, 256}, 16, 0).tensor("blk.0.attn_output.weight", {256, 256}, 18, 256 * 66).pad().data(256 * (66 + 98));
+    const std::string path = folder / "codebooks.gguf";
+    std::ofstream(path, std::ios::binary) << file.bytes();
+    const ClonedRecipe cloned = cloneRecipe(demoModel(), *Checkpoint::open(path));
+    EXPECT_THAT(cloned.notes, testing::Contains(HasSubstr("blk.0.attn_q is iq2_xxs there, which is not written here: q2_k instead")));
+    EXPECT_THAT(cloned.notes, testing::Contains(HasSubstr("blk.0.attn_output is iq3_xxs there, which is not written here: q3_k instead")));
 }
 
 } // namespace
