@@ -60,6 +60,8 @@ void addTextCommands(CLI::App& app, Context& context);     ///< tokenize, detoke
 void addModelCommands(CLI::App& app, Context& context);    ///< logits, generate
 void addMeasureCommands(CLI::App& app, Context& context);  ///< eval, calibrate, sweep
 void addQuantizeCommand(CLI::App& app, Context& context);  ///< quantize
+void addImatrixCommand(CLI::App& app, Context& context);   ///< imatrix
+void addVerifyCommand(CLI::App& app, Context& context);    ///< verify
 void addMixCommands(CLI::App& app, Context& context);      ///< assign, mix, demo
 void addRunsCommands(CLI::App& app, Context& context);     ///< runs, rerun, compare
 

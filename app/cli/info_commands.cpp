@@ -5,6 +5,7 @@
 #include "app/common/devices.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/checkpoint/digest.h"
 #include "core/experiment/stack.h"
 
 #include "core/compute/cpu_device.h"
@@ -17,7 +18,7 @@ namespace {
 /// Weights are looked through for NaN and infinities without being asked up to this size: about a second.
 constexpr std::uint64_t kCheckBytes = 512ull << 20;
 
-struct InfoOptions { std::string path; bool check = false, noCheck = false; };
+struct InfoOptions { std::string path; bool check = false, noCheck = false, sha256 = false; };
 
 std::string shapeText(const std::vector<std::int64_t>& shape) {
     std::string out;
@@ -66,6 +67,13 @@ std::string tokenizerText(const Checkpoint& checkpoint, std::vector<std::string>
     }
 }
 
+Json digestJson(const CheckpointDigest& digest) {
+    Json files = Json::array();
+    for (const FileDigest& file : digest.files)
+        files.push_back({{"path", file.path}, {"bytes", file.bytes}, {"sha256", file.sha256}, {"remembered", file.remembered}});
+    return {{"sha256", digest.sha256}, {"files", files}};
+}
+
 void printInfo(const Json& info, const ModelConfig& c) {
     printLine(fmt::format("{}  ({}, family {})", info.at("name").get<std::string>(), info.at("format").get<std::string>(), c.family));
     printLine(fmt::format("{} weights in {} bytes ({}), {:.3f} bits/weight", groupDigits(info.at("parameters").get<double>()),
@@ -75,6 +83,8 @@ void printInfo(const Json& info, const ModelConfig& c) {
                           c.kvHeads, c.headDim, c.vocabulary, c.context, c.tiedHead ? ", tied head" : ""));
     if (info.at("tokenizer").is_string())
         printLine("tokenizer: " + info.at("tokenizer").get<std::string>());
+    if (info.contains("sha256"))
+        printLine("sha256: " + info.at("sha256").get<std::string>() + (info.at("files").size() > 1 ? fmt::format("  (of the list of {} files)", info.at("files").size()) : ""));
     Table table({{"tensor", false}, {"type", false}, {"shape"}, {"bytes"}});
     for (const Json& t : info.at("tensors"))
         table.add({escapeForDisplay(t.at("name").get<std::string>()), t.at("type"), shapeText(t.at("shape").get<std::vector<std::int64_t>>()),
@@ -93,7 +103,7 @@ int runInfo(Context& context, const InfoOptions& options) {
         for (std::string& line : withProgress(context, [&] { return nonFiniteWarnings(context, *checkpoint); }))
             warnings.push_back(std::move(line));
     const ModelConfig& config = checkpoint->config();
-    const Json info{{"name", checkpoint->displayName()},
+    Json info{{"name", checkpoint->displayName()},
                     {"path", checkpoint->path()},
                     {"format", checkpoint->kind() == CheckpointKind::gguf ? "gguf" : "safetensors"},
                     {"family", config.family},
@@ -105,6 +115,8 @@ int runInfo(Context& context, const InfoOptions& options) {
                     {"tokenizer", tokenizer.empty() ? Json() : Json(tokenizer)},
                     {"tensors", tensorsJson(*checkpoint)},
                     {"warnings", warnings}};
+    if (options.sha256)
+        info.update(digestJson(withProgress(context, [&] { return digestCheckpoint(*checkpoint, defaultDigestCache(), context.job); })));
     if (context.common.json)
         printJson(info);
     else
@@ -169,6 +181,7 @@ void addInfoCommands(CLI::App& app, Context& context) {
     info->add_option("PATH", options->path, "folder, .safetensors or .gguf")->required();
     info->add_flag("--check", options->check, "look through all weights for NaN and infinities, whatever the size");
     info->add_flag("--no-check", options->noCheck, "don't look through the weights");
+    info->add_flag("--sha256", options->sha256, "the weight files' SHA-256 (remembered until a file changes)");
     addCommon(*info, context.common);
     info->footer("Examples:\n  bitwright-cli info SmolLM2-135M.gguf\n  bitwright-cli info ./Llama-3.2-1B --json | jq .bits_per_weight");
     info->callback([&context, options] { context.action = [&context, options] { return runInfo(context, *options); }; });

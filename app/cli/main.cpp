@@ -59,6 +59,8 @@ void addCommands(CLI::App& app, Context& context) {
     addMeasureCommands(app, context);
     addMixCommands(app, context);
     addQuantizeCommand(app, context);
+    addImatrixCommand(app, context);
+    addVerifyCommand(app, context);
     addRunsCommands(app, context);
 }
 

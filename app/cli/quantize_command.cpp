@@ -14,7 +14,7 @@ namespace {
 
 struct QuantizeOptions {
     std::string path;
-    std::optional<std::string> out, format, head, rounder, protocol;
+    std::optional<std::string> out, imatrix, format, head, rounder, protocol;
     std::optional<std::string> preset, outputType, embeddingType, search, clone;
     std::vector<std::string> set, tensorTypes, texts, evalTexts;
     std::optional<std::int64_t> samples, length, tokens;
@@ -73,6 +73,10 @@ Recipe quantizeRecipe(Context& context, const QuantizeOptions& options) {
     recipe.rounder = options.rounder.value_or(recipe.rounder);
     recipe.clipSearch = recipe.clipSearch && !options.noClipSearch;
     recipe.search = options.search.value_or(recipe.search);
+    if (options.imatrix) {
+        recipe.importance = *options.imatrix;
+        recipe.rounder = options.rounder.value_or("weighted");
+    }
     if (!options.texts.empty())
         recipe.calibration.files = options.texts;
     recipe.calibration.samples = options.samples.value_or(recipe.calibration.samples);
@@ -155,6 +159,7 @@ void addQuantizeCommand(CLI::App& app, Context& context) {
     command->add_option("--search", options->search, "scales of GGML blocks: best (default), or reference (llama.cpp's own bytes)")
         ->check(CLI::IsMember({"best", "reference"}));
     command->add_option("--rounder", options->rounder, "nearest, or weighted (needs --text)")->check(CLI::IsMember({"nearest", "weighted"}));
+    command->add_option("--imatrix", options->imatrix, "importance matrix (.gguf or .dat) for weighted rounding instead of --text")->type_name("FILE");
     command->add_flag("--no-clip-search", options->noClipSearch, "affine grids: keep the full range of every group");
     command->add_option("--text", options->texts, "calibration text for --rounder weighted")->type_name("FILE");
     command->add_option("--samples", options->samples, "calibration windows")->check(CLI::PositiveNumber)->type_name("N");

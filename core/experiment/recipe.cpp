@@ -149,7 +149,7 @@ void readVersion(Section& top) {
         refuse("version", "is " + version->dump() + "; the first is 1");
 }
 
-void readCalibration(Section& top, Recipe::Calibration& out) {
+void readCalibration(Section& top, Recipe::Calibration& out, Recipe::Chunks& chunks) {
     const Json* json = top.find("calibration");
     if (!json)
         return;
@@ -157,6 +157,11 @@ void readCalibration(Section& top, Recipe::Calibration& out) {
     section.texts("files", out.files);
     section.integer("samples", out.samples, 1, 1 << 24);
     section.integer("length", out.length, 2, 1 << 24);
+    section.text("protocol", chunks.protocol);
+    if (!chunks.protocol.empty())
+        checkParses("calibration.protocol", chunks.protocol, [](const std::string& text) { parseProtocol(text); });
+    section.integer("tokens", chunks.tokens, 0, kManyTokens);
+    section.flag("output_matrix", chunks.outputMatrix);
     section.close();
 }
 
@@ -282,7 +287,14 @@ Json Recipe::toJson() const {
         {"base", base},
         {"seed", seed},
         {"device", device},
-        {"calibration", {{"files", calibration.files}, {"samples", calibration.samples}, {"length", calibration.length}}},
+        {"calibration",
+         {{"files", calibration.files},
+          {"samples", calibration.samples},
+          {"length", calibration.length},
+          {"protocol", chunks.protocol},
+          {"tokens", chunks.tokens},
+          {"output_matrix", chunks.outputMatrix}}},
+        {"importance", importance},
         {"evaluation", {{"files", evaluation.files}, {"protocol", evaluation.protocol}, {"tokens", evaluation.tokens}}},
         {"sweep", {{"formats", sweep.formats}, {"metric", sweep.metric}, {"tokens", sweep.tokens}}},
         {"assignment",
@@ -322,7 +334,8 @@ Recipe Recipe::fromJson(const Json& json) {
     top.text("base", recipe.base);
     top.seed("seed", recipe.seed);
     top.text("device", recipe.device);
-    readCalibration(top, recipe.calibration);
+    readCalibration(top, recipe.calibration, recipe.chunks);
+    top.text("importance", recipe.importance);
     readEvaluation(top, recipe.evaluation);
     readSweep(top, recipe.sweep);
     readAssignment(top, recipe.assignment);

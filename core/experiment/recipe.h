@@ -24,6 +24,15 @@ struct Recipe {
     std::string device = "cpu";    ///< auto | cpu | vulkan:N
 
     struct Calibration { std::vector<std::string> files; std::int64_t samples = 128, length = 512; } calibration;
+    /// Further keys of "calibration". Protocol empty: `samples` windows of `length` spread over the texts; "llama.cpp:512",
+    /// "windows:512": all windows of each text one after the other, cut as that protocol says, at most `tokens` (0 = all).
+    struct Chunks {
+        std::string protocol;
+        std::int64_t tokens = 0;
+        bool outputMatrix = false; ///< an importance matrix that is written holds the output matrix too
+    } chunks;
+    /// Importance-matrix file for the weighted rounder, instead of calibration texts; empty = none.
+    std::string importance;
     struct Evaluation { std::vector<std::string> files; std::string protocol = "windows:256"; std::int64_t tokens = 0; } evaluation;
 
     /// `tokens`: only that many of the calibration tokens are swept (evenly spread windows, at least one); 0 = all.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The calibrate stage: one walk with observers at every site's input.
+#include "core/base/hash.h"
+#include "core/experiment/importance.h"
 #include "core/experiment/workbench.h"
 
 namespace bw {
@@ -16,6 +18,21 @@ Json siteJson(const InputStatistics& input, const std::string& site) {
         errors[name] = error;
     return {{"site", site},     {"input", input.group}, {"absmax", absMax}, {"outlier_share", input.outlierShare}, {"outlier_channels", input.outlierChannels},
             {"kurtosis", input.kurtosis}, {"ranges", ranges},     {"heldout_error", errors}};
+}
+
+/// The importance matrix as a file of llama.cpp's, with the texts' names and the window length as chunk.
+void writeImportance(const Stage& stage, const Calibrated& calibrated) {
+    std::vector<std::string> names;
+    for (const TextData& text : calibrated.set.texts)
+        names.push_back(text.name);
+    const Windows& windows = calibrated.set.windows;
+    const std::string& path = stage.recipe.exporting.path;
+    const ImportanceMatrix matrix = importanceMatrix(stage.model, calibrated.result, windows.count, windows.length, std::move(names), stage.recipe.chunks.outputMatrix);
+    matrix.write(path, stage.recipe.exporting.replace ? AtomicFile::Replace::yes : AtomicFile::Replace::no);
+    const MappedFile written(path);
+    Sha256 hash;
+    hash.update(written.bytes());
+    stage.log().addArtifact(stage.run, {"imatrix", path, hash.hex(), written.size(), "complete"});
 }
 
 } // namespace
@@ -41,6 +58,8 @@ Json runCalibrate(const Stage& stage) {
     stage.log().addSiteStatistics(stage.run, calibrated->result, names);
     stage.log().addMetrics(stage.run, {{"calibration_tokens", static_cast<double>(calibrated->result.tokens), std::nullopt, "tokens"},
                                        {"calibration_windows", static_cast<double>(calibrated->set.windows.count), std::nullopt, "windows"}});
+    if (!stage.recipe.exporting.path.empty())
+        writeImportance(stage, *calibrated);
     Json sites = Json::array();
     for (const InputStatistics& input : calibrated->result.inputs)
         for (const SiteId site : input.sites)

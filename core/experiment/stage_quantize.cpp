@@ -82,8 +82,12 @@ Texts prepareTexts(const Stage& stage) {
             stage.log().addDataset(stage.run, text, "evaluation");
     }
     if (recipe.rounder == "weighted") {
+        if (!recipe.importance.empty()) {
+            out.calibrated = stage.bench.calibrated(stage.model, recipe, stage.job);
+            return out;
+        }
         if (recipe.calibration.files.empty())
-            throw Error(ErrorCode::usage, "weighted rounding needs calibration text, and none is named", "add --text FILE, or use --rounder nearest");
+            throw Error(ErrorCode::usage, "weighted rounding needs calibration text or an importance matrix, and none is named", "add --text FILE or --imatrix FILE, or use --rounder nearest");
         const TextSet calibration = stage.bench.calibrationTexts(stage.model, recipe, stage.job);
         checkTexts(stage, calibration, out.evaluation ? &*out.evaluation : nullptr);
         for (const TextData& text : calibration.texts)
@@ -183,6 +187,9 @@ Json runQuantize(const Stage& stage) {
                                        {"rounding_seconds", roundingSeconds, std::nullopt, "s"}});
 
     Json out{{"bytes", plan.fileBytes}, {"bits_per_weight", bits}, {"file_bits_per_weight", plan.bitsPerWeight}, {"sites", sitesJson(rows)}, {"warnings", plan.warnings}};
+    if (!stage.recipe.importance.empty() && texts.calibrated)
+        for (const std::string& warning : texts.calibrated->result.warnings)
+            out["warnings"].push_back(warning); // which sites the matrix says nothing of
     if (!stage.recipe.exporting.path.empty()) {
         out["path"] = plan.path;
         out["audit"] = writeAndAudit(stage, *quantized, plan, texts);

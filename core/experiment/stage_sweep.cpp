@@ -38,9 +38,9 @@ Json runSweep(const Stage& stage) {
         calibrated = stage.bench.calibrated(stage.model, recipe, stage.job);
         importance = calibrated->lookup();
         texts = calibrated->set;
-    } else {
-        texts = stage.bench.calibrationTexts(stage.model, recipe, stage.job);
     }
+    if (texts.windows.count == 0) // not weighted, or with importance from a file
+        texts = stage.bench.calibrationTexts(stage.model, recipe, stage.job);
     for (const TextData& text : texts.texts)
         stage.log().addDataset(stage.run, text, "calibration");
 

@@ -2,6 +2,9 @@
 // Opening models and texts once per job.
 #include "core/experiment/workbench.h"
 
+#include "core/checkpoint/digest.h"
+#include "core/experiment/importance.h"
+
 #include <filesystem>
 #include <fmt/format.h>
 
@@ -54,6 +57,13 @@ std::shared_ptr<const Tokenizer> Workbench::tokenizer(const Model& model) {
     return slot;
 }
 
+const std::string& Workbench::checkpointSha256(const Model& model, JobContext& job) {
+    std::string& digest = digests_[&model.checkpoint()];
+    if (digest.empty())
+        digest = digestCheckpoint(model.checkpoint(), defaultDigestCache(), job).sha256;
+    return digest;
+}
+
 const TextData& Workbench::text(const Model& model, const std::string& path, JobContext& job) {
     const auto key = std::make_pair(&model.checkpoint(), absolutePath(path));
     const auto found = texts_.find(key);
@@ -68,7 +78,17 @@ TextSet Workbench::calibrationTexts(const Model& model, const Recipe& recipe, Jo
     TextSet set;
     for (const std::string& file : recipe.calibration.files)
         set.texts.push_back(text(model, file, job));
-    set.windows = calibrationWindows(set.texts, recipe.calibration.samples, recipe.calibration.length);
+    if (recipe.chunks.protocol.empty()) {
+        set.windows = calibrationWindows(set.texts, recipe.calibration.samples, recipe.calibration.length);
+        return set;
+    }
+    const Protocol protocol = parseProtocol(recipe.chunks.protocol);
+    for (const TextData& text : set.texts) {
+        const std::int64_t left = recipe.chunks.tokens - set.windows.tokens();
+        if (recipe.chunks.tokens > 0 && left < protocol.length && set.windows.count > 0)
+            break;
+        append(set.windows, cutWindows(text, protocol, *tokenizer(model), recipe.chunks.tokens > 0 ? left : 0));
+    }
     return set;
 }
 
@@ -89,13 +109,23 @@ TextSet Workbench::evaluationTexts(const Model& model, const Recipe& recipe, Job
 }
 
 std::shared_ptr<const Calibrated> Workbench::calibrated(const Model& model, const Recipe& recipe, JobContext& job) {
-    std::string key = fmt::format("{}|{}|{}", static_cast<const void*>(&model), recipe.calibration.samples, recipe.calibration.length);
+    std::string key = fmt::format("{}|{}|{}|{}|{}|{}", static_cast<const void*>(&model), recipe.calibration.samples, recipe.calibration.length, recipe.chunks.protocol,
+                                  recipe.chunks.tokens, absolutePath(recipe.importance));
     for (const std::string& file : recipe.calibration.files)
         key += "|" + absolutePath(file);
     auto& slot = calibrations_[key];
     if (slot)
         return slot;
     auto made = std::make_shared<Calibrated>();
+    if (!recipe.importance.empty()) {
+        SiteImportance read = siteImportance(model, ImportanceMatrix::read(recipe.importance));
+        made->importance = std::move(read.values);
+        made->result.warnings = std::move(read.warnings);
+        for (const std::string& warning : made->result.warnings)
+            warn(job, warning);
+        slot = made;
+        return slot;
+    }
     made->set = calibrationTexts(model, recipe, job);
     made->result = calibrate(model, made->set.windows, {}, job);
     for (const Site& site : model.sites())
@@ -136,6 +166,7 @@ Recipe withAbsolutePaths(Recipe recipe) {
         file = absolutePath(file);
     for (std::string& file : recipe.evaluation.files)
         file = absolutePath(file);
+    recipe.importance = absolutePath(recipe.importance);
     recipe.exporting.path = absolutePath(recipe.exporting.path);
     return recipe;
 }

@@ -25,7 +25,7 @@ struct TextSet {
 
 /// Calibration windows walked, and per-column importance of every site that has one.
 struct Calibrated {
-    TextSet set;
+    TextSet set;              ///< empty when the importance comes from a file
     CalibrationResult result;
     std::map<int, std::vector<float>> importance; ///< by SiteId
     ImportanceLookup lookup() const;              ///< valid while this object lives
@@ -38,6 +38,8 @@ public:
     ExperimentLog& log() { return log_; }
     std::shared_ptr<const Model> model(const std::string& path, const std::string& device);
     std::shared_ptr<const Tokenizer> tokenizer(const Model& model);
+    /// Of the weight files, from the user's cache of digests where they have not changed.
+    const std::string& checkpointSha256(const Model& model, JobContext& job);
     /// @throws Error(usage) when no file is named.
     TextSet calibrationTexts(const Model& model, const Recipe& recipe, JobContext& job);
     TextSet evaluationTexts(const Model& model, const Recipe& recipe, JobContext& job);
@@ -50,6 +52,7 @@ private:
     const DeviceFactory& devices_;
     std::map<std::pair<std::string, std::string>, std::shared_ptr<const Model>> models_;
     std::map<const Checkpoint*, std::shared_ptr<const Tokenizer>> tokenizers_;
+    std::map<const Checkpoint*, std::string> digests_;
     std::map<std::pair<const Checkpoint*, std::string>, TextData> texts_;
     std::map<std::string, std::shared_ptr<const Calibrated>> calibrations_;
     std::set<std::string> warned_;
