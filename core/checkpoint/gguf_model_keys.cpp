@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/checkpoint/family.h"
 #include "core/checkpoint/rope_frequencies.h"
+#include "core/checkpoint/tensor_names.h"
 #include "core/checkpoint/writer.h"
 
 #include <fmt/format.h>
@@ -33,6 +34,16 @@ std::string sizeLabel(std::int64_t parameters) {
         return scaled < 10 ? fmt::format("{:.1f}{}", scaled, unit.letter) : fmt::format("{:.0f}{}", scaled, unit.letter);
     }
     return fmt::format("{:.0f}K", count / 1e3);
+}
+
+/// "8x1.1M" for experts: how many, and what a model with one of them would have.
+std::string modelSize(const Checkpoint& source) {
+    const std::int64_t experts = source.config().experts;
+    if (experts == 0) return sizeLabel(source.parameters());
+    std::int64_t inExperts = 0;
+    for (const TensorInfo& tensor : source.tensors())
+        if (parseExpertName(tensor.canonical)) inExperts += tensor.elements();
+    return fmt::format("{}x{}", experts, sizeLabel(source.parameters() - inExperts + inExperts / experts));
 }
 
 /// What transformers derives from YaRN's factor, and llama.cpp too.
@@ -169,7 +180,7 @@ void addModelKeys(GgufMetadata& metadata, const Checkpoint& source) {
     metadata.set("general.architecture", {GgufType::string, std::string(family.ggufArchitecture)});
     metadata.set("general.type", {GgufType::string, std::string("model")});
     metadata.set("general.name", {GgufType::string, source.displayName()});
-    metadata.set("general.size_label", {GgufType::string, sizeLabel(source.parameters())});
+    metadata.set("general.size_label", {GgufType::string, modelSize(source)});
     Keys(metadata, config, family).add();
 }
 

@@ -107,8 +107,12 @@ bool HfTokenizerFiles::addsSpacePrefix() const {
 std::vector<double> HfTokenizerFiles::scores(const std::vector<Token>& tokens) const {
     std::unordered_map<std::string_view, std::size_t> idOf;
     for (std::size_t i = 0; i < tokens.size(); ++i) idOf.emplace(tokens[i].text, i);
+    const auto isPiece = [&](std::string_view text) {
+        const auto id = idOf.find(text);
+        return id != idOf.end() && tokens[id->second].type == TokenType::normal;
+    };
     std::vector<double> scores(tokens.size(), 0.0);
-    std::vector<bool> made(tokens.size(), false);
+    std::vector<std::size_t> ways(tokens.size(), 0);
     std::size_t last = tokens.size();
     double rank = 0;
     for (const std::string& merge : merges()) {
@@ -116,14 +120,22 @@ std::vector<double> HfTokenizerFiles::scores(const std::vector<Token>& tokens) c
         const std::string text = merge.substr(0, space) + merge.substr(space + 1);
         const auto id = idOf.find(text);
         if (id == idOf.end()) invalid(folder_, "the merge '" + escapeForDisplay(merge, 80) + "' makes no token");
-        if (id->second == last) continue; // another way to the same piece
-        if (made[id->second]) unsupported(folder_, "the order of the merges that make '" + escapeForDisplay(text, 60) + "'");
-        made[last = id->second] = true;
-        scores[last] = rank--;
+        // Added tokens are found in the text before any merging, and so are never made.
+        if (tokens[id->second].type != TokenType::normal) continue;
+        if (id->second != last && ways[id->second] > 0) unsupported(folder_, "the order of the merges that make '" + escapeForDisplay(text, 60) + "'");
+        if (id->second != last) scores[id->second] = rank--;
+        last = id->second;
+        ++ways[last];
     }
-    for (std::size_t i = 0; i < tokens.size(); ++i)
-        if (tokens[i].type == TokenType::normal && !made[i] && countCodePoints(tokens[i].text) > 1)
-            unsupported(folder_, "the token '" + escapeForDisplay(tokens[i].text, 60) + "', which no merge makes,");
+    // Readers of scores join any two pieces whose union is a piece: the merges must allow all of these.
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        const std::string_view text = tokens[i].text;
+        if (tokens[i].type != TokenType::normal) continue;
+        std::size_t splits = 0;
+        for (std::size_t at = 1; at < text.size(); ++at) splits += isPiece(text.substr(0, at)) && isPiece(text.substr(at)) ? 1u : 0u;
+        if (splits > ways[i] || (ways[i] == 0 && countCodePoints(tokens[i].text) > 1))
+            unsupported(folder_, "the piece '" + escapeForDisplay(text, 60) + "', which " + std::to_string(ways[i]) + " merges make where " + std::to_string(splits) + " pairs of pieces would,");
+    }
     return scores;
 }
 
