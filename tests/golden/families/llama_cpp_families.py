@@ -70,11 +70,13 @@ def main() -> int:
         reference = json.loads((DATA / name / "reference.json").read_text())
         wanted = numpy.frombuffer(base64.b64decode(reference["logits_f32_base64"]), dtype="<f4").reshape(len(reference["ids"]), -1)
         with tempfile.TemporaryDirectory() as folder:
-            source, target = pathlib.Path(folder) / name, pathlib.Path(folder) / "out.gguf"
+            # The folder's name becomes general.name, and llama.cpp wants Phi-3's own special tokens where that says phi3.
+            source, target = pathlib.Path(folder) / "tiny", pathlib.Path(folder) / "out.gguf"
             source.mkdir()
             for file in (DATA / name / "config.json", DATA / name / "model.safetensors", DATA / "tokenizer.json"):
                 shutil.copy(file, source)
-            written = subprocess.run([cli, "quantize", source, target, "--format", "keep"], capture_output=True, text=True)
+            written = subprocess.run([cli, "quantize", source, "--format", "keep", "--out", target, "--log", pathlib.Path(folder) / "log", "--quiet"],
+                                     capture_output=True, text=True)
             got = logits(target, reference["ids"], ORIGINAL_CONTEXT.get(name)) if written.returncode == 0 else None
         if written.returncode != 0:
             ok, line = name in REFUSED, (written.stderr.strip().splitlines() or ["?"])[0]
