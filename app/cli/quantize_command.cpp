@@ -146,7 +146,7 @@ void addQuantizeCommand(CLI::App& app, Context& context) {
     CLI::App* command = app.add_subcommand("quantize", "Write a quantized checkpoint, planned before and audited after");
     command->add_option("PATH", options->path, "checkpoint");
     command->add_option("--out", options->out, "new .gguf file or folder (safetensors)")->type_name("OUT");
-    command->add_option("--format", options->format, "format of every site ('formats' lists them)");
+    command->add_option("--format", options->format, "format of every site ('formats' lists them), or mix:NAME");
     command->add_option("--preset", options->preset, "llama.cpp's named mix: " + presetNames())->type_name("MIX");
     command->add_flag("--pure", options->pure, "the mix's main type everywhere");
     command->add_option("--clone-recipe", options->clone, "give every tensor the type it has in that checkpoint")->type_name("GGUF");

@@ -20,8 +20,12 @@ Recipe fullRecipe() {
     r.calibration = {{"a.txt", "b.jsonl"}, 64, 256};
     r.evaluation = {{"e.txt"}, "llama.cpp:512", 4096};
     r.sweep = {{"q4_0", "int4:g64:asym"}, "kl", 2048};
-    r.assignment.format = "q5_0";
+    r.assignment.format = "mix:q5_k_m";
     r.assignment.head = "q8_0";
+    r.assignment.output = "q6_k";
+    r.assignment.embedding = "q4_k";
+    r.assignment.tensorTypes = {{"ffn_(up|down)", "q5_0"}};
+    r.search = "reference";
     r.assignment.rules = {{"blk.*.attn_v", "q8_0"}, {"blk.0.*", "keep"}};
     r.assignment.budget = "4.5bpw";
     r.assignment.tie = "fused";
@@ -53,6 +57,10 @@ TEST(Recipe, RefusesWhatItDoesNotUnderstandByItsPath) {
              Bad{R"({"version":1,"assignment":{"rules":[{"pattern":"a","format":"q4_0"},{"pattern":"b","fmt":"q4_0"}]}})", "assignment.rules[1].fmt"},
              Bad{R"({"version":1,"assignment":{"rules":[{"format":"q4_0"}]}})", "assignment.rules[0].pattern"},
              Bad{R"({"version":1,"assignment":{"format":"q4_9"}})", "assignment.format"},
+             Bad{R"({"version":1,"assignment":{"format":"mix:q4_k_xl"}})", "assignment.format"},
+             Bad{R"({"version":1,"assignment":{"output":"mix:q4_k_m"}})", "assignment.output"},
+             Bad{R"({"version":1,"assignment":{"tensor_types":[{"pattern":"attn_(v","format":"q4_0"}]}})", "assignment.tensor_types"},
+             Bad{R"({"version":1,"search":"better"})", "search"},
              Bad{R"({"version":1,"assignment":{"pins":{"token_embd":"q44"}}})", "assignment.pins.token_embd"},
              Bad{R"({"version":1,"assignment":{"budget":"lots"}})", "assignment.budget"},
              Bad{R"({"version":1,"evaluation":{"protocol":"windows"}})", "evaluation.protocol"},
