@@ -35,6 +35,9 @@ bool staysF32(const TensorInfo& tensor) {
     return tensor.shape.size() < 2 || tensor.pieces || name == "position_embd.weight" || name.ends_with("ffn_gate_inp.weight") || name.ends_with("ffn_gate_inp_shexp.weight");
 }
 
+/// Site::tensor of the sites that lie in this tensor.
+const std::string& keyOf(const TensorInfo& tensor) { return tensor.canonical.empty() ? tensor.name : tensor.canonical; }
+
 std::string moduleOf(const TensorInfo& tensor) {
     constexpr std::string_view kSuffix = ".weight";
     return tensor.name.ends_with(kSuffix) ? tensor.name.substr(0, tensor.name.size() - kSuffix.size()) : tensor.name;
@@ -114,7 +117,7 @@ private:
     std::vector<Group> safetensorsGroups() const {
         std::set<std::string> divided;
         for (const TensorInfo& tensor : source_.tensors())
-            if (const auto sites = sitesOf_.find(tensor.canonical); tensor.whole && sites != sitesOf_.end() && formatOf(sites->second.front()->id)) divided.insert(tensor.whole->name);
+            if (const auto sites = sitesOf_.find(keyOf(tensor)); tensor.whole && sites != sitesOf_.end() && formatOf(sites->second.front()->id)) divided.insert(tensor.whole->name);
         std::vector<Group> groups;
         for (const TensorInfo& tensor : source_.tensors()) {
             if (!tensor.whole || divided.contains(tensor.whole->name))
@@ -155,8 +158,8 @@ private:
 
     /// One piece per site of the tensor (a stack of experts has several), else the whole tensor.
     void addPieces(ExportTensor& out, const TensorInfo& tensor) const {
-        const auto sites = sitesOf_.find(tensor.canonical);
-        if (tensor.canonical.empty() || sites == sitesOf_.end()) {
+        const auto sites = sitesOf_.find(keyOf(tensor));
+        if (sites == sitesOf_.end()) {
             out.pieces.push_back({&tensor, SiteId{-1}, 0, tensor.rows()});
             return;
         }
