@@ -46,7 +46,7 @@ std::shared_ptr<const Model> Workbench::model(const std::string& path, const std
         throw Error(ErrorCode::usage, "no checkpoint is named", "give a folder, a .safetensors or a .gguf file");
     auto& slot = models_[{absolutePath(path), device}];
     if (!slot)
-        slot = Model::open(Checkpoint::open(path), devices_(device));
+        slot = Model::openWeights(Checkpoint::open(path), devices_(device));
     return slot;
 }
 
