@@ -149,7 +149,7 @@ void warnAboutFusedLayers(const Model& model, const ExportLayout& layout, Export
     for (const ExportTensor& t : layout.tensors) {
         if (t.planned.site.value() < 0) continue;
         const Site& site = model.site(t.planned.site);
-        if (site.block.value() < 0) continue;
+        if (site.block.value() < 0 || site.inputGroup < 0) continue;
         const auto [known, isNew] = formatOfGroup.try_emplace(site.inputGroup, t.planned.used);
         if (!isNew && known->second != t.planned.used) mixed[site.inputGroup] = true;
     }
