@@ -13,6 +13,8 @@ namespace {
 
 /// Far above any real one; keeps the search at each position short.
 constexpr std::size_t kLongestToken = 1024;
+/// Of all together; normalizing can make them longer.
+constexpr std::size_t kMostBytes = std::size_t{64} << 20;
 
 /// Code point that ends before `end` > 0.
 char32_t codePointBefore(std::string_view text, std::size_t& end) {
@@ -53,12 +55,17 @@ std::size_t spaceAfter(std::string_view text, std::size_t end) {
 
 AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const std::function<std::string(std::string_view)>& normalize)
     : tokens_(std::move(tokens)) {
+    std::size_t bytes = 0;
     for (const AddedToken& token : tokens_) {
         if (token.content.empty() || token.content.size() > kLongestToken)
             throw Error(ErrorCode::invalidTokenizer,
                         fmt::format("added token {} has {} bytes of text; 1 to {} are allowed", token.id,
                                     token.content.size(), kLongestToken));
         contents_.push_back(token.normalized && normalize ? normalize(token.content) : token.content);
+        bytes += contents_.back().size();
+        if (bytes > kMostBytes)
+            throw Error(ErrorCode::invalidTokenizer,
+                        fmt::format("the added tokens have more than {} of text", formatBytes(kMostBytes)));
     }
     exact_ = makeIndex(false);
     normalized_ = makeIndex(true);
@@ -83,8 +90,7 @@ AddedTokens::Index AddedTokens::makeIndex(bool normalized) {
     std::size_t next = 0;
     for (std::size_t byte = 0; byte < 256; ++byte) {
         index.first[byte] = next;
-        while (next < index.order.size() &&
-               static_cast<unsigned char>(contents_[index.order[next]].front()) == byte)
+        while (next < index.order.size() && static_cast<unsigned char>(contents_[index.order[next]].front()) == byte)
             ++next;
     }
     index.first[256] = next;

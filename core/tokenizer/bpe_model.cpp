@@ -43,9 +43,9 @@ private:
             const auto id = [&](const std::string& text) {
                 const TokenId found = table_.find(text);
                 if (found < 0)
-                    table_.invalid(fmt::format("merge {} ('{}' and '{}') needs the token '{}', which is not in the vocabulary",
-                                               rank, escapeForDisplay(left, 60), escapeForDisplay(right, 60),
-                                               escapeForDisplay(text, 60)));
+                    table_.invalid(fmt::format(
+                        "merge {} ('{}' and '{}') needs the token '{}', which is not in the vocabulary", rank,
+                        escapeForDisplay(left, 60), escapeForDisplay(right, 60), escapeForDisplay(text, 60)));
                 return found;
             };
             const TokenId leftId = id(left), rightId = id(right);

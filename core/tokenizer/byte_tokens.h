@@ -17,7 +17,10 @@ inline int byteOfToken(std::string_view text) {
     if (text.size() != 6 || !text.starts_with("<0x") || text.back() != '>') return -1;
     int byte = 0;
     for (const char c : text.substr(3, 2)) {
-        const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        const int digit = c >= '0' && c <= '9'   ? c - '0'
+                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                                 : -1;
         if (digit < 0) return -1;
         byte = byte * 16 + digit;
     }

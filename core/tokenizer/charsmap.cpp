@@ -22,7 +22,8 @@ constexpr std::size_t kMostBytes = std::size_t{16} << 20;
 Charsmap::Charsmap(std::string_view compiled) {
     if (compiled.size() > kMostBytes)
         invalid(fmt::format("{} bytes; at most {} are allowed", compiled.size(), kMostBytes));
-    if (compiled.size() < 4) invalid(fmt::format("{} bytes, which cannot hold the length of its trie", compiled.size()));
+    if (compiled.size() < 4)
+        invalid(fmt::format("{} bytes, which cannot hold the length of its trie", compiled.size()));
     const auto word = [&](std::size_t at) {
         std::uint32_t value = 0;
         for (std::size_t i = 0; i < 4; ++i)
@@ -54,7 +55,8 @@ std::optional<Charsmap::Match> Charsmap::find(std::string_view text, bool longes
         const std::size_t begin = units_[node] & 0x7FFFFFFFu;
         if (begin >= replacements_.size()) break;
         const std::size_t end = replacements_.find('\0', begin);
-        best = Match{i + 1, std::string_view(replacements_).substr(begin, end == std::string::npos ? end : end - begin)};
+        best =
+            Match{i + 1, std::string_view(replacements_).substr(begin, end == std::string::npos ? end : end - begin)};
         if (!longest) break;
     }
     // An offset into the middle of a character would make text that is no UTF-8.

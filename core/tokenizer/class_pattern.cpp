@@ -44,7 +44,8 @@ public:
         if (pattern_[at_] == '[') {
             ++at_;
             if (!parseSet(out)) return false;
-        } else if (constexpr std::string_view kOperators = "()|.*+?{}^$]"; kOperators.find(pattern_[at_]) != std::string_view::npos) {
+        } else if (constexpr std::string_view kOperators = "()|.*+?{}^$]";
+                   kOperators.find(pattern_[at_]) != std::string_view::npos) {
             return false;
         } else if (!parseItem(out)) {
             return false;
@@ -149,8 +150,8 @@ std::size_t ClassPattern::matchAt(std::string_view text, std::size_t at) const {
     const bool leads = lead_ == Lead::space        ? first.value == ' '
                        : lead_ == Lead::whiteSpace ? (unicodeClass(first.value) & kWhiteSpace) != 0
                                                    : false;
-    const bool followed = leads && at + first.length < text.size() &&
-                          class_.contains(codePointAt(text, at + first.length).value);
+    const bool followed =
+        leads && at + first.length < text.size() && class_.contains(codePointAt(text, at + first.length).value);
     if (followed)
         end += first.length;
     else if (!class_.contains(first.value))

@@ -22,7 +22,7 @@ private:
     friend class ClassParser;
     bool containsWide(char32_t c) const;
     bool negated_ = false;
-    std::uint8_t unicodeBits_ = 0;                     ///< of UnicodeClass
+    std::uint8_t unicodeBits_ = 0;                      ///< of UnicodeClass
     std::vector<std::pair<char32_t, char32_t>> ranges_; ///< sorted by first
     std::array<bool, 128> ascii_{};                     ///< the answer, negation included
 };

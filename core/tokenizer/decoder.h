@@ -18,10 +18,10 @@ public:
         byteLevel,    ///< GPT-2's symbols become bytes; a token with other characters stands as it is
         byteFallback, ///< "<0x0A>" becomes its byte. Broken UTF-8 is left as it is, not replaced.
         replace,
-        metaspace,    ///< U+2581 becomes a space, but goes where it stands in the first token (unless `keepFirst`)
-        strip,        ///< up to `start` copies of `content` at the front and `stop` at the end
-        fuse,         ///< what follows sees the whole text
-        spaces,       ///< a space between tokens
+        metaspace, ///< U+2581 becomes a space, but goes where it stands in the first token (unless `keepFirst`)
+        strip,     ///< up to `start` copies of `content` at the front and `stop` at the end
+        fuse,      ///< what follows sees the whole text
+        spaces,    ///< a space between tokens
     };
     struct Step {
         Kind kind;
@@ -34,7 +34,8 @@ public:
     Decoder() = default;
     explicit Decoder(std::vector<Step> steps);
 
-    /// One token by itself; what it is inside a text when it is not the first.
+    /// One token by itself; what it is inside a text when it is not the first. @throws Error invalidTokenizer: a
+    /// pattern hits its limits, or the text grows to more than 16 times its length and 4 KiB.
     std::string token(std::string_view text) const { return apply(text, false); }
     std::string firstToken(std::string_view text) const { return apply(text, true); }
     bool firstDiffers() const { return firstDiffers_; }

@@ -14,8 +14,8 @@ struct GgufPreTokenizer {
     bool addBos = false;          ///< when tokenizer.ggml.add_bos_token is not in the file
 };
 
-/// @throws Error unsupportedTokenizer naming it: rules that no pattern can say (superbpe, kimi-k2, afmoe), pre-tokenizers
-/// of embedding models, and names unknown here.
+/// @throws Error unsupportedTokenizer naming it: rules that no pattern can say (superbpe, kimi-k2, afmoe),
+/// pre-tokenizers of embedding models, and names unknown here.
 GgufPreTokenizer ggufPreTokenizer(const std::string& name);
 
 } // namespace bw

@@ -20,7 +20,9 @@ const Json& member(const Json& object, const char* key);
 bool flag(const Json& object, const char* key, bool otherwise);
 /// The text of a member, empty when it is none.
 std::string textOf(const Json& object, const char* key);
-inline std::string typeOf(const Json& part) { return textOf(part, "type"); }
+inline std::string typeOf(const Json& part) {
+    return textOf(part, "type");
+}
 
 /// @throws Error unsupportedTokenizer, invalidTokenizer.
 Normalizer readNormalizer(const Json& json, const std::string& source);

@@ -100,6 +100,15 @@ std::string fromBase64(const std::string& text, const std::string& source) {
     return bytes;
 }
 
+/// The one character that stands for a space.
+std::string markOf(const Json& metaspace, const std::string& source) {
+    const std::string mark = textOf(metaspace, "replacement");
+    if (mark.empty()) return "\u2581";
+    if (utf8SequenceLength(mark) != mark.size())
+        invalid(source, "Metaspace: the replacement '" + escapeForDisplay(mark, 40) + "' is no single character");
+    return mark;
+}
+
 std::uint32_t countOf(const Json& object, const char* key, const std::string& source) {
     const Json& value = member(object, key);
     if (value.is_null()) return 0;
@@ -119,9 +128,9 @@ Normalizer readNormalizer(const Json& json, const std::string& source) {
             const char* type;
             Kind kind;
         };
-        for (const Plain& plain : {Plain{"NFC", Kind::nfc}, Plain{"NFD", Kind::nfd}, Plain{"NFKC", Kind::nfkc},
-                                   Plain{"NFKD", Kind::nfkd}, Plain{"Lowercase", Kind::lowerCase},
-                                   Plain{"StripAccents", Kind::stripAccents}, Plain{"Nmt", Kind::nmt}})
+        for (const Plain& plain :
+             {Plain{"NFC", Kind::nfc}, Plain{"NFD", Kind::nfd}, Plain{"NFKC", Kind::nfkc}, Plain{"NFKD", Kind::nfkd},
+              Plain{"Lowercase", Kind::lowerCase}, Plain{"StripAccents", Kind::stripAccents}, Plain{"Nmt", Kind::nmt}})
             if (type == plain.type) return steps.push_back({.kind = plain.kind});
         if (type == "Strip")
             return steps.push_back({.kind = Kind::strip,
@@ -137,9 +146,8 @@ Normalizer readNormalizer(const Json& json, const std::string& source) {
         if (type == "Precompiled") {
             const std::string map = fromBase64(textOf(part, "precompiled_charsmap"), source);
             if (map.empty()) return;
-            return steps.push_back({.kind = Kind::charsmap, .charsmap = naming(source, [&] {
-                                        return std::make_shared<const Charsmap>(map);
-                                    })});
+            return steps.push_back({.kind = Kind::charsmap,
+                                    .charsmap = naming(source, [&] { return std::make_shared<const Charsmap>(map); })});
         }
         unsupported(source, "normalizer '" + escapeForDisplay(type, 60) + "'");
     });
@@ -158,9 +166,10 @@ Behavior behaviorOf(const Json& part, const std::string& source) {
         const char* name;
         Behavior behavior;
     };
-    for (const Named& known : {Named{"Isolated", Behavior::isolated}, Named{"Removed", Behavior::removed},
-                               Named{"MergedWithPrevious", Behavior::mergedWithPrevious},
-                               Named{"MergedWithNext", Behavior::mergedWithNext}, Named{"Contiguous", Behavior::contiguous}})
+    for (const Named& known :
+         {Named{"Isolated", Behavior::isolated}, Named{"Removed", Behavior::removed},
+          Named{"MergedWithPrevious", Behavior::mergedWithPrevious}, Named{"MergedWithNext", Behavior::mergedWithNext},
+          Named{"Contiguous", Behavior::contiguous}})
         if (name == known.name) return known.behavior;
     unsupported(source, typeOf(part) + " behavior '" + escapeForDisplay(name, 60) + "'");
 }
@@ -196,14 +205,15 @@ void addMetaspace(const Json& part, const std::string& source, std::vector<Stage
     const std::string scheme = textOf(part, "prepend_scheme");
     Stage stage{.scanner = Scanner::metaspace};
     if (scheme.empty())
-        stage.prefix = flag(part, "add_prefix_space", true) ? PreTokenizer::Prefix::always : PreTokenizer::Prefix::never;
+        stage.prefix =
+            flag(part, "add_prefix_space", true) ? PreTokenizer::Prefix::always : PreTokenizer::Prefix::never;
     else if (scheme == "always" || scheme == "first" || scheme == "never")
         stage.prefix = scheme == "always"  ? PreTokenizer::Prefix::always
                        : scheme == "first" ? PreTokenizer::Prefix::first
                                            : PreTokenizer::Prefix::never;
     else
         unsupported(source, "Metaspace prepend_scheme '" + escapeForDisplay(scheme, 60) + "'");
-    if (const std::string replacement = textOf(part, "replacement"); !replacement.empty()) stage.replacement = replacement;
+    stage.replacement = markOf(part, source);
     stages.push_back(stage);
     if (!flag(part, "split", true)) return;
     stages.push_back(PreTokenizer::stageForPattern(literalPattern(stage.replacement)));
@@ -298,11 +308,8 @@ Decoder readDecoder(const Json& json, const std::string& source, bool byteLevel)
                                     .stop = countOf(part, "stop", source)});
         if (type == "Metaspace") {
             const std::string scheme = textOf(part, "prepend_scheme");
-            const std::string replacement = textOf(part, "replacement");
             const bool never = scheme.empty() ? !flag(part, "add_prefix_space", true) : scheme == "never";
-            return steps.push_back({.kind = Kind::metaspace,
-                                    .pattern = replacement.empty() ? "\u2581" : replacement,
-                                    .keepFirst = never});
+            return steps.push_back({.kind = Kind::metaspace, .pattern = markOf(part, source), .keepFirst = never});
         }
         if (type == "Replace") {
             Decoder::Step step{.kind = Kind::replace, .content = textOf(part, "content")};

@@ -11,15 +11,17 @@
 namespace bw {
 namespace {
 
-/// NFKC makes at most 11 bytes of one; replacements of a sane file stay below that too.
-constexpr std::size_t kMostGrowth = 16, kAlwaysAllowed = std::size_t{1} << 20;
+/// NFKC makes at most 11 bytes of one; replacements of a sane file stay below that too, and what is put in front of a
+/// text is a few bytes long.
+constexpr std::size_t kMostGrowth = 16, kAlwaysAllowed = 4096;
 constexpr std::string_view kMark = "\u2581";
 
 void checkSize(const std::string& text, std::size_t limit) {
     if (text.size() > limit)
-        throw Error(ErrorCode::invalidTokenizer,
-                    fmt::format("the normalizer makes a text of more than {} bytes, {} times its input", limit, kMostGrowth),
-                    "the tokenizer file may be hostile; take it from the model's origin again");
+        throw Error(
+            ErrorCode::invalidTokenizer,
+            fmt::format("the normalizer makes a text of more than {} bytes, {} times its input", limit, kMostGrowth),
+            "the tokenizer file may be hostile; take it from the model's origin again");
 }
 
 bool isSpaceAt(std::string_view text, std::size_t at) {
@@ -130,7 +132,8 @@ std::string sentencePiece(std::string_view text, const SentencePieceRules& rules
                 consumed = match->length;
                 chunk = match->replacement;
                 // A hostile map can match a part of a character.
-                while (consumed < text.size() && (static_cast<unsigned char>(text[consumed]) & 0xC0) == 0x80) ++consumed;
+                while (consumed < text.size() && (static_cast<unsigned char>(text[consumed]) & 0xC0) == 0x80)
+                    ++consumed;
             }
         }
         while (afterSpace && chunk.starts_with(' ')) chunk.remove_prefix(1);
@@ -157,18 +160,30 @@ std::string sentencePiece(std::string_view text, const SentencePieceRules& rules
 std::string applyStep(std::string_view text, const Normalizer::Step& step, std::size_t limit) {
     using Kind = Normalizer::Kind;
     switch (step.kind) {
-    case Kind::nfc: return normalForm(text, NormalForm::nfc);
-    case Kind::nfd: return normalForm(text, NormalForm::nfd);
-    case Kind::nfkc: return normalForm(text, NormalForm::nfkc);
-    case Kind::nfkd: return normalForm(text, NormalForm::nfkd);
-    case Kind::lowerCase: return lowerCase(text);
-    case Kind::stripAccents: return withoutAccents(text);
-    case Kind::nmt: return nmt(text);
-    case Kind::strip: return std::string(stripped(text, step.left, step.right));
-    case Kind::prepend: return text.empty() ? std::string() : step.content + std::string(text);
-    case Kind::replace: return replaced(text, step, limit);
-    case Kind::charsmap: return mapped(text, *step.charsmap, limit);
-    case Kind::sentencePiece: return sentencePiece(text, step.rules, limit);
+    case Kind::nfc:
+        return normalForm(text, NormalForm::nfc);
+    case Kind::nfd:
+        return normalForm(text, NormalForm::nfd);
+    case Kind::nfkc:
+        return normalForm(text, NormalForm::nfkc);
+    case Kind::nfkd:
+        return normalForm(text, NormalForm::nfkd);
+    case Kind::lowerCase:
+        return lowerCase(text);
+    case Kind::stripAccents:
+        return withoutAccents(text);
+    case Kind::nmt:
+        return nmt(text);
+    case Kind::strip:
+        return std::string(stripped(text, step.left, step.right));
+    case Kind::prepend:
+        return text.empty() ? std::string() : step.content + std::string(text);
+    case Kind::replace:
+        return replaced(text, step, limit);
+    case Kind::charsmap:
+        return mapped(text, *step.charsmap, limit);
+    case Kind::sentencePiece:
+        return sentencePiece(text, step.rules, limit);
     }
     return std::string(text);
 }

@@ -48,9 +48,9 @@ struct TokenizerParts {
     std::string unknown;        ///< token for characters without one; empty: they are dropped
     /// SentencePiece's user-defined pieces, never cut (scores do not count for them); may be null.
     std::shared_ptr<const AddedTokens> frozen;
-    bool singlePrecision = false; ///< unigram: scores are summed as SentencePiece does, in f32
-    double lowestScore = 0;       ///< unigram: an unknown character costs 10 more than this
-    std::vector<TokenId> notInText; ///< ids of `vocabulary` that the model never makes (control and byte tokens)
+    bool singlePrecision = false;        ///< unigram: scores are summed as SentencePiece does, in f32
+    double lowestScore = 0;              ///< unigram: an unknown character costs 10 more than this
+    std::vector<TokenId> notInText;      ///< ids of `vocabulary` that the model never makes (control and byte tokens)
     std::vector<TokenId> prefix, suffix; ///< what the template puts around a text
     TokenId bos = -1, eos = -1;
     std::int64_t embeddingRows = -1; ///< −1: not known, not compared with the ids

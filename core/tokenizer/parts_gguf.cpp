@@ -141,7 +141,8 @@ void readScoredBpe(const GgufMetadata& metadata, TokenizerParts& parts) {
     setSentencePieceDecoder(parts, addSpace);
     // Phi-3's files do not say that its markers take the space behind them; llama.cpp goes by the model's name.
     std::string name = metadata.text("general.name").value_or("");
-    std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     if (name.find("phi-3") == std::string::npos && name.find("phi3") == std::string::npos) return;
     for (AddedToken& token : parts.added)
         token.stripRight = token.content != "<unk>" && token.content != "<s>" && token.content != "<|endoftext|>";
@@ -201,15 +202,17 @@ TokenizerParts partsFromGguf(const GgufMetadata& metadata, const std::string& so
         addEos = true;
         eos = 1, unknown = 2;
     } else {
-        throw Error(ErrorCode::unsupportedTokenizer,
-                    fmt::format("{}: tokenizer.ggml.model '{}' is not implemented", source, escapeForDisplay(*model, 60)),
-                    "\"gpt2\" (byte-level BPE), \"llama\" (SentencePiece BPE) and \"t5\" (unigram) tokenizers are read");
+        throw Error(
+            ErrorCode::unsupportedTokenizer,
+            fmt::format("{}: tokenizer.ggml.model '{}' is not implemented", source, escapeForDisplay(*model, 60)),
+            "\"gpt2\" (byte-level BPE), \"llama\" (SentencePiece BPE) and \"t5\" (unigram) tokenizers are read");
     }
     const GgufArray& tokens = *metadata.array("tokenizer.ggml.tokens");
     const std::size_t count = tokens.strings.size();
     const auto specialId = [&](const char* key, std::int64_t otherwise) {
         if (metadata.find(key)) return idOf(metadata, key, count, source);
-        return otherwise >= 0 && static_cast<std::size_t>(otherwise) < count ? static_cast<TokenId>(otherwise) : TokenId{-1};
+        return otherwise >= 0 && static_cast<std::size_t>(otherwise) < count ? static_cast<TokenId>(otherwise)
+                                                                             : TokenId{-1};
     };
     parts.bos = specialId("tokenizer.ggml.bos_token_id", bos);
     parts.eos = specialId("tokenizer.ggml.eos_token_id", eos);

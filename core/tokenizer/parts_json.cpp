@@ -91,7 +91,8 @@ private:
         const Json& vocabulary = member(model, "vocab");
         if (!vocabulary.is_array()) invalid(parts_.source, "model.vocab is no array");
         if (vocabulary.size() > static_cast<std::size_t>(kMaxTokenId) + 1)
-            invalid(parts_.source, fmt::format("{} tokens; at most {} are allowed", vocabulary.size(), kMaxTokenId + 1));
+            invalid(parts_.source,
+                    fmt::format("{} tokens; at most {} are allowed", vocabulary.size(), kMaxTokenId + 1));
         for (const Json& entry : vocabulary) {
             const auto id = static_cast<TokenId>(parts_.vocabulary.size());
             if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_number())
@@ -104,7 +105,8 @@ private:
         if (unknown.is_null()) return;
         const TokenId id = idFrom(unknown, parts_.source, "the unknown token");
         if (static_cast<std::size_t>(id) >= parts_.vocabulary.size())
-            invalid(parts_.source, fmt::format("model.unk_id is {}, but there are {} tokens", id, parts_.vocabulary.size()));
+            invalid(parts_.source,
+                    fmt::format("model.unk_id is {}, but there are {} tokens", id, parts_.vocabulary.size()));
         parts_.unknown = parts_.vocabulary[static_cast<std::size_t>(id)].first;
     }
 

@@ -32,16 +32,23 @@ public:
         const std::uint64_t tag = varint();
         field = {tag >> 3, 0, {}};
         switch (tag & 7) {
-        case 0: field.value = varint(); return true;
-        case 1: field.bytes = take(8); return true;
-        case 2: field.bytes = take(varint()); return true;
+        case 0:
+            field.value = varint();
+            return true;
+        case 1:
+            field.bytes = take(8);
+            return true;
+        case 2:
+            field.bytes = take(varint());
+            return true;
         case 5: {
             const std::string_view bytes = take(4);
             for (std::size_t i = 0; i < 4; ++i)
                 field.value |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
             return true;
         }
-        default: damaged(fmt::format("a field of wire type {}", tag & 7));
+        default:
+            damaged(fmt::format("a field of wire type {}", tag & 7));
         }
     }
 
@@ -56,8 +63,7 @@ private:
         damaged("a number of more than ten bytes");
     }
     std::string_view take(std::uint64_t count) {
-        if (count > left_.size())
-            damaged(fmt::format("a field of {} bytes where {} are left", count, left_.size()));
+        if (count > left_.size()) damaged(fmt::format("a field of {} bytes where {} are left", count, left_.size()));
         const std::string_view taken = left_.substr(0, static_cast<std::size_t>(count));
         left_.remove_prefix(static_cast<std::size_t>(count));
         return taken;
@@ -104,7 +110,8 @@ private:
         std::uint64_t type = kNormal;
         for (Wire wire(message, parts_.source); wire.next(field);) {
             if (field.number == 1) text = field.bytes;
-            if (field.number == 2) score = static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(field.value)));
+            if (field.number == 2)
+                score = static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(field.value)));
             if (field.number == 3) type = field.value;
         }
         const auto id = static_cast<TokenId>(types_.size());
@@ -113,7 +120,8 @@ private:
         if (type < kNormal || type > kByte)
             tokenizer_json::invalid(parts_.source, fmt::format("piece {} has type {}; 1 to 6 are known", id, type));
         if (text.empty() || !isValidUtf8(text))
-            tokenizer_json::invalid(parts_.source, fmt::format("piece {} ('{}') is empty or no UTF-8", id, escapeForDisplay(text, 60)));
+            tokenizer_json::invalid(
+                parts_.source, fmt::format("piece {} ('{}') is empty or no UTF-8", id, escapeForDisplay(text, 60)));
         if (type == kUnknown) parts_.unknown = text;
         if (type == kControl || type == kUnknown || type == kByte || type == kUnused) parts_.notInText.push_back(id);
         types_.push_back(type);
@@ -199,7 +207,9 @@ private:
             for (const auto& [key, entry] : added.items()) {
                 const bool digits = !key.empty() && key.size() < 8 &&
                                     std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });
-                if (!digits) tokenizer_json::invalid(parts_.source, "tokenizer_config.json: added_tokens_decoder has the id '" + escapeForDisplay(key, 40) + "'");
+                if (!digits)
+                    tokenizer_json::invalid(parts_.source, "tokenizer_config.json: added_tokens_decoder has the id '" +
+                                                               escapeForDisplay(key, 40) + "'");
                 const auto id = static_cast<TokenId>(std::stol(key));
                 if (static_cast<std::size_t>(id) < types_.size()) continue; // described by the model itself
                 AddedToken token;

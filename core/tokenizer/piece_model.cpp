@@ -13,7 +13,8 @@ constexpr std::string_view kMark = "\u2581";
 
 /// First U+2581 at or after `from` that stands behind another character; npos if none.
 std::size_t wordBegin(std::string_view text, std::size_t from) {
-    for (std::size_t at = text.find(kMark, from); at != std::string_view::npos; at = text.find(kMark, at + kMark.size())) {
+    for (std::size_t at = text.find(kMark, from); at != std::string_view::npos;
+         at = text.find(kMark, at + kMark.size())) {
         const bool behindMark = at >= kMark.size() && text.substr(at - kMark.size(), kMark.size()) == kMark;
         if (at > 0 && !behindMark) return at;
     }
@@ -38,9 +39,9 @@ void PieceMemory::remember(std::string_view piece, std::span<const TokenId> ids)
 }
 
 WordCuts::WordCuts(const TokenizerParts& parts, const TokenTable& table) {
-    cuts_ = table.find(kMark) >= 0 && std::none_of(parts.vocabulary.begin(), parts.vocabulary.end(), [](const auto& entry) {
-        return wordBegin(entry.first, 0) != std::string_view::npos;
-    });
+    cuts_ = table.find(kMark) >= 0 &&
+            std::none_of(parts.vocabulary.begin(), parts.vocabulary.end(),
+                         [](const auto& entry) { return wordBegin(entry.first, 0) != std::string_view::npos; });
 }
 
 std::size_t WordCuts::end(std::string_view text, std::size_t at) const {

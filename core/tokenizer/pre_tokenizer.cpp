@@ -12,13 +12,15 @@ using Scanner = PreTokenizer::Scanner;
 using Behavior = PreTokenizer::Behavior;
 
 bool isPunctuation(char32_t c) {
-    const bool ascii = (c >= 0x21 && c <= 0x2F) || (c >= 0x3A && c <= 0x40) || (c >= 0x5B && c <= 0x60) || (c >= 0x7B && c <= 0x7E);
+    const bool ascii =
+        (c >= 0x21 && c <= 0x2F) || (c >= 0x3A && c <= 0x40) || (c >= 0x5B && c <= 0x60) || (c >= 0x7B && c <= 0x7E);
     return ascii || (unicodeClass(c) & kPunctuation) != 0;
 }
 
 /// First run (or single character) of what `wanted` accepts, at or after `from`.
 template <class Wanted>
-bool findCharacters(std::string_view text, std::size_t from, bool runs, Wanted wanted, std::size_t& begin, std::size_t& end) {
+bool findCharacters(std::string_view text, std::size_t from, bool runs, Wanted wanted, std::size_t& begin,
+                    std::size_t& end) {
     for (std::size_t at = from; at < text.size();) {
         const CodePoint c = codePointAt(text, at);
         if (!wanted(c.value)) {
@@ -44,22 +46,40 @@ public:
         if (stage.scanner == Scanner::regex) matcher_.emplace(*stage.regex, text);
     }
     bool find(std::size_t from, std::size_t& begin, std::size_t& end) {
-        const auto hasClass = [](std::uint8_t bits) { return [bits](char32_t c) { return (unicodeClass(c) & bits) != 0; }; };
+        const auto hasClass = [](std::uint8_t bits) {
+            return [bits](char32_t c) { return (unicodeClass(c) & bits) != 0; };
+        };
         begin = from;
         switch (stage_.scanner) {
-        case Scanner::gpt2: end = scanGpt2(text_, from); return true;
-        case Scanner::llama3: end = scanCl100k(text_, from, 3); return true;
-        case Scanner::qwen2: end = scanCl100k(text_, from, 1); return true;
-        case Scanner::deepseek3: end = scanDeepseek3(text_, from); return true;
-        case Scanner::digit: return findCharacters(text_, from, false, hasClass(kNumber), begin, end);
-        case Scanner::digits: return findCharacters(text_, from, true, hasClass(kNumber), begin, end);
-        case Scanner::whiteSpace: return findCharacters(text_, from, false, hasClass(kWhiteSpace), begin, end);
-        case Scanner::punctuation: return findCharacters(text_, from, false, isPunctuation, begin, end);
-        case Scanner::trailingSpace: return findTrailingSpace(text_, from, begin, end);
-        case Scanner::characters: return stage_.pattern->find(text_, from, begin, end);
-        case Scanner::regex: return matcher_->find(from, begin, end);
+        case Scanner::gpt2:
+            end = scanGpt2(text_, from);
+            return true;
+        case Scanner::llama3:
+            end = scanCl100k(text_, from, 3);
+            return true;
+        case Scanner::qwen2:
+            end = scanCl100k(text_, from, 1);
+            return true;
+        case Scanner::deepseek3:
+            end = scanDeepseek3(text_, from);
+            return true;
+        case Scanner::digit:
+            return findCharacters(text_, from, false, hasClass(kNumber), begin, end);
+        case Scanner::digits:
+            return findCharacters(text_, from, true, hasClass(kNumber), begin, end);
+        case Scanner::whiteSpace:
+            return findCharacters(text_, from, false, hasClass(kWhiteSpace), begin, end);
+        case Scanner::punctuation:
+            return findCharacters(text_, from, false, isPunctuation, begin, end);
+        case Scanner::trailingSpace:
+            return findTrailingSpace(text_, from, begin, end);
+        case Scanner::characters:
+            return stage_.pattern->find(text_, from, begin, end);
+        case Scanner::regex:
+            return matcher_->find(from, begin, end);
         case Scanner::prefixSpace:
-        case Scanner::metaspace: break;
+        case Scanner::metaspace:
+            break;
         }
         return false;
     }
@@ -80,11 +100,20 @@ public:
         if (invert_) match = !match;
         bool join = false, drop = false;
         switch (behavior_) {
-        case Behavior::isolated: break;
-        case Behavior::removed: drop = match; break;
-        case Behavior::contiguous: join = held_ && heldMatch_ == match; break;
-        case Behavior::mergedWithPrevious: join = held_ && match && !heldMatch_; break;
-        case Behavior::mergedWithNext: join = held_ && !match && heldMatch_; break;
+        case Behavior::isolated:
+            break;
+        case Behavior::removed:
+            drop = match;
+            break;
+        case Behavior::contiguous:
+            join = held_ && heldMatch_ == match;
+            break;
+        case Behavior::mergedWithPrevious:
+            join = held_ && match && !heldMatch_;
+            break;
+        case Behavior::mergedWithNext:
+            join = held_ && !match && heldMatch_;
+            break;
         }
         if (!join) {
             flush();

@@ -23,16 +23,16 @@ public:
         qwen2,     ///< scanCl100k with single digits
         deepseek3, ///< scanDeepseek3
         // Each of these finds matches and leaves gaps between them.
-        digit,           ///< each \p{N} alone
-        digits,          ///< runs of \p{N}
-        whiteSpace,      ///< each White_Space character
-        punctuation,     ///< each \p{P} or ASCII punctuation
-        trailingSpace,   ///< findTrailingSpace
-        characters,      ///< a ClassPattern
-        regex,           ///< PCRE2
+        digit,         ///< each \p{N} alone
+        digits,        ///< runs of \p{N}
+        whiteSpace,    ///< each White_Space character
+        punctuation,   ///< each \p{P} or ASCII punctuation
+        trailingSpace, ///< findTrailingSpace
+        characters,    ///< a ClassPattern
+        regex,         ///< PCRE2
         // These change the text and cut nothing.
-        prefixSpace,     ///< puts a space in front of a piece that begins otherwise
-        metaspace,       ///< ' ' becomes U+2581, one is put in front as `prefix` says
+        prefixSpace, ///< puts a space in front of a piece that begins otherwise
+        metaspace,   ///< ' ' becomes U+2581, one is put in front as `prefix` says
     };
     /// Where the matches go. Names as in tokenizer.json.
     enum class Behavior { isolated, removed, mergedWithPrevious, mergedWithNext, contiguous };
@@ -40,7 +40,7 @@ public:
     enum class Prefix { always, first, never };
     struct Stage {
         Scanner scanner;
-        std::shared_ptr<const SplitRegex> regex = nullptr;   ///< for Scanner::regex only
+        std::shared_ptr<const SplitRegex> regex = nullptr;     ///< for Scanner::regex only
         std::shared_ptr<const ClassPattern> pattern = nullptr; ///< for Scanner::characters only
         Behavior behavior = Behavior::isolated;
         bool invert = false; ///< gaps count as matches and matches as gaps

@@ -53,7 +53,8 @@ SplitRegex::SplitRegex(const std::string& pattern) : impl_(std::make_unique<Impl
     int code = 0;
     PCRE2_SIZE position = 0;
     impl_->code.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
-                                    PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code, &position, nullptr));
+                                    PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code, &position,
+                                    nullptr));
     if (!impl_->code)
         throw Error(ErrorCode::invalidTokenizer, fmt::format("the split pattern '{}' is not understood at byte {}: {}",
                                                              escapeForDisplay(pattern), position, pcreMessage(code)));

@@ -7,6 +7,7 @@
 #include "core/tokenizer/piece_model.h"
 #include "core/tokenizer/unicode.h"
 
+#include <chrono>
 #include <fmt/format.h>
 #include <limits>
 #include <unordered_map>
@@ -17,19 +18,26 @@ namespace {
 std::unique_ptr<const PieceModel> makeModel(const TokenizerParts& parts, const TokenTable& table) {
     switch (parts.kind) {
     case ModelKind::byteLevelBpe:
-    case ModelKind::characterBpe: return makeBpe(parts, table);
-    case ModelKind::scoredBpe: return makeScoredBpe(parts, table);
-    case ModelKind::unigram: return makeUnigram(parts, table);
+    case ModelKind::characterBpe:
+        return makeBpe(parts, table);
+    case ModelKind::scoredBpe:
+        return makeScoredBpe(parts, table);
+    case ModelKind::unigram:
+        return makeUnigram(parts, table);
     }
     return nullptr;
 }
 
 const char* nameOf(ModelKind kind) {
     switch (kind) {
-    case ModelKind::byteLevelBpe: return "byte-level BPE";
-    case ModelKind::characterBpe: return "BPE with byte fallback";
-    case ModelKind::scoredBpe: return "SentencePiece BPE";
-    case ModelKind::unigram: return "unigram";
+    case ModelKind::byteLevelBpe:
+        return "byte-level BPE";
+    case ModelKind::characterBpe:
+        return "BPE with byte fallback";
+    case ModelKind::scoredBpe:
+        return "SentencePiece BPE";
+    case ModelKind::unigram:
+        return "unigram";
     }
     return "";
 }
@@ -44,7 +52,7 @@ public:
         added_ = AddedTokens(std::move(parts.added), [&](std::string_view text) { return normalizer_.apply(text); });
         for (std::size_t i = 0; i < added_.tokens().size(); ++i)
             if (added_.tokens()[i].normalized) normalizedText_.emplace(added_.tokens()[i].id, added_.sought(i));
-        for (std::size_t id = 0; id < table_.size(); ++id) texts_.push_back(decoded(static_cast<TokenId>(id), false));
+        decodeAll();
         for (const std::vector<TokenId>* ids : {&prefix_, &suffix_})
             for (const TokenId id : *ids) table_.requireId(id, "the template");
         for (TokenId* id : {&bos_, &eos_}) {
@@ -82,7 +90,8 @@ public:
     std::string description() const override {
         std::string count = std::to_string(table_.size());
         for (std::size_t at = count.size(); at > 3; at -= 3) count.insert(at - 3, ",");
-        const std::string pre = preTokenizer_.name().empty() ? "" : fmt::format(", {} pre-tokenizer", preTokenizer_.name());
+        const std::string pre =
+            preTokenizer_.name().empty() ? "" : fmt::format(", {} pre-tokenizer", preTokenizer_.name());
         return fmt::format("{}, {} tokens{}", nameOf(kind_), count, pre);
     }
 
@@ -100,6 +109,21 @@ private:
         const std::string& text = normalized == normalizedText_.end() ? table_.text(id) : normalized->second;
         if (kind_ == ModelKind::byteLevelBpe && table_.isAdded(id)) return text;
         return first ? decoder_.firstToken(text) : decoder_.token(text);
+    }
+    /// A hostile decoder could make each text long, or take long for each.
+    void decodeAll() {
+        constexpr std::size_t kMostBytes = std::size_t{512} << 20;
+        constexpr std::chrono::seconds kMostTime{30}; // half a million tokens take a fraction of a second
+        const auto started = std::chrono::steady_clock::now();
+        std::size_t bytes = 0;
+        for (std::size_t id = 0; id < table_.size(); ++id) {
+            texts_.push_back(decoded(static_cast<TokenId>(id), false));
+            bytes += texts_.back().size();
+            if (bytes > kMostBytes)
+                table_.invalid(fmt::format("the decoder makes more than {} of the tokens", formatBytes(kMostBytes)));
+            if (std::chrono::steady_clock::now() - started > kMostTime)
+                table_.invalid(fmt::format("the decoder is still at token {} of {} after 30 s", id, table_.size()));
+        }
     }
     void checkEmbeddingRows(std::int64_t rows) {
         if (rows < 0 || rows == vocabulary()) return;
@@ -138,7 +162,8 @@ void TextTokenizer::encodePart(std::string_view part, bool beginsText, PieceMode
         if (rest.id >= 0)
             ids.push_back(rest.id);
         else
-            preTokenizer_.split(rest.text, [&](std::string_view piece) { session.encode(piece, ids); }, begins);
+            preTokenizer_.split(
+                rest.text, [&](std::string_view piece) { session.encode(piece, ids); }, begins);
     }
 }
 

@@ -41,8 +41,9 @@ TokenizerParts partsFromFolder(const Checkpoint& checkpoint) {
 
 std::shared_ptr<const Tokenizer> Tokenizer::open(const Checkpoint& checkpoint) {
     const ModelConfig& config = checkpoint.config();
-    TokenizerParts parts = checkpoint.kind() == CheckpointKind::gguf ? partsFromGguf(checkpoint.metadata(), checkpoint.path())
-                                                               : partsFromFolder(checkpoint);
+    TokenizerParts parts = checkpoint.kind() == CheckpointKind::gguf
+                               ? partsFromGguf(checkpoint.metadata(), checkpoint.path())
+                               : partsFromFolder(checkpoint);
     const auto fits = [](std::int64_t id) { return id >= 0 && id <= kMaxTokenId; };
     if (parts.bos < 0 && fits(config.bosId)) parts.bos = static_cast<TokenId>(config.bosId);
     if (parts.eos < 0 && fits(config.eosId)) parts.eos = static_cast<TokenId>(config.eosId);

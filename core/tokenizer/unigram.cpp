@@ -24,9 +24,9 @@ constexpr std::size_t kLongestPiece = 512;
 class Unigram final : public PieceModel {
 public:
     Unigram(const TokenizerParts& parts, const TokenTable& table)
-        : table_(table), scoreOfId_(table.size(), 0.0), made_(table.size(), false),
-          fuseUnknown_(parts.fuseUnknown), singlePrecision_(parts.singlePrecision),
-          cuts_(parts, table), unknownScore_(rounded(parts.lowestScore - kUnknownPenalty)) {
+        : table_(table), scoreOfId_(table.size(), 0.0), made_(table.size(), false), fuseUnknown_(parts.fuseUnknown),
+          singlePrecision_(parts.singlePrecision), cuts_(parts, table),
+          unknownScore_(rounded(parts.lowestScore - kUnknownPenalty)) {
         for (const auto& [text, id] : parts.vocabulary) made_[static_cast<std::size_t>(id)] = true;
         for (const TokenId id : parts.notInText) made_[static_cast<std::size_t>(id)] = false;
         for (std::size_t i = 0; i < parts.vocabulary.size(); ++i) {

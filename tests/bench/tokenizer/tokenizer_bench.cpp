@@ -57,8 +57,8 @@ std::vector<std::pair<std::string, TokenizerPtr>> allTokenizers() {
     }
     for (const char* kind : {"bpe", "unigram"}) {
         const std::string path = dataFile(std::string("families/sp_") + kind + ".model");
-        all.emplace_back(std::string("sentencepiece-") + kind,
-                         bw::makeTokenizer(bw::partsFromSentencePiece(bw::readTextFile(path, 1 << 24), bw::Json(), path)));
+        all.emplace_back(std::string("sentencepiece-") + kind, bw::makeTokenizer(bw::partsFromSentencePiece(
+                                                                   bw::readTextFile(path, 1 << 24), bw::Json(), path)));
     }
     return all;
 }
@@ -68,8 +68,10 @@ std::vector<std::pair<std::string, TokenizerPtr>> allTokenizers() {
 int main(int argc, char** argv) {
     for (const auto& [name, tokenizer] : allTokenizers()) {
         for (const char* file : {"eval_prose.txt", "eval_code.txt"})
-            benchmark::RegisterBenchmark(("encodeText/" + std::string(file).substr(5, 5) + "/" + name).c_str(), encodeText, tokenizer, file);
-        benchmark::RegisterBenchmark(("encodeOneLetter/" + name).c_str(), encodeOneLetter, tokenizer)->Unit(benchmark::kMillisecond);
+            benchmark::RegisterBenchmark(("encodeText/" + std::string(file).substr(5, 5) + "/" + name).c_str(),
+                                         encodeText, tokenizer, file);
+        benchmark::RegisterBenchmark(("encodeOneLetter/" + name).c_str(), encodeOneLetter, tokenizer)
+            ->Unit(benchmark::kMillisecond);
     }
     benchmark::RegisterBenchmark("openSmollm2", openSmollm2)->Unit(benchmark::kMillisecond);
     benchmark::Initialize(&argc, argv);

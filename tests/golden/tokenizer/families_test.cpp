@@ -88,7 +88,8 @@ std::string familyName(const testing::TestParamInfo<std::size_t>& info) {
     return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Families, testing::Range(std::size_t{0}, familyData("families")["families"].size()), familyName);
+INSTANTIATE_TEST_SUITE_P(All, Families, testing::Range(std::size_t{0}, familyData("families")["families"].size()),
+                         familyName);
 
 /// Families with a token for every byte that change nothing.
 std::vector<std::size_t> promisingFamilies() {
@@ -97,7 +98,8 @@ std::vector<std::size_t> promisingFamilies() {
     for (std::size_t i = 0; i < all.size(); ++i) {
         const std::string name = all[i]["name"].get<std::string>();
         const bool bytes = all[i]["base"] == "bytes" && !all[i]["patch"].contains("normalizer");
-        if ((bytes && name != "gpt2-prefix" && name != "words") || name == "llama2" || name == "gemma") list.push_back(i);
+        if ((bytes && name != "gpt2-prefix" && name != "words") || name == "llama2" || name == "gemma")
+            list.push_back(i);
     }
     return list;
 }
@@ -113,8 +115,9 @@ TEST_P(PromisingFamilies, TextComesBack) {
         const std::string text = entry.get<std::string>();
         const bool marked = text.find('<') != std::string::npos || text.find("▁") != std::string::npos;
         // A space in front of a text behind an added token is not told from the one the normalizer puts there.
-        if (marked || (name == "llama2" && (text.find("Word") != std::string::npos || text.find("\n\n") != std::string::npos ||
-                                            text.find("Day") != std::string::npos || text.find("  ") != std::string::npos)))
+        if (marked ||
+            (name == "llama2" && (text.find("Word") != std::string::npos || text.find("\n\n") != std::string::npos ||
+                                  text.find("Day") != std::string::npos || text.find("  ") != std::string::npos)))
             continue;
         ++asked;
         ASSERT_EQ(opened->decode(opened->encode(text, false)), text);
@@ -148,7 +151,7 @@ GgufMetadata unigramMetadata() {
         const std::string text = entry[0].get<std::string>();
         tokens.strings.push_back(text);
         scores.reals.push_back(static_cast<double>(entry[1].get<float>()));
-        types.integers.push_back(text == "<unk>"                    ? 2
+        types.integers.push_back(text == "<unk>"                   ? 2
                                  : text == "<s>" || text == "</s>" ? 3
                                  : text == "<tool>"                ? 4
                                  : text.starts_with("<0x")         ? 6
@@ -181,7 +184,8 @@ GgufMetadata scoredMetadata(bool prefix) {
         const bool userDefined = parts.frozen && parts.frozen->longestPrefix(text).size() == text.size();
         const bool byte = text.size() == 6 && text.starts_with("<0x");
         types.integers.push_back(i == 0 ? 2 : i < 3 ? 3 : userDefined ? 4 : byte ? 6 : 1);
-        for (std::size_t at = text.find("▁"); userDefined && at != std::string::npos; at = text.find("▁")) text.replace(at, 3, " ");
+        for (std::size_t at = text.find("▁"); userDefined && at != std::string::npos; at = text.find("▁"))
+            text.replace(at, 3, " ");
         tokens.strings.push_back(text);
         scores.reals.push_back(parts.scores[i]);
     }
@@ -211,7 +215,7 @@ TEST(LlamaCpp, IdsOfGgufVocabulariesAreItsOwn) {
     for (const Json& item : data["cases"]) {
         SCOPED_TRACE(item["model"].get<std::string>() + " " + item["rules"].get<std::string>());
         const std::string rules = item["rules"].get<std::string>(), hashes = item["ids"].get<std::string>();
-        const GgufMetadata metadata = item["model"] == "gpt2"    ? test::ggufFromJson(familyData("bases")["bytes"], rules)
+        const GgufMetadata metadata = item["model"] == "gpt2" ? test::ggufFromJson(familyData("bases")["bytes"], rules)
                                       : item["model"] == "llama" ? scoredMetadata(rules == "prefix")
                                                                  : unigramMetadata();
         const auto tokenizer = makeTokenizer(partsFromGguf(metadata, "made.gguf"));

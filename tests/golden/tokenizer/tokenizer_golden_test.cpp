@@ -48,8 +48,7 @@ TEST(TokenizerGolden, Smollm2FromJson) {
     expectVectors(*test::fromJson(test::smollm2Json()), "smollm2.json");
 }
 TEST(TokenizerGolden, DemoFromGguf) {
-    expectVectors(*makeTokenizer(partsFromGguf(test::ggufFromJson(test::demoJson(), "gpt-2"), "x.gguf")),
-                  "demo.json");
+    expectVectors(*makeTokenizer(partsFromGguf(test::ggufFromJson(test::demoJson(), "gpt-2"), "x.gguf")), "demo.json");
 }
 TEST(TokenizerGolden, Smollm2FromGguf) {
     expectVectors(*makeTokenizer(partsFromGguf(test::ggufFromJson(test::smollm2Json(), "smollm"), "x.gguf")),

@@ -72,7 +72,8 @@ TEST(HostileText, OneMebibyteThroughOtherModels) {
     for (const char* base : {"characters", "crossing", "unigram"}) {
         Json json = bases[base];
         json["normalizer"] = parseJson(R"({"type":"Sequence","normalizers":[{"type":"NFKC"},{"type":"Lowercase"},
-            {"type":"Replace","pattern":{"String":" "},"content":"▁"}]})", "test");
+            {"type":"Replace","pattern":{"String":" "},"content":"▁"}]})",
+                                       "test");
         all.push_back(test::fromJson(json));
     }
     for (const char* pre : {"deepseek-llm", "deepseek-v3", "gpt-4o"}) {

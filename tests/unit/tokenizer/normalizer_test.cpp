@@ -65,10 +65,11 @@ TEST(Normalizer, HostileStepsAreRefused) {
     for (int i = 0; i < 70; ++i) many += R"(,{"type":"NFC"})";
     EXPECT_EQ(test::errorOf([&] { normalized(R"({"type":"Sequence","normalizers":[)" + many + "]}", "a"); }).code(),
               ErrorCode::invalidTokenizer);
-    // Each step makes the text ten times as long: 10^6 bytes of one byte are allowed, then it stops.
+    // Each step makes the text ten times as long.
     std::string growing = R"({"type":"Replace","pattern":{"String":"a"},"content":"aaaaaaaaaa"})";
     for (int i = 0; i < 20; ++i) growing += R"(,{"type":"Replace","pattern":{"String":"a"},"content":"aaaaaaaaaa"})";
-    const Error error = test::errorOf([&] { normalized(R"({"type":"Sequence","normalizers":[)" + growing + "]}", "a"); });
+    const Error error =
+        test::errorOf([&] { normalized(R"({"type":"Sequence","normalizers":[)" + growing + "]}", "a"); });
     EXPECT_EQ(error.code(), ErrorCode::invalidTokenizer);
     EXPECT_THAT(error.message(), testing::HasSubstr("times its input"));
 }
@@ -77,9 +78,11 @@ TEST(Normalizer, HostileStepsAreRefused) {
 std::string smallMap(std::uint32_t place) {
     // Node n stands at its parent's base ^ byte; bases are chosen so that no two nodes meet.
     std::vector<std::uint32_t> units(512, 0);
-    const auto unit = [](std::uint32_t base, bool leaf, std::uint32_t label) { return (base << 10) | (leaf ? 0x100u : 0u) | label; };
+    const auto unit = [](std::uint32_t base, bool leaf, std::uint32_t label) {
+        return (base << 10) | (leaf ? 0x100u : 0u) | label;
+    };
     units[0] = unit(1, false, 0);
-    units[1 ^ 'a'] = unit((1 ^ 'a') ^ 256, false, 'a'); // children at 256 ^ byte
+    units[1 ^ 'a'] = unit((1 ^ 'a') ^ 256, false, 'a');  // children at 256 ^ byte
     units[256 ^ 'b'] = unit((256 ^ 'b') ^ 3, true, 'b'); // leaf at 3
     units[3] = 0x80000000u | place;
     std::string bytes;
@@ -124,15 +127,30 @@ TEST(Charsmap, DamagedMapsAreRefusedOrFindNothing) {
     }
 }
 
+TEST(Decoder, HostileStepsAreRefused) {
+    const std::string growing =
+        R"({"type":"Replace","pattern":{"String":"a"},"content":")" + std::string(5000, 'b') + R"("})";
+    const Decoder decoder = tokenizer_json::readDecoder(parseJson(growing, "test"), "test", false);
+    EXPECT_EQ(test::errorOf([&] { (void)decoder.token("aaa"); }).code(), ErrorCode::invalidTokenizer);
+    const Json wide = parseJson(R"({"type":"Metaspace","replacement":"__"})", "test");
+    EXPECT_EQ(test::errorOf([&] { tokenizer_json::readDecoder(wide, "test", false); }).code(),
+              ErrorCode::invalidTokenizer);
+    bool byteLevel = false;
+    EXPECT_EQ(test::errorOf([&] { tokenizer_json::readPreTokenizer(wide, "test", byteLevel); }).code(),
+              ErrorCode::invalidTokenizer);
+}
+
 TEST(Decoder, StepsOfTokenizerJson) {
     const auto decoded = [](const std::string& json, const std::vector<std::string>& tokens) {
         const Decoder decoder = tokenizer_json::readDecoder(parseJson(json, "test"), "test", false);
         std::string text;
         for (std::size_t i = 0; i < tokens.size(); ++i)
-            text += (i > 0 ? std::string(decoder.between()) : "") + (i > 0 ? decoder.token(tokens[i]) : decoder.firstToken(tokens[i]));
+            text += (i > 0 ? std::string(decoder.between()) : "") +
+                    (i > 0 ? decoder.token(tokens[i]) : decoder.firstToken(tokens[i]));
         return decoder.whole(text);
     };
-    const std::string llama = R"({"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},
+    const std::string llama =
+        R"({"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},
         {"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]})";
     EXPECT_EQ(decoded(llama, {"▁Hi", "▁▁x", "<0xE2>", "<0x82>", "<0xAC>", "<0x4g>"}), "Hi  x€<0x4g>");
     EXPECT_EQ(decoded(R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"always"})", {"▁a▁b", "▁c"}), "ab c");

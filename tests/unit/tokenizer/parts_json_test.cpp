@@ -96,8 +96,9 @@ TEST(PartsJson, UnsupportedPartsAreNamed) {
         {"/model/dropout", "0.5"},
         {"/model/end_of_word_suffix", R"("</w>")"},
     };
-    const char* names[] = {"BertPreTokenizer",  "after ByteLevel", "Sideways", "BertNormalizer", "WordPiece",
-                           "OddProcessing",     "WordPiece",       "byte_fallback", "dropout",  "end_of_word_suffix"};
+    const char* names[] = {"BertPreTokenizer", "after ByteLevel",   "Sideways",  "BertNormalizer",
+                           "WordPiece",        "OddProcessing",     "WordPiece", "byte_fallback",
+                           "dropout",          "end_of_word_suffix"};
     for (std::size_t i = 0; i < std::size(parts); ++i) {
         Json json = smallJson();
         json[Json::json_pointer(parts[i].first)] = parseJson(parts[i].second, "test");
@@ -142,13 +143,17 @@ TEST(PartsJson, MoreMergesThanAnyoneNeedsAreRefusedUnread) {
 
 TEST(PartsJson, UnigramVocabulariesAreChecked) {
     const Json good = parseJson(R"({"model":{"type":"Unigram","unk_id":0,"vocab":[["<unk>",0],["a",-1],["▁a",-1.5]]},
-        "pre_tokenizer":{"type":"Metaspace","replacement":"▁"},"decoder":{"type":"Metaspace","replacement":"▁"}})", "test");
+        "pre_tokenizer":{"type":"Metaspace","replacement":"▁"},"decoder":{"type":"Metaspace","replacement":"▁"}})",
+                                "test");
     EXPECT_THAT(fromJson(good)->encode("a axa", false), testing::ElementsAre(2, 2, 0, 1));
     EXPECT_EQ(fromJson(good)->decode(std::vector<TokenId>{2, 1, 2}), "aa a");
     const std::tuple<const char*, const char*, const char*> cases[] = {
-        {"/model/vocab/1", R"(["a"])", "entry 1"},    {"/model/vocab/1", R"(["a","b"])", "entry 1"},
-        {"/model/vocab/1/0", R"("▁a")", "listed twice"}, {"/model/unk_id", "3", "unk_id is 3"},
-        {"/model/unk_id", "-1", "-1"},                {"/model/vocab", "{}", "no array"},
+        {"/model/vocab/1", R"(["a"])", "entry 1"},
+        {"/model/vocab/1", R"(["a","b"])", "entry 1"},
+        {"/model/vocab/1/0", R"("▁a")", "listed twice"},
+        {"/model/unk_id", "3", "unk_id is 3"},
+        {"/model/unk_id", "-1", "-1"},
+        {"/model/vocab", "{}", "no array"},
     };
     for (const auto& [where, value, named] : cases) {
         Json json = good;

@@ -26,7 +26,8 @@ TokenizerParts randomParts(ModelKind kind, std::mt19937& rng) {
     for (int i = 0; i < 25; ++i) {
         std::string text;
         for (std::size_t n = length(rng); n > 0; --n) text += letters[letter(rng)];
-        const bool known = std::any_of(parts.vocabulary.begin(), parts.vocabulary.end(), [&](const auto& e) { return e.first == text; });
+        const bool known = std::any_of(parts.vocabulary.begin(), parts.vocabulary.end(),
+                                       [&](const auto& e) { return e.first == text; });
         if (!known) parts.vocabulary.emplace_back(text, static_cast<TokenId>(parts.vocabulary.size()));
     }
     // Whole numbers, so that sums are exact in any order.
@@ -137,7 +138,8 @@ TEST(Unigram, UnknownCharactersAreFusedOrBecomeBytes) {
 
 TEST(PieceModels, ScoresThatAreNoNumbersAreRefused) {
     for (const ModelKind kind : {ModelKind::scoredBpe, ModelKind::unigram})
-        for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()}) {
+        for (const double bad :
+             {std::nan(""), std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()}) {
             TokenizerParts parts;
             parts.source = "test";
             parts.kind = kind;
@@ -177,7 +179,8 @@ std::string modelBytes(const char* kind) {
 
 TEST(SentencePieceFile, TemplatesAndAddedTokens) {
     const Json config = parseJson(R"({"add_eos_token":true,"added_tokens_decoder":{"1":{"content":"ignored"},
-        "1000":{"content":"<|extra|>","special":true,"rstrip":true}}})", "test");
+        "1000":{"content":"<|extra|>","special":true,"rstrip":true}}})",
+                                  "test");
     const auto tokenizer = makeTokenizer(partsFromSentencePiece(modelBytes("bpe"), config, "x.model"));
     const std::vector<TokenId> ids = tokenizer->encode("<|extra|>  </s>", true);
     EXPECT_THAT(ids, testing::ElementsAre(1, 1000, 2, 2));
@@ -199,10 +202,11 @@ TEST(SentencePieceFile, DamagedFilesEndInErrors) {
     EXPECT_EQ(code(""), ErrorCode::invalidTokenizer);
     EXPECT_EQ(code("not a model"), ErrorCode::invalidTokenizer);
     EXPECT_EQ(code(good.substr(0, good.size() / 2)), ErrorCode::invalidTokenizer);
-    EXPECT_EQ(code(std::string("\x0A\xFF\xFF\xFF\xFF\x0F", 6)), ErrorCode::invalidTokenizer);      // 4 GiB announced
-    EXPECT_EQ(code(std::string(20, '\xFF')), ErrorCode::invalidTokenizer);                          // an endless number
-    EXPECT_EQ(code(std::string("\x0A\x05\x0A\x01\x61\x18\x09", 7)), ErrorCode::invalidTokenizer);  // a piece of type 9
-    EXPECT_EQ(code(good + std::string("\x12\x02\x18\x04", 4)), ErrorCode::unsupportedTokenizer);   // model type 4, characters
+    EXPECT_EQ(code(std::string("\x0A\xFF\xFF\xFF\xFF\x0F", 6)), ErrorCode::invalidTokenizer);     // 4 GiB announced
+    EXPECT_EQ(code(std::string(20, '\xFF')), ErrorCode::invalidTokenizer);                        // an endless number
+    EXPECT_EQ(code(std::string("\x0A\x05\x0A\x01\x61\x18\x09", 7)), ErrorCode::invalidTokenizer); // a piece of type 9
+    EXPECT_EQ(code(good + std::string("\x12\x02\x18\x04", 4)),
+              ErrorCode::unsupportedTokenizer); // model type 4, characters
     std::mt19937 rng(8);
     std::uniform_int_distribution<std::size_t> place(0, good.size() - 1);
     std::uniform_int_distribution<int> byte(0, 255);
@@ -212,7 +216,8 @@ TEST(SentencePieceFile, DamagedFilesEndInErrors) {
         try {
             makeTokenizer(partsFromSentencePiece(bytes, Json(), "x.model"))->encode("Some  text\n１２ \xFF", true);
         } catch (const Error& e) {
-            EXPECT_TRUE(e.code() == ErrorCode::invalidTokenizer || e.code() == ErrorCode::unsupportedTokenizer) << e.message();
+            EXPECT_TRUE(e.code() == ErrorCode::invalidTokenizer || e.code() == ErrorCode::unsupportedTokenizer)
+                << e.message();
         }
     }
 }

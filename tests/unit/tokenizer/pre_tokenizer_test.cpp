@@ -77,11 +77,9 @@ TEST(PreTokenizer, KnownPatternsGetScanners) {
 TEST(PreTokenizer, GgufNames) {
     EXPECT_THAT(pieces(fromGguf("gpt-2"), "ab 12"), testing::ElementsAre("ab", " 12"));
     EXPECT_THAT(pieces(fromGguf("smollm"), "ab 12"), testing::ElementsAre("ab", " ", "1", "2"));
-    EXPECT_THAT(pieces(fromGguf("llama-bpe"), "ab 1234"),
-                testing::ElementsAre("ab", " ", "123", "4"));
+    EXPECT_THAT(pieces(fromGguf("llama-bpe"), "ab 1234"), testing::ElementsAre("ab", " ", "123", "4"));
     EXPECT_THAT(pieces(fromGguf("qwen2"), "ab 12"), testing::ElementsAre("ab", " ", "1", "2"));
-    EXPECT_THAT(pieces(fromGguf("default"), "a+=b 12345"),
-                testing::ElementsAre("a", "+=", "b", " ", "123", "45"));
+    EXPECT_THAT(pieces(fromGguf("default"), "a+=b 12345"), testing::ElementsAre("a", "+=", "b", " ", "123", "45"));
     const Error error = test::errorOf([] { ggufPreTokenizer("grok-9"); });
     EXPECT_EQ(error.code(), ErrorCode::unsupportedTokenizer);
     EXPECT_THAT(error.message(), testing::HasSubstr("grok-9"));
@@ -96,8 +94,8 @@ TEST(PreTokenizer, TrailingSpaceScannerEqualsItsPattern) {
 
 TEST(PreTokenizer, ClassPatternsEqualTheEngine) {
     std::mt19937 rng(12);
-    for (const char* pattern : {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", R"(\p{N}{1,3})", R"([^\s\p{L}]+)", "[一-龥\u0800-一]+",
-                                " ?[A-Ca-cé'-]+", R"([\p{P}\$\+<=>\^~\|]+)", R"(\s)", "a"}) {
+    for (const char* pattern : {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", R"(\p{N}{1,3})", R"([^\s\p{L}]+)",
+                                "[一-龥\u0800-一]+", " ?[A-Ca-cé'-]+", R"([\p{P}\$\+<=>\^~\|]+)", R"(\s)", "a"}) {
         const auto simple = ClassPattern::parse(pattern);
         ASSERT_TRUE(simple) << pattern;
         const PreTokenizer byHand("hand", {PreTokenizer::stageForPattern(pattern)});
@@ -107,7 +105,8 @@ TEST(PreTokenizer, ClassPatternsEqualTheEngine) {
             ASSERT_EQ(pieces(byHand, text), pieces(byRegex, text)) << pattern << ": " << text;
         }
     }
-    for (const char* pattern : {"", "a.", "ab", "a|b", "[a", "[]", "[a&&b]", "[[a]]", R"(\d)", R"(\p{Lu})", "a{2}", "a{1,", "[z-a]", "(a)", "a*", "\\"})
+    for (const char* pattern : {"", "a.", "ab", "a|b", "[a", "[]", "[a&&b]", "[[a]]", R"(\d)", R"(\p{Lu})", "a{2}",
+                                "a{1,", "[z-a]", "(a)", "a*", "\\"})
         EXPECT_FALSE(ClassPattern::parse(pattern)) << pattern;
 }
 
@@ -134,7 +133,9 @@ TEST(PreTokenizer, MetaspaceMarksSpacesAndTheBeginning) {
     const auto marked = [&](Prefix prefix, std::string_view text, bool beginsText) {
         stage.prefix = prefix;
         std::string all;
-        PreTokenizer("x", {stage}).split(text, [&](std::string_view piece) { all += piece; }, beginsText);
+        PreTokenizer("x", {stage})
+            .split(
+                text, [&](std::string_view piece) { all += piece; }, beginsText);
         return all;
     };
     EXPECT_EQ(marked(Prefix::always, "a b", false), "▁a▁b");
