@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/io_ops.h"
+#include "core/base/job.h"
 #include "core/base/text.h"
 
 #include <algorithm>
@@ -143,6 +144,7 @@ void AtomicFile::fail(const char* what, int err) const {
 }
 
 void AtomicFile::flush() {
+    if (JobContext* const job = JobScope::current()) job->throwIfStopped(); // a tensor may be gigabytes of these
     std::size_t sent = 0;
     while (sent < buffer_.size()) {
         const ssize_t n = ioOps().write(fd_, buffer_.data() + sent, buffer_.size() - sent);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <tbb/blocked_range.h>
@@ -13,6 +14,7 @@
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 #include <thread>
+#include <vector>
 
 namespace bw {
 
@@ -45,6 +47,42 @@ std::shared_ptr<Pool> currentPool() {
     return pool;
 }
 
+#if defined(__SANITIZE_THREAD__)
+/// The thread sanitizer takes TBB's hand-overs, which it cannot see, for races; hiding what has TBB in its stack would hide
+/// every piece. So in its build pieces go to plain threads, which it understands.
+void runPieces(Pool& used, std::int64_t pieces, const std::function<void(std::int64_t)>& run) {
+    std::atomic<std::int64_t> next{0};
+    std::mutex mutex;
+    std::exception_ptr failure;
+    const auto work = [&] {
+        try {
+            for (std::int64_t p = next++; p < pieces; p = next++) run(p);
+        } catch (...) {
+            const std::lock_guard lock(mutex);
+            if (!failure) failure = std::current_exception();
+            next = pieces;
+        }
+    };
+    {
+        std::vector<std::jthread> helpers;
+        for (int t = 1; t < used.threads && t < pieces; ++t) helpers.emplace_back(work);
+        work();
+    }
+    if (failure) std::rethrow_exception(failure);
+}
+#else
+void runPieces(Pool& used, std::int64_t pieces, const std::function<void(std::int64_t)>& run) {
+    used.arena->execute([&] {
+        tbb::parallel_for(
+            tbb::blocked_range<std::int64_t>(0, pieces, 1),
+            [&](const tbb::blocked_range<std::int64_t>& range) {
+                for (std::int64_t p = range.begin(); p != range.end(); ++p) run(p);
+            },
+            tbb::simple_partitioner());
+    });
+}
+#endif
+
 } // namespace
 
 void setThreadCount(int threads) {
@@ -69,14 +107,9 @@ void parallelFor(std::int64_t count, std::int64_t grain, const std::function<voi
         return;
     }
     const std::int64_t pieces = (count + grain - 1) / grain;
-    active->arena->execute([&] {
-        tbb::parallel_for(
-            tbb::blocked_range<std::int64_t>(0, pieces, 1),
-            [&](const tbb::blocked_range<std::int64_t>& range) {
-                const JobScope scope(job); // on a worker thread, and so that nested loops ask the same job
-                for (std::int64_t p = range.begin(); p != range.end(); ++p) piece(p * grain);
-            },
-            tbb::simple_partitioner());
+    runPieces(*active, pieces, [&](std::int64_t p) {
+        const JobScope scope(job); // on a worker thread, and so that nested loops ask the same job
+        piece(p * grain);
     });
 }
 

@@ -5,6 +5,7 @@
 #include "core/base/checked.h"
 #include "core/base/error.h"
 #include "core/base/io_ops.h"
+#include "core/base/job.h"
 #include "core/base/text.h"
 #include "core/checkpoint/folder_files.h"
 #include "core/checkpoint/writer.h"
@@ -58,8 +59,10 @@ public:
     ShardFile& operator=(const ShardFile&) = delete;
 
     void writeAt(std::uint64_t offset, std::span<const std::byte> data) {
+        constexpr std::size_t kPiece = 4 << 20; // a few ms between two looks for a stop
         while (!data.empty()) {
-            const ssize_t n = ioOps().pwrite(fd_, data.data(), data.size(), static_cast<off_t>(offset));
+            if (JobContext* const job = JobScope::current()) job->throwIfStopped();
+            const ssize_t n = ioOps().pwrite(fd_, data.data(), std::min(data.size(), kPiece), static_cast<off_t>(offset));
             if (n < 0 && errno == EINTR) continue;
             if (n <= 0) failIo("write " + escapeForDisplay(path_), n == 0 ? EIO : errno);
             offset += static_cast<std::uint64_t>(n);
@@ -258,11 +261,12 @@ struct SafetensorsFolderWriter::Impl {
         writeFileAtomically((fs::path(temporary) / "model.safetensors.index.json").string(), index.dump(2) + "\n", AtomicFile::Replace::no);
     }
 
-    /// Tokenizer, licence, templates …: every plain file that holds no weights, byte by byte.
+    /// Tokenizer, licence, templates …: every plain file that holds no weights, byte by byte. Not what says how the source
+    /// was quantized: it is not true of the output.
     void copyOthers(const std::string& folder) const {
         if (folder.empty()) return;
         for (const auto& name : listRegularNames(folder, 100'000)) {
-            if (name == "config.json" || isWeightName(name)) continue;
+            if (name == "config.json" || name == "quantize_config.json" || name == "hf_quant_config.json" || isWeightName(name)) continue;
             std::string real;
             try {
                 real = resolveInside(folder, name);

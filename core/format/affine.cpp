@@ -282,9 +282,12 @@ AffineCodes AffineFormat::unpack(std::span<const std::byte> in, std::int64_t row
     result.cols = cols;
     result.groupsPerRow = tensor ? 0 : l.groupsPerRow;
     result.codes.resize(static_cast<std::size_t>(rows * cols));
-    for (std::int64_t r = 0; r < rows; ++r)
-        kernels::unpackBits(in.data() + static_cast<std::uint64_t>(r) * l.rowBytes, static_cast<std::size_t>(cols), grid_.bits,
-                            result.codes.data() + r * cols);
+    constexpr std::int64_t kPieceWeights = 1 << 16;
+    parallelFor(rows, std::max<std::int64_t>(1, kPieceWeights / std::max<std::int64_t>(1, cols)), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r)
+            kernels::unpackBits(in.data() + static_cast<std::uint64_t>(r) * l.rowBytes, static_cast<std::size_t>(cols), grid_.bits,
+                                result.codes.data() + r * cols);
+    });
     result.scales.resize(static_cast<std::size_t>(l.scales));
     std::memcpy(result.scales.data(), in.data() + l.scalesAt, 2 * result.scales.size());
     if (grid_.symmetric) return result;

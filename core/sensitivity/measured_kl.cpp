@@ -22,8 +22,11 @@ constexpr std::int64_t kStateBytes = 512ll << 20;
 constexpr std::int64_t kPositions = 4;
 
 void copyRows(MatrixView<const float> from, MatrixView<float> to) {
-    for (std::int64_t r = 0; r < from.rows; ++r)
-        std::memcpy(to.row(r), from.row(r), static_cast<std::size_t>(from.cols) * sizeof(float));
+    constexpr std::int64_t kPieceValues = 1 << 18; // 1 MiB; a stop is seen between pieces
+    parallelFor(from.rows, std::max<std::int64_t>(1, kPieceValues / std::max<std::int64_t>(1, from.cols)), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r)
+            std::memcpy(to.row(r), from.row(r), static_cast<std::size_t>(from.cols) * sizeof(float));
+    });
 }
 
 /// Replaces one site's weight and leaves all others.

@@ -5,6 +5,7 @@
 
 #include "core/base/hash.h"
 #include "core/base/io_ops.h"
+#include "core/base/text.h"
 
 #include <gmock/gmock.h>
 
@@ -59,6 +60,17 @@ private:
     int k_, error_, calls_ = 0;
     bool reached_ = false;
     std::string copy_;
+};
+
+/// A disk with so many bytes left.
+class SmallDisk final : public IoOps {
+public:
+    explicit SmallDisk(std::int64_t free) : free_(free) { setIoOps(this); }
+    ~SmallDisk() override { setIoOps(nullptr); }
+    std::int64_t freeBytes(const std::string&) override { return free_; }
+
+private:
+    std::int64_t free_;
 };
 
 std::string demoHash() {
@@ -158,6 +170,25 @@ TEST_P(ExportFaults, flippedBitFailsTheAudit) {
         EXPECT_THAT(line, testing::HasSubstr("not what was planned"));
         EXPECT_EQ(folder.names(), std::vector<std::string>{std::string(GetParam().name) + ".failed-audit"});
     }
+}
+
+TEST_P(ExportFaults, knownLackOfSpaceIsRefusedBeforeAnyWork) {
+    const auto needed = static_cast<std::int64_t>(plan.fileBytes);
+    {
+        const SmallDisk disk(needed - 1);
+        std::string line;
+        EXPECT_EQ(codeOf([&] { planExport(demoModel(), formats, folder / GetParam().name, true); }, &line), ErrorCode::diskFull);
+        EXPECT_THAT(line, testing::HasSubstr(formatBytes(plan.fileBytes)));
+        // One that plans elsewhere and writes here is refused by the writer itself.
+        EXPECT_EQ(codeOf([&] { run(); }), ErrorCode::diskFull);
+        EXPECT_TRUE(folder.names().empty());
+    }
+    {
+        const SmallDisk disk(needed);
+        EXPECT_EQ(planExport(demoModel(), formats, folder / GetParam().name, true).diskFree, plan.fileBytes);
+    }
+    const SmallDisk unknown(-1); // the file system does not say: no reason to refuse
+    EXPECT_NO_THROW(planExport(demoModel(), formats, folder / GetParam().name, true));
 }
 
 TEST_P(ExportFaults, cancelledExportLeavesNothing) {
