@@ -23,9 +23,30 @@ void Context::applyLimits() const {
 std::string Context::logPath() const { return common.log.empty() ? ExperimentLog::defaultPath() : common.log; }
 
 ExperimentLog& Context::log() {
-    if (!log_)
+    if (!log_) {
         log_ = std::make_unique<ExperimentLog>(logPath());
+        tellRecovered();
+    }
     return *log_;
+}
+
+/// What a kill or a power cut left behind, and how each goes on.
+void Context::tellRecovered() {
+    if (log_->recovered().empty())
+        return;
+    const LogReader reader(log_->path());
+    for (const RunId id : log_->recovered()) {
+        const RunSummary run = reader.run(id).summary;
+        const std::string number = std::to_string(id.value());
+        std::string line = "run " + number + " (" + run.kind + (run.name.empty() ? "" : ", " + escapeForDisplay(run.name, 60)) + ") was interrupted: ";
+        if (run.name.starts_with("mix") || run.name.starts_with("uniform"))
+            line += "the same command again goes on behind its last finished stage";
+        else if (run.kind == "sweep")
+            line += "go on with 'bitwright-cli sweep --resume " + number + "'";
+        else
+            line += "the same command again does it anew; what it had half written is removed";
+        job.note(line);
+    }
 }
 
 Runner Context::runner() { return {log(), makeDevice}; }

@@ -41,6 +41,7 @@ public:
     Recipe baseRecipe(const std::string& kind) const;
 
 private:
+    void tellRecovered();
     std::unique_ptr<ExperimentLog> log_, scratch_;
 };
 

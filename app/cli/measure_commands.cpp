@@ -5,7 +5,9 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 
+#include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
 
 namespace bw::cli {
 namespace {
@@ -135,10 +137,27 @@ Recipe sweepRecipe(Context& context, const MeasureOptions& options) {
     return recipe;
 }
 
+/// A person who starts a stopped sweep again may not know that it can go on.
+void offerResume(Context& context, const Recipe& recipe) {
+    const std::string status[] = {"cancelled", "interrupted", "failed"};
+    const LogReader log(context.log().path());
+    const Json wanted = withAbsolutePaths(recipe).toJson();
+    for (const RunSummary& run : log.runs(200)) {
+        if (run.kind != "sweep" || std::find(std::begin(status), std::end(status), run.status) == std::end(status) || log.run(run.id).recipe != wanted)
+            continue;
+        if (const std::size_t cells = log.sensitivities(run.id).size(); cells > 0)
+            context.job.note(fmt::format("run {} is the same sweep, {}, with {} cells done: 'bitwright-cli sweep --resume {}' goes on with it", run.id.value(), run.status,
+                                         cells, run.id.value()));
+        return;
+    }
+}
+
 int runSweepCommand(Context& context, const MeasureOptions& options) {
     const Recipe recipe = sweepRecipe(context, options);
     if (context.common.dryRun)
         return printPlan(context, recipe);
+    if (options.resume == 0)
+        offerResume(context, recipe);
     const RunOutcome outcome = runRecipe(context, recipe, RunId(options.resume));
     if (context.common.json) {
         printJson(outcome.result);

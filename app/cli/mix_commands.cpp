@@ -22,7 +22,7 @@ struct MixArguments {
     std::string path, out, budget, tie = "none", rounder = "weighted", metric = "kl", protocol = "windows:256";
     std::vector<std::string> texts, evalTexts, formats, pins, uniforms;
     std::int64_t samples = 128, length = 512, sweepTokens = 2048, tokens = 0, run = 0, scaleRun = 0;
-    bool replace = false, noClipSearch = false;
+    bool replace = false, noClipSearch = false, fresh = false;
 };
 
 std::map<std::string, std::string> parsePins(const std::vector<std::string>& given) {
@@ -110,6 +110,7 @@ Runner::MixOptions mixOptions(const Context& context, const MixArguments& given)
     options.pins = parsePins(given.pins);
     options.uniformFormats = splitList(given.uniforms);
     options.replace = given.replace;
+    options.fresh = given.fresh;
     options.device = context.common.device.value_or("cpu");
     options.seed = context.common.seed.value_or(options.seed);
     if (!given.out.ends_with(".json"))
@@ -217,8 +218,9 @@ MixArguments demoArguments(const Context& context, const std::string& out) {
     return given;
 }
 
-int runDemo(Context& context, const std::string& out) {
-    const MixArguments given = demoArguments(context, out);
+int runDemo(Context& context, const std::string& out, bool fresh) {
+    MixArguments given = demoArguments(context, out);
+    given.fresh = fresh;
     const Runner::MixOptions options = mixOptions(context, given);
     if (context.common.dryRun)
         return planMix(context, options);
@@ -268,8 +270,10 @@ void addMix(CLI::App& app, Context& context) {
     command->add_option("--pin", given->pins, "hold sites at a format")->type_name("SITE=FORMAT");
     command->add_option("--uniform", given->uniforms, "uniform formats to evaluate beside the nearest ones")->type_name("A,B");
     command->add_flag("--replace", given->replace, "replace an existing output");
+    command->add_flag("--fresh", given->fresh, "measure everything anew, also what the log holds of an earlier, stopped call");
     addCommon(*command, context.common);
-    command->footer("Examples:\n  bitwright-cli mix model.gguf --text calib.txt --eval-text test.txt --budget 4.8bpw --out mix.gguf\n"
+    command->footer("The same command after Ctrl-C or a crash goes on behind the last finished stage.\n"
+                    "Examples:\n  bitwright-cli mix model.gguf --text calib.txt --eval-text test.txt --budget 4.8bpw --out mix.gguf\n"
                     "  bitwright-cli mix ./hf-folder --text calib.txt --budget 90MiB --formats q4_0,q5_0,q8_0 --out mix.gguf --json\n"
                     "  bitwright-cli mix ./hf-folder --text calib.txt --budget 4bpw --formats int3:g64,int4:g64,int8:channel --out ./small");
     command->callback([&context, given] { context.action = [&context, given] { return runMixCommand(context, *given); }; });
@@ -281,11 +285,13 @@ void addMixCommands(CLI::App& app, Context& context) {
     addAssign(app, context);
     addMix(app, context);
     auto out = std::make_shared<std::string>();
+    auto fresh = std::make_shared<bool>(false);
     CLI::App* demo = app.add_subcommand("demo", "The main job on the embedded demo model");
     demo->add_option("--out", *out, "folder of the result (default: beside the log)")->type_name("DIR");
+    demo->add_flag("--fresh", *fresh, "measure everything anew, also what the log holds already");
     addCommon(*demo, context.common);
     demo->footer("Examples:\n  bitwright-cli demo\n  bitwright-cli demo --out /tmp/demo --log /tmp/demo/log.db --json");
-    demo->callback([&context, out] { context.action = [&context, out] { return runDemo(context, *out); }; });
+    demo->callback([&context, out, fresh] { context.action = [&context, out, fresh] { return runDemo(context, *out, *fresh); }; });
 }
 
 } // namespace bw::cli

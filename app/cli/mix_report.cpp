@@ -23,12 +23,18 @@ std::string heading(const std::string& text) {
 std::string stagesTable(const Json& stages) {
     Table table({{"stage", false}, {"run"}, {"seconds"}});
     double total = 0;
+    int taken = 0;
     for (const Json& stage : stages) {
         total += stage.at("seconds").get<double>();
-        table.add({stage.at("what"), std::to_string(stage.at("run").get<std::int64_t>()), fmt::format("{:.2f}", stage.at("seconds").get<double>())});
+        const char* how = stage.at("taken").get<bool>() ? " (taken from the log)" : stage.at("resumed").get<bool>() ? " (gone on)" : "";
+        taken += stage.at("taken").get<bool>();
+        table.add({stage.at("what").get<std::string>() + how, std::to_string(stage.at("run").get<std::int64_t>()), fmt::format("{:.2f}", stage.at("seconds").get<double>())});
     }
     table.add({"in all", "", fmt::format("{:.2f}", total)});
-    return table.text();
+    std::string out = table.text();
+    if (taken > 0)
+        out += fmt::format("{} of {} stages were done before and are taken from their runs; --fresh measures all of them again\n", taken, stages.size());
+    return out;
 }
 
 std::string qualityTable(const Json& rows) {

@@ -12,6 +12,7 @@ namespace bw::cli {
 template <class Body>
 auto withProgress(Context& context, Body&& body) {
     const ProgressPrinter progress(context.job, context.common.quiet);
+    const JobScope scope(&context.job);
     return std::forward<Body>(body)();
 }
 

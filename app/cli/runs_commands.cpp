@@ -6,7 +6,9 @@
 #include "core/base/atomic_file.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/experiment/salvage.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace bw::cli {
@@ -18,6 +20,12 @@ struct RunsOptions {
     std::string kind, out;
     bool replace = false;
 };
+
+/// On stderr, so that JSON on stdout stays alone.
+void tellNotice(const LogReader& log) {
+    if (!log.notice().empty())
+        std::fprintf(stderr, "note: %s\n", escapeForDisplay(log.notice(), 1000).c_str());
+}
 
 Json metricsJson(const std::vector<MetricRow>& metrics) {
     Json out = Json::object();
@@ -89,6 +97,7 @@ std::string shortTime(const std::string& time) { return time.size() >= 16 ? time
 
 int runList(Context& context, const RunsOptions& options) {
     const LogReader log(context.logPath());
+    tellNotice(log);
     std::vector<RunSummary> runs = log.runs(options.kind.empty() ? options.limit : INT64_MAX);
     if (!options.kind.empty()) {
         std::erase_if(runs, [&](const RunSummary& run) { return run.kind != options.kind; });
@@ -144,6 +153,7 @@ void printDetail(const RunDetail& run) {
 
 int runShow(Context& context, const RunsOptions& options) {
     const LogReader log(context.logPath());
+    tellNotice(log);
     const RunDetail run = log.run(RunId(options.id));
     if (context.common.json)
         printJson(detailJson(run));
@@ -154,6 +164,7 @@ int runShow(Context& context, const RunsOptions& options) {
 
 int runExport(Context& context, const RunsOptions& options) {
     const LogReader log(context.logPath());
+    tellNotice(log);
     std::vector<RunId> ids;
     for (const std::int64_t id : options.ids)
         ids.emplace_back(id);
@@ -175,6 +186,36 @@ int runExport(Context& context, const RunsOptions& options) {
         printJson({{"path", options.out}, {"runs", ids.size()}});
     else
         printLine(fmt::format("{} runs written to {}", ids.size(), options.out));
+    return 0;
+}
+
+int runSalvage(Context& context, const RunsOptions&) {
+    const std::string path = context.logPath();
+    const SalvageReport report = withProgress(context, [&] { return salvageLog(path, context.job); });
+    Json rows = Json::object();
+    for (const auto& [table, count] : report.rows)
+        rows[table] = count;
+    if (context.common.json) {
+        printJson({{"log", path}, {"healthy", report.healthy}, {"kept_aside", report.keptAside}, {"rows", rows}, {"orphans", report.orphans},
+                   {"damaged", report.damaged}, {"rebuilt_header", report.rebuiltHeader}});
+        return 0;
+    }
+    if (report.healthy) {
+        printLine("nothing is wrong with " + escapeForDisplay(path, 400) + ": nothing was changed");
+        return 0;
+    }
+    Table table({{"table", false}, {"rows saved"}, {"", false}});
+    for (const auto& [name, count] : report.rows) {
+        const bool damaged = std::find(report.damaged.begin(), report.damaged.end(), name) != report.damaged.end();
+        table.add({name, std::to_string(count), damaged ? "some could not be read" : ""});
+    }
+    printLine(table.text());
+    if (report.rebuiltHeader)
+        printLine("the log's first page was lost and was rebuilt");
+    if (report.orphans > 0)
+        printLine(fmt::format("{} rows belonged to runs or texts that are lost and were left out", report.orphans));
+    printLine("the damaged log is kept as " + escapeForDisplay(report.keptAside, 400));
+    printLine("what could be read is in " + escapeForDisplay(path, 400));
     return 0;
 }
 
@@ -203,6 +244,7 @@ int runRerun(Context& context, const RunsOptions& options) {
 
 int runCompare(Context& context, const RunsOptions& options) {
     const LogReader log(context.logPath());
+    tellNotice(log);
     const Json r = Runner::compare(log, RunId(options.id), RunId(options.other));
     if (context.common.json) {
         printJson(r);
@@ -228,7 +270,7 @@ int runCompare(Context& context, const RunsOptions& options) {
 } // namespace
 
 void addRunsCommands(CLI::App& app, Context& context) {
-    CLI::App* runs = app.add_subcommand("runs", "Look into the log: list, show, export");
+    CLI::App* runs = app.add_subcommand("runs", "Look into the log: list, show, export; salvage a damaged one");
     runs->require_subcommand(1);
     runs->footer("Examples:\n  bitwright-cli runs list\n  bitwright-cli runs show 7\n  bitwright-cli runs export --out runs.json");
     auto options = std::make_shared<RunsOptions>();
@@ -251,6 +293,9 @@ void addRunsCommands(CLI::App& app, Context& context) {
     exported->add_flag("--replace", options->replace, "replace an existing file");
     exported->footer("Examples:\n  bitwright-cli runs export 3 7 --out two.json");
     act(exported, runExport);
+    CLI::App* salvage = runs->add_subcommand("salvage", "Save what can be read of a damaged log; a copy of it is kept");
+    salvage->footer("Examples:\n  bitwright-cli runs salvage --log broken.db");
+    act(salvage, runSalvage);
     CLI::App* rerun = app.add_subcommand("rerun", "Repeat a logged run and compare its figures (exit code 3 when they differ)");
     rerun->add_option("ID", options->id, "run")->required();
     rerun->footer("Examples:\n  bitwright-cli rerun 7");

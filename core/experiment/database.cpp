@@ -2,9 +2,14 @@
 // Connections of the experiment log.
 #include "core/experiment/database.h"
 
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdint>
 #include <filesystem>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 namespace bw {
@@ -13,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kCorruptHint =
-    "keep a copy; 'sqlite3 LOG .recover | sqlite3 rescued.db' saves what is readable; start anew with --log NEW.db";
+    "'bitwright-cli runs salvage --log FILE' keeps a copy and saves what is readable; or start anew with --log NEW.db";
 
 void makeFolder(const std::string& path) {
     const fs::path folder = fs::path(path).parent_path();
@@ -49,6 +54,19 @@ std::string uriOf(const std::string& path, const char* query) {
     return out + query;
 }
 
+/// Shared memory, which WAL needs, is not shared between machines: on a network file system the rollback journal is used.
+bool isOnNetwork(const std::string& path) {
+    struct statfs info {};
+    const fs::path folder = fs::path(path).parent_path();
+    if (statfs(folder.empty() ? "." : folder.c_str(), &info) != 0)
+        return false;
+    // NFS, SMB1, CIFS, SMB2, 9p, Ceph, AFS, Lustre, GPFS; the magic numbers of statfs(2) and the file systems' sources.
+    constexpr std::array<std::uint32_t, 9> kNetworks{0x6969, 0x517B, 0xFF534D42, 0xFE534D42, 0x01021997, 0x00C36400, 0x5346414F, 0x0BD00BD0, 0x47504653};
+    return std::find(kNetworks.begin(), kNetworks.end(), static_cast<std::uint32_t>(info.f_type)) != kNetworks.end();
+}
+
+std::atomic<int> busyMilliseconds{kBusyMilliseconds};
+
 /// The first statement that touches the file: header and schema are read here, so damage shows at once.
 void touch(SQLite::Database& database) { database.execAndGet("SELECT count(*) FROM sqlite_schema"); }
 
@@ -59,17 +77,19 @@ bool isAccessFailure(const SQLite::Exception& failure) {
 
 } // namespace
 
+void setLogPatience(int milliseconds) { busyMilliseconds = milliseconds; }
+
 std::unique_ptr<SQLite::Database> openLogForWriting(const std::string& path) {
     makeFolder(path);
     refuseOddFiles(path);
     return guarded(path, [&] {
-        auto database = std::make_unique<SQLite::Database>(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyMilliseconds);
+        auto database = std::make_unique<SQLite::Database>(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, busyMilliseconds);
         if (sqlite3_db_readonly(database->getHandle(), "main") == 1)
             throw Error(ErrorCode::permissionDenied, "the log '" + path + "' can only be read",
                         "name another with --log FILE; 'bitwright-cli runs list' still reads this one");
         touch(*database);
         // Answers with the mode it got: on file systems without shared memory it stays with the rollback journal, which is fine.
-        database->execAndGet("PRAGMA journal_mode = WAL");
+        database->execAndGet(isOnNetwork(path) ? "PRAGMA journal_mode = DELETE" : "PRAGMA journal_mode = WAL");
         // With WAL a killed process loses nothing; a power cut may lose the last transactions, never consistency.
         database->exec("PRAGMA synchronous = NORMAL");
         database->exec("PRAGMA foreign_keys = ON");
@@ -83,7 +103,7 @@ std::unique_ptr<SQLite::Database> openLogForReading(const std::string& path) {
         throw Error(ErrorCode::fileNotFound, "there is no log '" + path + "'", "run something first, or name another log with --log FILE");
     return guarded(path, [&] {
         try {
-            auto database = std::make_unique<SQLite::Database>(path, SQLite::OPEN_READONLY, kBusyMilliseconds);
+            auto database = std::make_unique<SQLite::Database>(path, SQLite::OPEN_READONLY, busyMilliseconds);
             touch(*database);
             return database;
         } catch (const SQLite::Exception& failure) {
@@ -91,7 +111,7 @@ std::unique_ptr<SQLite::Database> openLogForReading(const std::string& path) {
                 throw;
         }
         auto database = std::make_unique<SQLite::Database>(uriOf(path, "?immutable=1"), SQLite::OPEN_READONLY | SQLite::OPEN_URI,
-                                                           kBusyMilliseconds);
+                                                           busyMilliseconds);
         touch(*database);
         return database;
     });

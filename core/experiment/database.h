@@ -16,6 +16,9 @@ namespace bw {
 /// longest are a migration's backup.
 inline constexpr int kBusyMilliseconds = 10000;
 
+/// Connections opened from now on wait so long instead; for tests of a log that is held.
+void setLogPatience(int milliseconds);
+
 /// Creates the file and its folders when missing; WAL where the file system allows it, foreign keys on.
 std::unique_ptr<SQLite::Database> openLogForWriting(const std::string& path);
 /// Read-only. A log in a folder that can't be written (no -shm possible) is opened as an immutable snapshot.

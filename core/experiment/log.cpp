@@ -5,6 +5,7 @@
 #include "core/experiment/schema.h"
 #include "core/experiment/stack.h"
 
+#include "core/base/atomic_file.h"
 #include "core/base/hash.h"
 
 #include <ctime>
@@ -50,8 +51,14 @@ std::int64_t stackId(SQLite::Database& database, const StackRow& stack) {
                   stack.program, stack.compiler, stack.libraries, stack.cpu, stack.device, stack.threads);
 }
 
+struct Recovered {
+    std::vector<RunId> runs;
+    std::vector<std::string> targets; ///< of files that were being written
+};
+
 /// Runs that say "running" but whose process is gone become "interrupted"; what they were writing is incomplete.
-void recoverRuns(SQLite::Database& database) {
+Recovered recoverRuns(SQLite::Database& database) {
+    Recovered out;
     std::vector<std::int64_t> gone;
     SQLite::Statement running(database, "SELECT id, pid, process_start, boot_id FROM runs WHERE status = 'running'");
     while (running.executeStep()) {
@@ -60,9 +67,15 @@ void recoverRuns(SQLite::Database& database) {
             gone.push_back(running.getColumn(0).getInt64());
     }
     for (const std::int64_t id : gone) {
+        out.runs.emplace_back(id);
+        SQLite::Statement files(database, "SELECT path FROM artifacts WHERE run = ? AND state = 'writing'");
+        files.bind(1, id);
+        while (files.executeStep())
+            out.targets.push_back(files.getColumn(0).getString());
         execute(database, "UPDATE runs SET status = 'interrupted', error = 'the program ended while this ran' WHERE id = ? AND status = 'running'", id);
         execute(database, "UPDATE artifacts SET state = 'incomplete' WHERE run = ? AND state = 'writing'", id);
     }
+    return out;
 }
 
 std::string absolutePath(const std::string& path) {
@@ -105,15 +118,19 @@ ExperimentLog::ExperimentLog(const std::string& path) : impl_(std::make_unique<I
             throw Error(ErrorCode::logTooNew,
                         "the log '" + impl_->path + "' has version " + std::to_string(version) + ", this program writes version " +
                             std::to_string(currentLogVersion()),
-                        "use the newer program, or name another log with --log FILE; nothing was changed in this one");
+                        "use the newer program, or name another log with --log FILE; nothing was changed in this one, and 'runs list', 'show' and 'export' read it");
         migrateLog(*impl_->database, impl_->path, logMigrations());
     });
-    impl_->transact([](SQLite::Database& database) { recoverRuns(database); });
+    const Recovered gone = impl_->transact([](SQLite::Database& database) { return recoverRuns(database); });
+    impl_->recovered = gone.runs;
+    for (const std::string& target : gone.targets)
+        removeLeftovers(target);
 }
 
 ExperimentLog::~ExperimentLog() = default;
 
 const std::string& ExperimentLog::path() const { return impl_->path; }
+const std::vector<RunId>& ExperimentLog::recovered() const { return impl_->recovered; }
 
 std::string ExperimentLog::defaultPath() {
     namespace fs = std::filesystem;
@@ -144,10 +161,10 @@ RunId ExperimentLog::beginRun(const Recipe& recipe, const std::string& commandLi
     const StackRow stack = describeStack(device);
     return impl_->transact([&](SQLite::Database& database) {
         execute(database,
-                "INSERT INTO runs (kind, name, status, checkpoint, stack, recipe, command_line, started_at, pid, process_start, boot_id) "
-                "VALUES (?,?,'running',?,?,?,?,?,?,?,?)",
+                "INSERT INTO runs (kind, name, status, checkpoint, stack, recipe, command_line, started_at, pid, process_start, boot_id, build) "
+                "VALUES (?,?,'running',?,?,?,?,?,?,?,?,?)",
                 recipe.kind, recipe.name, checkpointId(database, checkpoint, print), stackId(database, stack), recipe.toJson().dump(-1, ' ', false, Json::error_handler_t::replace),
-                commandLine, utcNow(), impl_->process.pid, impl_->process.start, impl_->process.bootId);
+                commandLine, utcNow(), impl_->process.pid, impl_->process.start, impl_->process.bootId, buildIdentity());
         const RunId id(database.getLastInsertRowid());
         impl_->started[id.value()] = std::chrono::steady_clock::now();
         return id;
@@ -184,6 +201,34 @@ void ExperimentLog::resumeRun(RunId id) {
         execute(database, "UPDATE runs SET status = 'running', finished_at = NULL, error = '', pid = ?, process_start = ?, boot_id = ? WHERE id = ?",
                 impl_->process.pid, impl_->process.start, impl_->process.bootId, id);
         impl_->started[id.value()] = std::chrono::steady_clock::now();
+    });
+}
+
+std::vector<EarlierRun> ExperimentLog::earlierRuns(const std::string& kind, const Checkpoint& checkpoint, const Device& device) const {
+    const std::string print = fingerprint(checkpoint);
+    const StackRow stack = describeStack(device);
+    const std::lock_guard lock(impl_->mutex);
+    return guarded(impl_->path, [&] {
+        std::vector<EarlierRun> out;
+        SQLite::Statement rows(*impl_->database,
+                               "SELECT r.id, r.status, r.started_at, r.recipe, coalesce(x.json, 'null') FROM runs r "
+                               "JOIN checkpoints c ON c.id = r.checkpoint JOIN stacks s ON s.id = r.stack LEFT JOIN results x ON x.run = r.id "
+                               "WHERE r.kind = ? AND r.build = ? AND c.path = ? AND c.fingerprint = ? AND s.cpu = ? AND (s.device = ? OR (? AND s.device LIKE 'CPU,%')) "
+                               "ORDER BY r.id DESC");
+        // The CPU's description names its threads, on which no result depends.
+        bindValues(rows, kind, buildIdentity(), checkpoint.path(), print, stack.cpu, stack.device, device.name() == "cpu" ? 1 : 0);
+        while (rows.executeStep()) {
+            EarlierRun run;
+            run.id = RunId(rows.getColumn(0).getInt64());
+            run.status = rows.getColumn(1).getString();
+            run.startedAt = rows.getColumn(2).getString();
+            run.recipe = parseJson(rows.getColumn(3).getString(), "recipe of run " + std::to_string(run.id.value()));
+            run.result = parseJson(rows.getColumn(4).getString(), "result of run " + std::to_string(run.id.value()));
+            run.datasets = datasetRows(*impl_->database, run.id);
+            run.artifacts = artifactRows(*impl_->database, run.id);
+            out.push_back(std::move(run));
+        }
+        return out;
     });
 }
 

@@ -45,6 +45,14 @@ struct SensitivityRow { std::string site, format, used, metric; std::uint64_t by
 struct AssignmentRow { std::string site, asked, used, why; std::uint64_t bytes = 0; double cost = 0; double relativeError = 0; };
 struct ArtifactRow { std::string kind, path, sha256; std::uint64_t bytes = 0; std::string state; };
 struct OutputRow { std::string prompt, text; Json ids; };
+/// A run that was asked for the same kind of work on the same checkpoint by this very executable, CPU and device.
+struct EarlierRun {
+    RunId id;
+    std::string status, startedAt;
+    Json recipe, result;                  ///< result: null unless the run is done
+    std::vector<DatasetRow> datasets;
+    std::vector<ArtifactRow> artifacts;
+};
 /// Per-token scores of an evaluation kept for plots (window order).
 struct TokenScoreRow { std::vector<float> nll, kl; std::vector<TokenId> ids; };
 
@@ -64,9 +72,12 @@ struct RunDetail {
 /// Read models; safe to use while a writer works. Short transactions.
 class LogReader {
 public:
-    /// @throws Error fileNotFound, logTooNew, logCorrupt.
+    /// A log of a newer version is read as long as it has every table and column that is read here.
+    /// @throws Error fileNotFound, logTooNew (names what is missing), logCorrupt, logBusy.
     explicit LogReader(const std::string& path);
     ~LogReader();
+    /// What a person should know about this log ("made by a newer version: only read"); mostly empty.
+    const std::string& notice() const;
     std::vector<RunSummary> runs(std::int64_t limit = 10000) const; ///< newest first
     RunDetail run(RunId id) const;                                   ///< @throws Error(unknownRun)
     std::vector<SensitivityRow> sensitivities(RunId id) const;
@@ -87,12 +98,14 @@ private:
 class ExperimentLog {
 public:
     /// Creates or migrates. A log of a newer version: Error(logTooNew), nothing written. Migrations back up first.
-    /// Runs left "running" by a process that is gone become "interrupted" (resumable).
+    /// Runs left "running" by a process that is gone become "interrupted" (resumable); what they were writing is removed.
     /// `kInMemory` keeps nothing: for plans and dry runs (no LogReader can open it).
     static constexpr const char* kInMemory = ":memory:";
     explicit ExperimentLog(const std::string& path);
     ~ExperimentLog();
     const std::string& path() const;
+    /// Runs that opening this log found interrupted, oldest first.
+    const std::vector<RunId>& recovered() const;
     /// $XDG_DATA_HOME/bitwright/experiments.db or ~/.local/share/…; folders are made.
     static std::string defaultPath();
 
@@ -108,6 +121,10 @@ public:
     void addArtifact(RunId id, const ArtifactRow& artifact);
     void addOutput(RunId id, const OutputRow& output);
     void addTokenScores(RunId id, const TokenScoreRow& scores);
+    /// What the run gave its caller, without "sites" and "cells", which are rows.
+    void setResult(RunId id, const Json& result);
+    /// Newest first; the run's recipe decides what of it can be taken over. Reads nothing of the checkpoint's weights.
+    std::vector<EarlierRun> earlierRuns(const std::string& kind, const Checkpoint& checkpoint, const Device& device) const;
     void setNote(RunId id, const std::string& note);
     void setStar(RunId id, bool starred);
     void addTag(RunId id, const std::string& tag);

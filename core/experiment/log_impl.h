@@ -19,6 +19,7 @@ struct ExperimentLog::Impl {
     std::unique_ptr<SQLite::Database> database;
     std::mutex mutex;
     ProcessIdentity process;
+    std::vector<RunId> recovered;
     /// When this process began or resumed a run, by the steady clock: wall clocks jump.
     std::map<std::int64_t, std::chrono::steady_clock::time_point> started;
 
@@ -82,6 +83,9 @@ std::int64_t lookUp(SQLite::Database& database, std::int64_t otherwise, const ch
     bindValues(statement, values...);
     return statement.executeStep() ? statement.getColumn(0).getInt64() : otherwise;
 }
+
+std::vector<DatasetRow> datasetRows(SQLite::Database& database, RunId run);
+std::vector<ArtifactRow> artifactRows(SQLite::Database& database, RunId run);
 
 /// "2026-03-01T12:00:00Z"
 std::string utcNow();

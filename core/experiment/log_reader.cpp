@@ -10,7 +10,7 @@
 namespace bw {
 
 struct LogReader::Impl {
-    std::string path;
+    std::string path, notice;
     std::unique_ptr<SQLite::Database> database;
     mutable std::mutex mutex;
 
@@ -108,15 +108,8 @@ void addStack(SQLite::Database& database, RunDetail& detail) {
 }
 
 void addFilesAndTexts(SQLite::Database& database, RunDetail& detail) {
-    SQLite::Statement data(database, "SELECT d.id, d.path, d.sha256, u.role, d.bytes, u.tokens FROM run_datasets u "
-                                     "JOIN datasets d ON d.id = u.dataset WHERE u.run = ? ORDER BY u.role, d.path");
-    bindValues(data, detail.summary.id);
-    while (data.executeStep())
-        detail.datasets.push_back({data.getColumn(0).getInt64(), text(data, 1), text(data, 2), text(data, 3), unsignedOf(data, 4), data.getColumn(5).getInt64()});
-    SQLite::Statement files(database, "SELECT kind, path, sha256, bytes, state FROM artifacts WHERE run = ? ORDER BY id");
-    bindValues(files, detail.summary.id);
-    while (files.executeStep())
-        detail.artifacts.push_back({text(files, 0), text(files, 1), text(files, 2), unsignedOf(files, 3), text(files, 4)});
+    detail.datasets = datasetRows(database, detail.summary.id);
+    detail.artifacts = artifactRows(database, detail.summary.id);
     SQLite::Statement outputs(database, "SELECT prompt, text, ids FROM outputs WHERE run = ? ORDER BY id");
     bindValues(outputs, detail.summary.id);
     while (outputs.executeStep())
@@ -157,6 +150,25 @@ std::vector<float> floatsOf(const std::string& json) {
 
 } // namespace
 
+std::vector<DatasetRow> datasetRows(SQLite::Database& database, RunId run) {
+    std::vector<DatasetRow> out;
+    SQLite::Statement data(database, "SELECT d.id, d.path, d.sha256, u.role, d.bytes, u.tokens FROM run_datasets u "
+                                     "JOIN datasets d ON d.id = u.dataset WHERE u.run = ? ORDER BY u.role, d.path");
+    bindValues(data, run);
+    while (data.executeStep())
+        out.push_back({data.getColumn(0).getInt64(), text(data, 1), text(data, 2), text(data, 3), unsignedOf(data, 4), data.getColumn(5).getInt64()});
+    return out;
+}
+
+std::vector<ArtifactRow> artifactRows(SQLite::Database& database, RunId run) {
+    std::vector<ArtifactRow> out;
+    SQLite::Statement files(database, "SELECT kind, path, sha256, bytes, state FROM artifacts WHERE run = ? ORDER BY id");
+    bindValues(files, run);
+    while (files.executeStep())
+        out.push_back({text(files, 0), text(files, 1), text(files, 2), unsignedOf(files, 3), text(files, 4)});
+    return out;
+}
+
 LogReader::LogReader(const std::string& path) : impl_(std::make_unique<Impl>()) {
     impl_->path = path;
     impl_->database = openLogForReading(path);
@@ -164,15 +176,19 @@ LogReader::LogReader(const std::string& path) : impl_(std::make_unique<Impl>()) 
         if (impl_->database->execAndGet("PRAGMA application_id").getInt() != kLogApplicationId)
             throw Error(ErrorCode::logCorrupt, "'" + path + "' is an SQLite database, but not a Bitwright log", "name another file with --log");
         const int version = logVersion(*impl_->database);
-        if (version > currentLogVersion())
-            throw Error(ErrorCode::logTooNew,
-                        "the log '" + path + "' has version " + std::to_string(version) + ", this program reads up to version " +
-                            std::to_string(currentLogVersion()),
-                        "use the newer program; a sqlite3 shell can read it too");
+        if (version <= currentLogVersion())
+            return;
+        const std::string newer = "the log '" + path + "' was made by a newer version of this program (" + std::to_string(version) + "; this one writes " +
+                                  std::to_string(currentLogVersion()) + ")";
+        if (const std::string missing = missingFromLog(*impl_->database); !missing.empty())
+            throw Error(ErrorCode::logTooNew, newer + " and has no " + missing, "use the newer program; a sqlite3 shell can read it too");
+        impl_->notice = newer + ": it is only read";
     });
 }
 
 LogReader::~LogReader() = default;
+
+const std::string& LogReader::notice() const { return impl_->notice; }
 
 std::vector<RunSummary> LogReader::runs(std::int64_t limit) const {
     return impl_->read([&](SQLite::Database& database) {

@@ -142,6 +142,18 @@ void ExperimentLog::addTokenScores(RunId id, const TokenScoreRow& scores) {
     });
 }
 
+void ExperimentLog::setResult(RunId id, const Json& result) {
+    Json kept = result;
+    if (kept.is_object()) {
+        kept.erase("sites");
+        kept.erase("cells");
+    }
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        execute(database, "INSERT OR REPLACE INTO results (run, json) VALUES (?,?)", id, kept.dump(-1, ' ', false, Json::error_handler_t::replace));
+    });
+}
+
 void ExperimentLog::setNote(RunId id, const std::string& note) {
     impl_->transact([&](SQLite::Database& database) {
         impl_->requireRun(id);

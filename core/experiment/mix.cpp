@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The main job: calibrate → sweep by output error → sweep by measured KL → solve → quantize, export, audit, evaluate →
-// uniform mixes → table. Every stage is a run of its own with its own recipe, so that each can be repeated alone.
+// uniform mixes → table. Every stage is a run of its own with its own recipe, so that each can be repeated alone, and a
+// stopped job goes on behind the last one that finished.
 #include "core/experiment/plan_rows.h"
+#include "core/experiment/reuse.h"
 #include "core/experiment/stack.h"
 #include "core/experiment/workbench.h"
 
@@ -22,7 +24,8 @@ public:
 private:
     Recipe recipe(const std::string& kind, const std::string& name) const;
     RunOutcome stage(const std::string& key, const std::string& what, const Recipe& recipe);
-    void requireWritable(const Model& model) const;
+    void requireWritable(const Model& model);
+    Recipe quantizing(Recipe r) const;
     std::string smallestFormat() const;
     std::uint64_t uniformBytes(const std::string& format) const;
     std::vector<std::pair<std::string, std::string>> uniformChoices(std::uint64_t mixBytes) const;
@@ -50,13 +53,22 @@ Recipe MixJob::recipe(const std::string& kind, const std::string& name) const {
 }
 
 RunOutcome MixJob::stage(const std::string& key, const std::string& what, const Recipe& recipe) {
-    job_.note(what);
     const auto begun = std::chrono::steady_clock::now();
-    RunOutcome outcome = runLogged(bench_, recipe, job_, commandLine_, RunId(0), false);
+    const Recipe wanted = withAbsolutePaths(recipe);
+    std::optional<RunOutcome> outcome;
+    RunId resume;
+    if (!options_.fresh) {
+        outcome = finishedTwin(bench_, wanted, job_);
+        resume = outcome ? RunId(0) : unfinishedSweep(bench_, wanted, job_);
+    }
+    const bool taken = outcome.has_value(), resumed = resume.value() != 0;
+    job_.note(what + (taken ? fmt::format(": taken from run {}", outcome->run.value()) : resumed ? fmt::format(": going on with run {}", resume.value()) : ""));
+    if (!taken)
+        outcome = runLogged(bench_, recipe, job_, commandLine_, resume, false);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-    runs_[key] = outcome.run.value();
-    stages_.push_back({{"stage", key}, {"what", what}, {"run", outcome.run.value()}, {"seconds", seconds}});
-    return outcome;
+    runs_[key] = outcome->run.value();
+    stages_.push_back({{"stage", key}, {"what", what}, {"run", outcome->run.value()}, {"seconds", seconds}, {"taken", taken}, {"resumed", resumed}});
+    return *outcome;
 }
 
 /// Bytes of the whole file in one format.
@@ -68,14 +80,26 @@ std::uint64_t MixJob::uniformBytes(const std::string& format) const {
     return planFor(*model, recipeFormats(*model, uniform), uniform).fileBytes;
 }
 
-/// A target that exists or is the source is refused now, not after the sweeps.
-void MixJob::requireWritable(const Model& model) const {
+/// A target that exists or is the source is refused now, not after the sweeps. What an earlier, stopped call wrote there
+/// is no obstacle.
+void MixJob::requireWritable(const Model& model) {
     if (options_.outPath.empty())
         return;
-    Recipe planned = recipe("quantize", "");
+    Recipe planned = withAbsolutePaths(quantizing(recipe("quantize", "")));
     planned.assignment.format = options_.formats.front();
-    planned.exporting = {options_.outPath, options_.replace};
-    planFor(model, recipeFormats(model, planned), withAbsolutePaths(planned));
+    planned.assignment.budget = options_.budget;
+    if (!options_.fresh && !planned.exporting.replace)
+        planned.exporting.replace = isOwnExport(bench_, planned, true, job_);
+    planFor(model, recipeFormats(model, planned), planned);
+}
+
+/// The recipe of the mix itself, apart from which site gets which format.
+Recipe MixJob::quantizing(Recipe r) const {
+    r.name = "mix " + options_.budget;
+    r.calibration = {options_.calibrationFiles, options_.samples, options_.length};
+    r.evaluation = {options_.evaluationFiles, options_.protocol, options_.evaluationTokens};
+    r.exporting = {options_.outPath, options_.replace};
+    return r;
 }
 
 std::string MixJob::smallestFormat() const {
@@ -149,6 +173,7 @@ RunOutcome MixJob::run() {
     if (options_.evaluationFiles.empty())
         throw Error(ErrorCode::usage, "a mix needs evaluation text, so that its damage is measured and not only predicted", "add --eval-text FILE");
     const bool byKl = options_.metric == "kl";
+    const JobScope scope(&job_);
     const std::shared_ptr<const Model> model = bench_.model(options_.checkpoint, options_.device);
     requireWritable(*model);
 
@@ -175,11 +200,7 @@ RunOutcome MixJob::run() {
     assign.exporting = {options_.outPath, options_.replace};
     const RunOutcome solved = stage("assign", "solve " + options_.budget, assign);
 
-    Recipe quantize = Recipe::fromJson(solved.result.at("recipe"));
-    quantize.name = "mix " + options_.budget;
-    quantize.calibration = {options_.calibrationFiles, options_.samples, options_.length};
-    quantize.evaluation = {options_.evaluationFiles, options_.protocol, options_.evaluationTokens};
-    quantize.exporting = {options_.outPath, options_.replace};
+    const Recipe quantize = quantizing(Recipe::fromJson(solved.result.at("recipe")));
     const RunOutcome made = stage("quantize", options_.outPath.empty() ? "quantize, evaluate" : "quantize, write, audit, evaluate", quantize);
 
     const Json& measured = made.result.at("evaluation");

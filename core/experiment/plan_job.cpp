@@ -53,6 +53,7 @@ Json planSweep(const Model& model, const Recipe& recipe, std::int64_t tokens, do
 } // namespace
 
 Json Runner::plan(const Recipe& asked, JobContext& job) {
+    const JobScope scope(&job);
     Workbench bench(log_, devices_);
     const Recipe recipe = withAbsolutePaths(asked);
     const std::shared_ptr<const Model> model = bench.model(recipe.checkpoint, recipe.device);

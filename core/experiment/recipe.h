@@ -73,4 +73,7 @@ struct Recipe {
     friend bool operator==(const Recipe& a, const Recipe& b) { return a.toJson() == b.toJson(); }
 };
 
+/// Paths made absolute, so that a logged recipe can be repeated from anywhere.
+Recipe withAbsolutePaths(Recipe recipe);
+
 } // namespace bw

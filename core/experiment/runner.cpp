@@ -90,10 +90,15 @@ RunOutcome runLogged(Workbench& bench, const Recipe& asked, JobContext& job, con
         run = bench.log().beginRun(recipe, commandLine, model->checkpoint(), model->device());
     try {
         const Stage stage{bench, run, recipe, *model, job, strict, resume.value() != 0};
-        const std::string sha256 = bench.checkpointSha256(*model, job);
-        Json result = function(stage);
-        result["checkpoint_sha256"] = sha256;
+        Json result;
+        {
+            const JobScope scope(&job);
+            const std::string sha256 = bench.checkpointSha256(*model, job);
+            result = function(stage);
+            result["checkpoint_sha256"] = sha256;
+        }
         logOperations(bench.log(), run, model->device(), job);
+        bench.log().setResult(run, result);
         bench.log().finishRun(run, RunStatus::done);
         result["run"] = run.value();
         return {run, std::move(result)};

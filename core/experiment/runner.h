@@ -46,7 +46,12 @@ public:
         bool measureEveryCell = false;
         /// Uniform mixes to evaluate beside the nearest larger and smaller one; empty = `uniformFormat` only.
         std::vector<std::string> uniformFormats;
+        /// Measure everything anew, whatever the log holds.
+        bool fresh = false;
     };
+    /// Resumable as a whole: stages that the log holds finished with the same content are taken from it, a stopped sweep
+    /// goes on, so that the same call after a stop or a kill continues behind the last finished stage. "stages" says for
+    /// each whether it was "taken" or "resumed".
     /// result: CLI.md's `mix` keys plus "runs" (ids by stage), "stages" (seconds each), "table" (rows for people).
     RunOutcome mix(const MixOptions& options, JobContext& job, const std::string& commandLine);
 

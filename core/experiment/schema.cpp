@@ -202,9 +202,19 @@ CREATE VIEW sensitive_sites AS -- the worst first: SELECT * FROM sensitive_sites
   SELECT run, metric, site, format, value, standard_error, bytes FROM sensitivities ORDER BY value DESC;
 )sql";
 
+constexpr std::string_view kResults = R"sql(
+ALTER TABLE runs ADD COLUMN build TEXT NOT NULL DEFAULT ''; -- identity of the executable: only its own work is taken over
+
+CREATE TABLE results ( -- what a finished run gave; sites and cells are left out, they have tables of their own
+  run INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE,
+  json TEXT NOT NULL CHECK (json_valid(json))
+) STRICT;
+)sql";
+
 constexpr std::array kMigrations{
     Migration{1, "tables", kTables},
     Migration{2, "views for the sqlite3 shell", kViews},
+    Migration{3, "results of finished runs, so that a stopped mix goes on where it was", kResults},
 };
 
 bool hasForeignTables(SQLite::Database& database) {
@@ -228,6 +238,25 @@ std::string backup(SQLite::Database& database, const std::string& path, int vers
 std::span<const Migration> logMigrations() { return kMigrations; }
 
 int currentLogVersion() { return kMigrations.back().version; }
+
+std::string missingFromLog(SQLite::Database& database) {
+    SQLite::Database ours(":memory:", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    for (const Migration& step : logMigrations())
+        ours.exec(std::string(step.sql));
+    std::string missing;
+    SQLite::Statement columns(ours, "SELECT t.name, c.name FROM pragma_table_list t JOIN pragma_table_info(t.name) c WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'");
+    SQLite::Statement found(database, "SELECT count(*) FROM pragma_table_info(?) WHERE name = ?");
+    while (columns.executeStep()) {
+        const std::string table = columns.getColumn(0).getString(), column = columns.getColumn(1).getString();
+        found.reset();
+        found.bind(1, table);
+        found.bind(2, column);
+        found.executeStep();
+        if (found.getColumn(0).getInt() == 0)
+            missing += (missing.empty() ? "" : ", ") + table + "." + column;
+    }
+    return missing;
+}
 
 int logVersion(SQLite::Database& database) { return database.execAndGet("PRAGMA user_version").getInt(); }
 

@@ -24,6 +24,10 @@ std::span<const Migration> logMigrations(); ///< in order; the last one's versio
 int currentLogVersion();
 int logVersion(SQLite::Database& database); ///< PRAGMA user_version; 0 = empty
 
+/// Tables and columns of this program's log that the database lacks ("runs.seconds, notes.text"); empty: it can be read,
+/// whatever else a newer version has put into it.
+std::string missingFromLog(SQLite::Database& database);
+
 /// Brings the database to the last of `steps`. A log that already holds data is first copied to "PATH.vN.backup"
 /// (VACUUM INTO; never over an existing file). The version moves only with the step's own transaction, so that an
 /// interruption leaves a log of the last finished step. Returns the backup's path, empty when none was needed.

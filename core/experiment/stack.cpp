@@ -7,14 +7,64 @@
 
 #include <Eigen/Core>
 #include <SQLiteCpp/SQLiteCpp.h>
+#include <cstring>
 #include <fmt/format.h>
 #include <hwy/highway.h>
+#include <link.h>
 #include <nlohmann/json.hpp>
 #include <sqlite3.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <tbb/version.h>
 
 namespace bw {
+namespace {
+
+/// The build id among the notes [at, end) of a program header, as hex; empty when it is not there.
+std::string buildIdIn(const char* at, const char* end) {
+    const auto padded = [](std::size_t size) { return (size + 3) / 4 * 4; };
+    while (end - at > static_cast<std::ptrdiff_t>(sizeof(ElfW(Nhdr)))) {
+        ElfW(Nhdr) note;
+        std::memcpy(&note, at, sizeof note);
+        const char* name = at + sizeof note;
+        const char* data = name + padded(note.n_namesz);
+        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && std::memcmp(name, "GNU", 4) == 0) {
+            std::string hex;
+            for (std::size_t i = 0; i < note.n_descsz; ++i)
+                hex += fmt::format("{:02x}", static_cast<unsigned char>(data[i]));
+            return hex;
+        }
+        at = data + padded(note.n_descsz);
+    }
+    return {};
+}
+
+/// Called for the program itself first; one is enough.
+int readBuildId(dl_phdr_info* info, std::size_t, void* out) {
+    for (int i = 0; i < info->dlpi_phnum; ++i) {
+        const ElfW(Phdr)& header = info->dlpi_phdr[i];
+        if (header.p_type != PT_NOTE)
+            continue;
+        const char* notes = reinterpret_cast<const char*>(info->dlpi_addr + header.p_vaddr); // mapped by the loader
+        std::string id = buildIdIn(notes, notes + header.p_memsz);
+        if (!id.empty())
+            *static_cast<std::string*>(out) = std::move(id);
+    }
+    return 1;
+}
+
+} // namespace
+
+std::string buildIdentity() {
+    std::string id;
+    dl_iterate_phdr(readBuildId, &id);
+    if (!id.empty())
+        return id;
+    struct stat file {};
+    if (stat("/proc/self/exe", &file) != 0)
+        return programVersion();
+    return fmt::format("{}-{}.{:09}", file.st_size, file.st_mtim.tv_sec, file.st_mtim.tv_nsec);
+}
 
 std::string programVersion() { return fmt::format("Bitwright {} ({})", BW_VERSION, BW_BUILD_TYPE); }
 

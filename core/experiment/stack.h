@@ -15,6 +15,9 @@ std::string compilerDescription();   ///< "GCC 12.2.0"
 std::string libraryDescription();    ///< "SQLite 3.40.1, oneTBB 2021.8, …": versions found at run time where the library tells
 StackRow describeStack(const Device& device);
 
+/// Tells this executable from every other build of it (the linker's build id; size and time of the file without one).
+std::string buildIdentity();
+
 /// Highest resident memory of this process so far, bytes; 0 where the system doesn't tell.
 std::uint64_t peakMemoryBytes();
 

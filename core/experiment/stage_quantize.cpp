@@ -3,6 +3,7 @@
 // Without an export it simulates: the same weights, judged without a file.
 #include "core/experiment/evaluation_rows.h"
 #include "core/experiment/plan_rows.h"
+#include "core/experiment/reuse.h"
 #include "core/experiment/workbench.h"
 
 #include "core/base/hash.h"
@@ -34,7 +35,8 @@ void hashFile(Sha256& hash, const fs::path& path, JobContext& job) {
     }
 }
 
-/// Of a file, or of a folder's files in name order (names included). With the byte total.
+} // namespace
+
 std::pair<std::string, std::uint64_t> hashArtifact(const std::string& path, JobContext& job) {
     Sha256 hash;
     if (!fs::is_directory(path)) {
@@ -55,6 +57,8 @@ std::pair<std::string, std::uint64_t> hashArtifact(const std::string& path, JobC
     }
     return {hash.hex(), total};
 }
+
+namespace {
 
 Windows firstWindows(const Windows& from) {
     Windows some;
@@ -107,7 +111,7 @@ Json auditJson(const AuditReport& audit) {
             {"evaluated_tokens", audit.evaluatedTokens}};
 }
 
-Json writeAndAudit(const Stage& stage, const QuantizedModel& quantized, const ExportPlan& plan, const Texts& texts) {
+Json writeAndAudit(const Stage& stage, const QuantizedModel& quantized, const ExportPlan& plan, bool replace, const Texts& texts) {
     const std::string kind = plan.kind == ExportKind::gguf ? "gguf" : "safetensors";
     stage.log().addArtifact(stage.run, {kind, plan.path, "", plan.fileBytes, "writing"});
     Windows audit;
@@ -117,7 +121,7 @@ Json writeAndAudit(const Stage& stage, const QuantizedModel& quantized, const Ex
         audit = firstWindows(texts.calibrated->set.windows);
     AuditReport report;
     try {
-        report = exportModel(stage.model, quantized, plan, stage.recipe.exporting.replace, audit, stage.job);
+        report = exportModel(stage.model, quantized, plan, replace, audit, stage.job);
     } catch (const Error& e) {
         if (e.code() == ErrorCode::auditFailed)
             stage.log().addArtifact(stage.run, {kind, plan.path, "", plan.fileBytes, "failed-audit"});
@@ -163,7 +167,10 @@ Evaluation evaluateQuantized(const Stage& stage, const QuantizedModel& quantized
 Json runQuantize(const Stage& stage) {
     const Clock::time_point begun = Clock::now();
     const std::vector<SiteFormat> asked = recipeFormats(stage.model, stage.recipe);
-    const ExportPlan plan = planFor(stage.model, asked, stage.recipe);
+    Recipe planned = stage.recipe;
+    // A stopped run of this very recipe may have come as far as its file: writing that again replaces nobody's work.
+    planned.exporting.replace = planned.exporting.replace || isOwnExport(stage.bench, planned, false, stage.job);
+    const ExportPlan plan = planFor(stage.model, asked, planned);
     for (const std::string& warning : plan.warnings)
         stage.bench.warn(stage.job, warning);
     if (stage.strict)
@@ -192,7 +199,7 @@ Json runQuantize(const Stage& stage) {
             out["warnings"].push_back(warning); // which sites the matrix says nothing of
     if (!stage.recipe.exporting.path.empty()) {
         out["path"] = plan.path;
-        out["audit"] = writeAndAudit(stage, *quantized, plan, texts);
+        out["audit"] = writeAndAudit(stage, *quantized, plan, planned.exporting.replace, texts);
     }
     if (texts.evaluation)
         out["evaluation"] = evaluationJson(evaluateQuantized(stage, *quantized, *texts.evaluation));

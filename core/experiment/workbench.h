@@ -85,7 +85,7 @@ std::vector<std::string> checkTexts(const Stage& stage, const TextSet& calibrati
 /// Runs one recipe as one logged run; failures and cancellations are logged, then rethrown with the run's id as context.
 RunOutcome runLogged(Workbench& bench, const Recipe& recipe, JobContext& job, const std::string& commandLine, RunId resume, bool strict);
 
-/// Paths made absolute, so that a logged recipe can be repeated from anywhere.
-Recipe withAbsolutePaths(Recipe recipe);
+/// SHA-256 and size of a file, or of a folder's files in name order (names included).
+std::pair<std::string, std::uint64_t> hashArtifact(const std::string& path, JobContext& job);
 
 } // namespace bw

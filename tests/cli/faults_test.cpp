@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Signals, sudden ends, full disks: what must hold when things go wrong in the middle.
+// Signals, full disks, small facts of every command. Sudden ends are in kill_test.cpp.
 #include "tests/cli/command.h"
 
 #include <chrono>
@@ -118,51 +118,6 @@ TEST(Faults, ASecondInterruptEndsAtOnce) {
     EXPECT_NE(statusOf(shell, 1), "done");
 }
 
-TEST(Faults, AKilledSweepLosesNothingButItsCurrentCell) {
-    const std::map<std::string, std::pair<double, double>>& expected = undisturbed();
-    for (const long moment : {0L, 1L, 40L}) {
-        const Shell shell;
-        const pid_t sweep = shell.start(kSweep, "sweep");
-        const bool there = moment == 0 || waitForCells(shell, moment, sweep);
-        if (moment == 0)
-            std::this_thread::sleep_for(milliseconds(150)); // while models and texts are opened, or just before
-        const long before = cellsInLog(shell);
-        kill(sweep, SIGKILL);
-        EXPECT_EQ(shell.wait(sweep, "sweep").exitCode, 128 + SIGKILL);
-        ASSERT_TRUE(there);
-        EXPECT_GE(cellsInLog(shell), before);
-        // Opening the log for the next job recovers the run.
-        const CommandResult resumed = shell.run("bitwright-cli sweep --resume 1 --json --log {tmp}/log.db");
-        if (before == 0 && resumed.exitCode != 0) { // killed before the run was in the log: a new sweep begins
-            EXPECT_EQ(cellsOf(parsed(shell.run(kSweep))), expected);
-            continue;
-        }
-        ASSERT_EQ(resumed.exitCode, 0) << resumed.out << resumed.err;
-        EXPECT_EQ(cellsOf(parsed(resumed)), expected) << moment;
-        EXPECT_EQ(statusOf(shell, 1), "done");
-    }
-}
-
-TEST(Faults, AKilledExportLeavesNoHalfFile) {
-    constexpr const char* kQuantize = "bitwright-cli quantize {demo} --format q5_1 --out {tmp}/out.gguf --json --log {tmp}/log.db";
-    const Shell reference;
-    ASSERT_EQ(reference.run(kQuantize).exitCode, 0);
-    const std::string expected = readWhole(reference.file("out.gguf"));
-    ASSERT_GT(expected.size(), 1000000u);
-    for (const int wait : {60, 120, 180, 240}) {
-        const Shell shell;
-        const pid_t process = shell.start(kQuantize, "quantize");
-        std::this_thread::sleep_for(milliseconds(wait));
-        kill(process, SIGKILL);
-        shell.wait(process, "quantize");
-        if (std::filesystem::exists(shell.file("out.gguf")))
-            EXPECT_EQ(readWhole(shell.file("out.gguf")), expected); // it had just finished
-        else
-            EXPECT_EQ(shell.run(kQuantize).exitCode, 0);
-        EXPECT_EQ(readWhole(shell.file("out.gguf")), expected);
-    }
-}
-
 TEST(Faults, AFullDiskFailsTheExportAndKeepsTheLog) {
     const Shell shell;
     // ulimit counts KiB; the log needs a few hundred, the file 3 MB.
@@ -220,7 +175,7 @@ TEST(Faults, ResultsDoNotDependOnThreads) {
 TEST(Faults, EveryHelpHasExamples) {
     const Shell shell;
     for (const char* command : {"info", "tokenize", "detokenize", "logits", "generate", "eval", "calibrate", "sweep", "assign", "mix", "quantize", "demo", "runs",
-                                "runs list", "runs show", "runs export", "rerun", "compare", "formats", "devices", "version"}) {
+                                "runs list", "runs show", "runs export", "runs salvage", "rerun", "compare", "formats", "devices", "version"}) {
         const CommandResult help = shell.run(std::string("bitwright-cli ") + command + " --help");
         EXPECT_EQ(help.exitCode, 0) << command;
         EXPECT_NE(help.out.find("Examples:\n  bitwright-cli "), std::string::npos) << command << help.out;

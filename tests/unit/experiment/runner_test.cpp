@@ -283,6 +283,7 @@ TEST(Runner, MixBeatsTheUniformFormatOfItsSize) {
         EXPECT_EQ(b.reader.run(RunId(r.at("runs").at(stage).get<std::int64_t>())).summary.status, "done") << stage;
     // A target that is there already is refused before the work, not after.
     const std::size_t runs = b.reader.runs().size();
+    o.fresh = true;
     expectError(ErrorCode::targetExists, [&] { b.runner.mix(o, b.job, "test"); });
     EXPECT_EQ(b.reader.runs().size(), runs);
 }
