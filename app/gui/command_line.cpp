@@ -35,13 +35,52 @@ std::string joined(const std::vector<std::string>& parts) {
     return out;
 }
 
+void calibrationOptions(Line& line, const Recipe& r) {
+    line.each("--text", r.calibration.files);
+    if (r.calibration.files.empty()) return;
+    line.option("--samples", r.calibration.samples);
+    line.option("--length", r.calibration.length);
+}
+
+void rounderOptions(Line& line, const Recipe& r) {
+    line.option("--rounder", r.rounder);
+    line.flag("--no-clip-search", !r.clipSearch);
+}
+
+void evaluationOptions(Line& line, const Recipe& r, const char* text) {
+    line.each(text, r.evaluation.files);
+    if (r.evaluation.files.empty()) return;
+    line.option("--protocol", r.evaluation.protocol);
+    if (r.evaluation.tokens > 0) line.option("--tokens", r.evaluation.tokens);
+}
+
+void sweepOptions(Line& line, const Recipe& r, std::int64_t resume) {
+    calibrationOptions(line, r);
+    line.option("--formats", joined(r.sweep.formats));
+    line.option("--metric", r.sweep.metric);
+    if (r.sweep.tokens > 0) line.option("--tokens", r.sweep.tokens);
+    rounderOptions(line, r);
+    if (resume != 0) line.option("--resume", resume);
+}
+
+void assignOptions(Line& line, const Recipe& r) {
+    line.option("--run", r.assignment.sweepRun);
+    if (r.assignment.scaleRun != 0) line.option("--scale-run", r.assignment.scaleRun);
+    line.option("--budget", r.assignment.budget);
+    if (r.assignment.tie != "none") line.option("--tie", r.assignment.tie);
+    for (const auto& [pattern, format] : r.assignment.pins) line.option("--pin", pattern + "=" + format);
+}
+
 void quantizeOptions(Line& line, const Recipe& r) {
     line.option("--out", r.exporting.path);
     line.flag("--replace", r.exporting.replace);
     line.option("--format", r.assignment.format);
+    line.option("--head", r.assignment.head);
     for (const FormatRule& rule : r.assignment.rules) line.option("--set", rule.pattern + "=" + rule.format);
-    line.option("--rounder", r.rounder);
-    line.each("--text", r.calibration.files);
+    for (const auto& [pattern, format] : r.assignment.pins) line.option("--set", pattern + "=" + format); // the last one wins
+    rounderOptions(line, r);
+    if (r.rounder != "nearest") calibrationOptions(line, r);
+    evaluationOptions(line, r, "--eval-text");
 }
 
 } // namespace
@@ -59,26 +98,17 @@ QString commandFor(const Recipe& r, const QString& logPath, std::int64_t resume)
     Line line(evaluate ? QStringLiteral("eval") : QString::fromStdString(r.kind));
     if (r.kind != "assign") line.word(r.checkpoint);
     if (r.kind == "calibrate") {
-        line.each("--text", r.calibration.files);
-        line.option("--samples", r.calibration.samples);
-        line.option("--length", r.calibration.length);
+        calibrationOptions(line, r);
+        line.each("--eval-text", r.evaluation.files);
     } else if (r.kind == "sweep") {
-        line.each("--text", r.calibration.files);
-        line.option("--formats", joined(r.sweep.formats));
-        line.option("--metric", r.sweep.metric);
-        if (resume != 0) line.option("--resume", resume);
+        sweepOptions(line, r, resume);
     } else if (r.kind == "assign") {
-        line.option("--run", r.assignment.sweepRun);
-        line.option("--budget", r.assignment.budget);
-        if (r.assignment.tie != "none") line.option("--tie", r.assignment.tie);
-        for (const auto& [pattern, format] : r.assignment.pins) line.option("--pin", pattern + "=" + format);
+        assignOptions(line, r);
     } else if (r.kind == "quantize") {
         quantizeOptions(line, r);
     } else if (evaluate) {
-        line.each("--text", r.evaluation.files);
+        evaluationOptions(line, r, "--text");
         line.option("--base", r.base);
-        line.option("--protocol", r.evaluation.protocol);
-        if (r.evaluation.tokens > 0) line.option("--tokens", r.evaluation.tokens);
     } else if (r.kind == "generate") {
         line.option("--prompt", r.generation.prompt);
         line.option("--max", r.generation.maxTokens);

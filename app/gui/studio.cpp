@@ -7,6 +7,7 @@
 #include "app/gui/mix_job.h"
 #include "app/gui/weight_facts.h"
 #include "core/base/error.h"
+#include "core/base/text.h"
 
 #include <QDir>
 #include <QFileInfo>
@@ -90,12 +91,26 @@ bool Studio::openLog(const QString& path) {
         return false;
     }
     try {
-        useLog(path);
+        try {
+            useLog(path);
+        } catch (const Error& e) {
+            if (e.code() != ErrorCode::logTooNew && e.code() != ErrorCode::permissionDenied) throw;
+            onlyReadLog(path);
+        }
         return true;
     } catch (...) {
         Q_EMIT failed(tr("The experiment log could not be opened"), describeError(std::current_exception()));
         return false;
     }
+}
+
+void Studio::onlyReadLog(const QString& path) {
+    session_.setLog(path);
+    log_.reset();
+    jobs_.setLog(nullptr);
+    compareNewestMix();
+    const QString why = QString::fromStdString(escapeForDisplay(session_.log()->notice()));
+    Q_EMIT message(tr("This log is only read, jobs need another one. %1").arg(why));
 }
 
 void Studio::useLog(const QString& path) {

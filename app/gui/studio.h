@@ -57,6 +57,7 @@ Q_SIGNALS:
 
 private:
     void useLog(const QString& path); ///< @throws Error; the former log stays then
+    void onlyReadLog(const QString& path); ///< one that can't be written, a newer version's say; nothing can be run then
     void adopt(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<const Model> model);
     void requestFacts();
     void requestWeightView(const QString& site, const QString& format);
