@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace bw::test {
 namespace {
@@ -94,6 +95,27 @@ TEST(FamilyExport, turnedWeightsComeBackAsTheyWere) {
     EXPECT_EQ(qkv.shape, (std::vector<std::int64_t>{96, 32}));
     EXPECT_FALSE(copy.require("blk.0.ffn_up.weight").transposed);
     EXPECT_EQ(copy.require("blk.0.ffn_up.weight").shape, (std::vector<std::int64_t>{40, 32}));
+}
+
+/// The bytes themselves: what reads its own mistake back would not see it. Pair i of a head stands at 2i and 2i+1.
+TEST(FamilyExport, llamaBiasesStandInGgufsOrder) {
+    const FamilyFolder folder("llama_linear");
+    const auto model = openModel(folder.model());
+    exportUnquantized(*model, folder.file("out.gguf"));
+    const auto gguf = Checkpoint::open(folder.file("out.gguf"));
+    const std::int64_t headDim = model->config().headDim;
+    for (const char* name : {"blk.0.attn_q.bias", "blk.1.attn_k.bias"}) {
+        const TensorInfo& first = model->checkpoint().require(name);
+        std::vector<float> values(static_cast<std::size_t>(first.elements())), stored(values.size());
+        model->checkpoint().read(first, values);
+        const auto raw = gguf->raw(gguf->require(name));
+        ASSERT_EQ(raw.size(), stored.size() * sizeof(float));
+        std::memcpy(stored.data(), raw.data(), raw.size());
+        for (std::int64_t i = 0; i < first.elements(); ++i) {
+            const std::int64_t inHead = i % headDim, half = headDim / 2;
+            EXPECT_EQ(stored[static_cast<std::size_t>(i - inHead + 2 * (inHead % half) + inHead / half)], values[static_cast<std::size_t>(i)]) << name << " " << i;
+        }
+    }
 }
 
 /// Every key that llama.cpp's converter writes for these families stands in ours too, with the same type.
