@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <unordered_map>
+#include <vector>
 
 namespace bw {
 namespace {
@@ -77,6 +78,48 @@ bool isByteToken(const std::string& text) { return text.size() == 6 && text.star
 
 bool isByteLevel(const Json& step, bool usesRegex) {
     return textOf(step, "type") == "ByteLevel" && flagOf(step, "use_regex", true) == usesRegex && !flagOf(step, "add_prefix_space", true);
+}
+
+/// DeepSeek cuts with one Split after the other. The long list of letters is known by its beginning. llama.cpp keeps runs
+/// of digits together for "deepseek-llm"; its vocabulary has no token of two.
+struct NamedSplits {
+    const char* name;
+    std::vector<std::string> regexes;
+    bool digits; ///< digits are cut apart after that
+};
+
+/// Some files hold line ends themselves where others spell them.
+std::string withSpelledLineEnds(const std::string& regex) {
+    std::string spelled;
+    for (const char c : regex) {
+        if (c == '\r' || c == '\n')
+            spelled += c == '\r' ? "\\r" : "\\n";
+        else
+            spelled += c;
+    }
+    return spelled;
+}
+
+std::string nameOfSplits(const Json& steps) {
+    static const std::string kCjk = "[一-龥\u0800-一가-\uD7FF]+";
+    static const std::vector<NamedSplits> kNamed{
+        {"deepseek-coder", {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", kCjk}, true},
+        {"deepseek-llm", {R"([\r\n])", R"(\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿ)", "\\s?[!-/:-~！-／：-～‘-‟\u3000-。]+", R"(\s+$)", kCjk}, true},
+        {"deepseek-v3",
+         {R"(\p{N}{1,3})", "[一-龥぀-ゟ゠-ヿ]+",
+          R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"},
+         false}};
+    if (!steps.is_array() || steps.empty() || !isByteLevel(steps.back(), false)) return {};
+    for (const NamedSplits& named : kNamed) {
+        const std::size_t splits = named.regexes.size();
+        if (steps.size() != splits + (named.digits ? 2 : 1)) continue;
+        bool same = !named.digits || (textOf(steps[splits], "type") == "Digits" && flagOf(steps[splits], "individual_digits", false));
+        for (std::size_t i = 0; i < splits; ++i)
+            same = same && textOf(steps[i], "type") == "Split" && textOf(steps[i], "behavior") == "Isolated" && !flagOf(steps[i], "invert", false) &&
+                   withSpelledLineEnds(textOf(member(steps[i], "pattern"), "Regex")).starts_with(named.regexes[i]);
+        if (same) return named.name;
+    }
+    return {};
 }
 
 } // namespace
@@ -192,7 +235,9 @@ std::string HfTokenizerFiles::preTokenizerName() const {
         unsupported(folder_, "SentencePiece BPE with the normalizer " + escapeForDisplay(normalizer.dump(), 160));
     }
     const bool nfc = textOf(normalizer, "type") == "NFC";
-    if (!normalizer.is_null() && !nfc) unsupported(folder_, "the normalizer '" + escapeForDisplay(textOf(normalizer, "type"), 40) + "'");
+    const Json& parts = member(normalizer, "normalizers");
+    const bool plain = normalizer.is_null() || (textOf(normalizer, "type") == "Sequence" && parts.is_array() && parts.empty());
+    if (!plain && !nfc) unsupported(folder_, "the normalizer '" + escapeForDisplay(textOf(normalizer, "type"), 40) + "'");
     if (isByteLevel(pre, true)) return nfc ? "olmo" : "gpt-2"; // llama.cpp splits both alike and normalizes neither
     const Json& steps = member(pre, "pretokenizers");
     if (textOf(pre, "type") == "Sequence" && steps.is_array() && steps.size() == 2) {
@@ -204,6 +249,7 @@ std::string HfTokenizerFiles::preTokenizerName() const {
                 if (regex == known.regex && (!nfc || known.nfc) && ignoresMerges == known.ignoresMerges) return known.name;
         }
     }
+    if (const std::string name = nameOfSplits(steps); plain && !name.empty()) return name;
     unsupported(folder_, "the pre-tokenizer " + escapeForDisplay(pre.dump(), 160));
 }
 

@@ -139,6 +139,14 @@ private:
 } // namespace
 
 PreTokenizer::Stage PreTokenizer::stageForPattern(const std::string& pattern) {
+    // Some files hold line ends themselves where others spell them.
+    std::string spelled;
+    for (const char c : pattern) {
+        if (c == '\r' || c == '\n')
+            spelled += c == '\r' ? "\\r" : "\\n";
+        else
+            spelled += c;
+    }
     struct Known {
         std::string_view pattern;
         Scanner scanner;
@@ -147,7 +155,7 @@ PreTokenizer::Stage PreTokenizer::stageForPattern(const std::string& pattern) {
                                Known{kQwen2Pattern, Scanner::qwen2}, Known{kDeepseek3Pattern, Scanner::deepseek3},
                                Known{R"(\p{N})", Scanner::digit}, Known{R"(\p{N}+)", Scanner::digits},
                                Known{kTrailingSpacePattern, Scanner::trailingSpace}})
-        if (pattern == known.pattern) return {.scanner = known.scanner};
+        if (spelled == known.pattern) return {.scanner = known.scanner};
     if (auto simple = ClassPattern::parse(pattern))
         return {.scanner = Scanner::characters, .pattern = std::make_shared<const ClassPattern>(std::move(*simple))};
     return {.scanner = Scanner::regex, .regex = std::make_shared<const SplitRegex>(pattern)};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // SentencePiece tokenizers on their way from a Hugging Face folder into GGUF metadata and back: the same ids.
 #include "core/checkpoint/writer.h"
+#include "core/tokenizer/unicode.h"
 #include "tests/support/random_llama.h"
 #include "tests/support/temp_folder.h"
 #include "tests/unit/tokenizer/support.h"
@@ -30,7 +31,7 @@ Json familyJson(const std::string& name) {
     return {};
 }
 
-constexpr std::int64_t kRows = 1010;
+constexpr std::int64_t kRows = 1510;
 
 /// A small Llama with this tokenizer.
 std::shared_ptr<const Checkpoint> checkpointWith(const test::TempFolder& folder, const Json& tokenizer) {
@@ -90,6 +91,32 @@ void expectSameIds(const std::string& family) {
 
 TEST(TokenizerExport, SentencePieceBpeKeepsItsIds) {
     for (const char* family : {"llama2", "mistral", "gemma"}) expectSameIds(family);
+}
+
+/// llama.cpp has a name for DeepSeek's rules; for deepseek-llm it leaves runs of digits together.
+TEST(TokenizerExport, DeepSeekKeepsItsIds) {
+    for (const std::string family : {"deepseek-llm", "deepseek-coder", "deepseek-v3"}) {
+        SCOPED_TRACE(family);
+        Json json = familyJson(family);
+        json["normalizer"] = parseJson(R"({"type":"Sequence","normalizers":[]})", "test");
+        const test::TempFolder folder;
+        const auto checkpoint = checkpointWith(folder, json);
+        const auto before = Tokenizer::open(*checkpoint);
+        const GgufMetadata metadata = ggufMetadataFor(*checkpoint, 0);
+        EXPECT_EQ(metadata.text("tokenizer.ggml.pre"), family);
+        const auto after = makeTokenizer(partsFromGguf(metadata, "made.gguf"));
+        int asked = 0;
+        for (const Json& entry : familyData("strings")) {
+            const std::string text = entry.get<std::string>();
+            bool number = false;
+            for (std::size_t at = 0; at < text.size(); at += codePointAt(text, at).length)
+                number |= (unicodeClass(codePointAt(text, at).value) & kNumber) != 0;
+            if (holdsAddedToken(json, text) || (number && family == "deepseek-llm")) continue;
+            ++asked;
+            ASSERT_EQ(after->encode(text, false), before->encode(text, false)) << text;
+        }
+        EXPECT_GT(asked, 700);
+    }
 }
 
 /// Runs of spaces that are tokens of their own are spaces in GGUF, where they are looked for in the text itself.

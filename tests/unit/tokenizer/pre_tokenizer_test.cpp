@@ -71,6 +71,11 @@ TEST(PreTokenizer, KnownPatternsGetScanners) {
     EXPECT_EQ(PreTokenizer::stageForPattern(std::string(kGpt2Pattern)).scanner, Scanner::gpt2);
     EXPECT_EQ(PreTokenizer::stageForPattern(std::string(kLlama3Pattern)).scanner, Scanner::llama3);
     EXPECT_EQ(PreTokenizer::stageForPattern(std::string(kQwen2Pattern)).scanner, Scanner::qwen2);
+    EXPECT_EQ(PreTokenizer::stageForPattern(std::string(kDeepseek3Pattern)).scanner, Scanner::deepseek3);
+    std::string raw(kLlama3Pattern); // with the line ends themselves
+    for (std::size_t at = raw.find("\\r\\n"); at != std::string::npos; at = raw.find("\\r\\n"))
+        raw.replace(at, 4, "\r\n");
+    EXPECT_EQ(PreTokenizer::stageForPattern(raw).scanner, Scanner::llama3);
     EXPECT_EQ(PreTokenizer::stageForPattern("x|y").scanner, Scanner::regex);
 }
 
