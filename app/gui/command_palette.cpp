@@ -1,13 +1,35 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "app/gui/command_palette.h"
 
+#include "widgets/theme/theme.h"
+
 #include <QKeyEvent>
 #include <QLineEdit>
 #include <QListWidget>
+#include <QPainter>
+#include <QStyledItemDelegate>
 #include <QVBoxLayout>
 #include <algorithm>
 
 namespace bw {
+namespace {
+
+constexpr int kDetailRole = Qt::UserRole + 1;
+
+/// The shortcut or kind stands at the right, quieter than the name.
+class DetailDelegate final : public QStyledItemDelegate {
+public:
+    using QStyledItemDelegate::QStyledItemDelegate;
+    void paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index) const override {
+        QStyledItemDelegate::paint(painter, option, index);
+        painter->setPen(Theme::instance().tokens().muted);
+        painter->setFont(option.font);
+        painter->drawText(option.rect.adjusted(0, 0, -10, 0), static_cast<int>(Qt::AlignRight) | static_cast<int>(Qt::AlignVCenter),
+                          index.data(kDetailRole).toString());
+    }
+};
+
+} // namespace
 
 int paletteScore(const QString& query, const QString& text) {
     int score = 0;
@@ -38,6 +60,7 @@ CommandPalette::CommandPalette(QList<PaletteEntry> entries, QWidget* parent)
     query_->setAccessibleName(tr("Command palette"));
     list_->setAccessibleName(tr("Matches"));
     list_->setUniformItemSizes(true);
+    list_->setItemDelegate(new DetailDelegate(list_));
     list_->setFocusPolicy(Qt::NoFocus);
     query_->installEventFilter(this);
     auto* column = new QVBoxLayout(this);
@@ -65,9 +88,9 @@ void CommandPalette::filter() {
     constexpr qsizetype kMostShown = 60;
     for (const auto& [score, index] : hits.mid(0, kMostShown)) {
         const PaletteEntry& entry = entries_[index];
-        auto* item = new QListWidgetItem(entry.detail.isEmpty() ? entry.text
-                                                                : QStringLiteral("%1    %2").arg(entry.text, entry.detail));
+        auto* item = new QListWidgetItem(entry.text);
         item->setData(Qt::UserRole, index);
+        item->setData(kDetailRole, entry.detail);
         list_->addItem(item);
     }
     list_->setCurrentRow(0);

@@ -48,6 +48,7 @@ ErrorDialog::ErrorDialog(const QString& title, const JobError& error, QWidget* p
     auto* more = buttons->addButton(tr("Details"), QDialogButtonBox::ActionRole);
     more->setCheckable(true);
     buttons->button(QDialogButtonBox::Close)->setDefault(true);
+    buttons->button(QDialogButtonBox::Close)->setFocus();
     connect(more, &QPushButton::toggled, details, &QWidget::setVisible);
     connect(copy, &QPushButton::clicked, this,
             [details = error.details] { QGuiApplication::clipboard()->setText(details); });

@@ -128,7 +128,7 @@ void TopBar::showCheckpoint() {
 void TopBar::showRecipe() {
     const Recipe& r = session_.recipe();
     data_->setText(tr("calib: %1  ▾").arg(filesText(r.calibration.files)));
-    QString what = shown(r.assignment.format, 20);
+    QString what = shown(r.assignment.format, 20).remove(QStringLiteral("mix:"));
     if (!r.name.empty())
         what = shown(r.name, 24);
     else if (!r.assignment.rules.empty())

@@ -25,7 +25,7 @@ using namespace bw;
 
 namespace {
 
-constexpr int kPatience = 120000;       ///< ms; bounds a hang only
+constexpr int kPatience = 900000;         ///< ms; bounds a hang only, also with a large model
 constexpr double kMostTurnSeconds = 0.05; ///< a person notices from about here on
 
 double threadSeconds() {

@@ -3,12 +3,13 @@
 // changes the recipe as one undo step, and the figures follow.
 #include "core/assign/solver.h"
 #include "core/calibrate/dataset.h"
+#include "core/quantize/assignment.h"
 #include "core/experiment/log.h"
 #include "tests/gui/gui_fixture.h"
 #include "widgets/mix/bits_grid.h"
 #include "widgets/mix/budget_panel.h"
 #include "widgets/mix/format_chips.h"
-#include "widgets/mix/mix_model.h"
+#include "widgets/mix/mix_state.h"
 #include "widgets/mix/mix_page.h"
 #include "widgets/mix/next_steps.h"
 #include "widgets/mix/pareto_plot.h"
@@ -200,7 +201,7 @@ private Q_SLOTS:
     }
 
     void nothingNewInTheLogCostsNothing() {
-        QSignalSpy changes(page_->model(), &MixModel::mapChanged);
+        QSignalSpy changes(page_->model(), &MixState::mapChanged);
         Q_EMIT session_->logChanged(); // what every row of another job's sweep causes
         QCOMPARE(changes.size(), 0);
         {
@@ -243,6 +244,26 @@ private Q_SLOTS:
         click(QStringLiteral("blk.0.attn_q"));
         QTest::keyClick(page_->grid(), Qt::Key_4);
         QVERIFY(!page_->model()->measuredNow());
+    }
+
+    void namedMixOfLlamaCppIsShownSiteBySite() {
+        page_->model()->takeNamed(QStringLiteral("q4_k_m"));
+        QCOMPARE(session_->recipe().assignment.format, std::string("mix:q4_k_m"));
+        const std::vector<SiteFormat> formats = resolveFormats(*demo_.model, FormatRequest{"mix:q4_k_m", {}, {}, {}, {}, {}, false});
+        QSet<QString> kinds;
+        for (const SiteFormat& format : formats) {
+            const QString site = QString::fromStdString(demo_.model->site(format.site).name);
+            QCOMPARE(session_->siteFormat(site), QString::fromStdString(format.asked));
+            QVERIFY(page_->model()->sites()[page_->model()->indexOf(site)].codeBits < 16);
+            kinds << session_->siteFormat(site);
+        }
+        QVERIFY(kinds.size() > 1); // that is what makes it a mix
+        click(QStringLiteral("blk.0.attn_q"));
+        QTest::keyClick(page_->grid(), Qt::Key_8);
+        QCOMPARE(session_->siteFormat(QStringLiteral("blk.0.attn_q")), QStringLiteral("q8_0"));
+        session_->undoStack()->undo();
+        session_->undoStack()->undo();
+        QCOMPARE(session_->siteFormat(QStringLiteral("blk.0.attn_q")), QStringLiteral("q4_0"));
     }
 
     void formatOutsideTheMapIsUnknownNotZero() {

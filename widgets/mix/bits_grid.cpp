@@ -41,7 +41,7 @@ QString damageText(double damage, bool known, const QFontMetricsF& metrics, qrea
 
 } // namespace
 
-BitsGrid::BitsGrid(Session* session, MixModel* model, QWidget* parent)
+BitsGrid::BitsGrid(Session* session, MixState* model, QWidget* parent)
     : QAbstractScrollArea(parent), session_(session), model_(model), lastBrush_(model->formatForBits(4)) {
     setFrameShape(QFrame::NoFrame);
     setFocusPolicy(Qt::StrongFocus);
@@ -50,8 +50,8 @@ BitsGrid::BitsGrid(Session* session, MixModel* model, QWidget* parent)
     viewport()->setAutoFillBackground(false);
     setAccessibleName(tr("Bits per site"));
     addExportMenu(viewport(), QStringLiteral("mix"), [this] { return csv(); });
-    connect(model_, &MixModel::mapChanged, this, &BitsGrid::reload);
-    connect(model_, &MixModel::mixChanged, this, [this] {
+    connect(model_, &MixState::mapChanged, this, &BitsGrid::reload);
+    connect(model_, &MixState::mixChanged, this, [this] {
         describe();
         viewport()->update();
     });

@@ -3,7 +3,7 @@
 // strip at a cell's left and its label = that format, a dot = pinned. Select, paint and type formats here.
 #pragma once
 
-#include "widgets/mix/mix_model.h"
+#include "widgets/mix/mix_state.h"
 #include "widgets/plots/value_scale.h"
 
 #include <QAbstractScrollArea>
@@ -13,7 +13,7 @@ namespace bw {
 class BitsGrid final : public QAbstractScrollArea {
     Q_OBJECT
 public:
-    BitsGrid(Session* session, MixModel* model, QWidget* parent = nullptr);
+    BitsGrid(Session* session, MixState* model, QWidget* parent = nullptr);
 
     /// Format that a click paints; empty: a click selects only, Shift+click still paints with the last one.
     void setBrush(const QString& format);
@@ -58,7 +58,7 @@ private:
     void describe();
 
     Session* session_;
-    MixModel* model_;
+    MixState* model_;
     ValueScale scale_;
     QString brush_, lastBrush_;
     QStringList stroke_;      ///< sites of the stroke under way

@@ -19,11 +19,11 @@ constexpr qreal kFoot = 16, kMostBar = 64;
 
 } // namespace
 
-BlockStrip::BlockStrip(Session* session, MixModel* model, QWidget* parent) : QWidget(parent), session_(session), model_(model) {
+BlockStrip::BlockStrip(Session* session, MixState* model, QWidget* parent) : QWidget(parent), session_(session), model_(model) {
     setAccessibleName(tr("Bytes per block"));
     setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Expanding);
     addExportMenu(this, QStringLiteral("bytes-per-block"), [this] { return csv(); });
-    connect(model_, &MixModel::mixChanged, this, qOverload<>(&QWidget::update));
+    connect(model_, &MixState::mixChanged, this, qOverload<>(&QWidget::update));
     connect(session_, &Session::siteSelected, this, qOverload<>(&QWidget::update));
     connect(&Theme::instance(), &Theme::changed, this, qOverload<>(&QWidget::update));
 }

@@ -2,7 +2,7 @@
 // Bytes of each block as stacked bars coloured by format: where the file's weight lies.
 #pragma once
 
-#include "widgets/mix/mix_model.h"
+#include "widgets/mix/mix_state.h"
 
 #include <QWidget>
 
@@ -11,7 +11,7 @@ namespace bw {
 class BlockStrip final : public QWidget {
     Q_OBJECT
 public:
-    BlockStrip(Session* session, MixModel* model, QWidget* parent = nullptr);
+    BlockStrip(Session* session, MixState* model, QWidget* parent = nullptr);
     QSize sizeHint() const override { return {620, 130}; }
     QSize minimumSizeHint() const override { return {200, 70}; }
     QString csv() const;
@@ -26,7 +26,7 @@ private:
     int siteAt(const QPointF& position) const;
     quint64 largestBlock() const;
     Session* session_;
-    MixModel* model_;
+    MixState* model_;
 };
 
 } // namespace bw

@@ -35,7 +35,7 @@ QHBoxLayout* pair(QWidget* left, QWidget* right) {
 
 } // namespace
 
-BudgetPanel::BudgetPanel(Session* session, MixModel* model, QWidget* parent)
+BudgetPanel::BudgetPanel(Session* session, MixState* model, QWidget* parent)
     : QWidget(parent), session_(session), model_(model), slider_(new QSlider(Qt::Horizontal, this)),
       size_(label(this, "figures")), low_(label(this, "muted")), high_(label(this, "muted")),
       predicted_(label(this, "title")), measured_(label(this, "good")) {
@@ -75,8 +75,8 @@ BudgetPanel::BudgetPanel(Session* session, MixModel* model, QWidget* parent)
         solvedByButton_ = false;
         Q_EMIT session_->messageRequested(message);
     });
-    connect(model_, &MixModel::mapChanged, this, &BudgetPanel::reload);
-    connect(model_, &MixModel::mixChanged, this, &BudgetPanel::refresh);
+    connect(model_, &MixState::mapChanged, this, &BudgetPanel::reload);
+    connect(model_, &MixState::mixChanged, this, &BudgetPanel::refresh);
     reload();
 }
 

@@ -3,7 +3,7 @@
 // Pareto front at once; when the hand rests, the exact solution of that budget replaces it.
 #pragma once
 
-#include "widgets/mix/mix_model.h"
+#include "widgets/mix/mix_state.h"
 #include "widgets/mix/mix_solver.h"
 
 #include <QSlider>
@@ -16,7 +16,7 @@ namespace bw {
 class BudgetPanel final : public QWidget {
     Q_OBJECT
 public:
-    BudgetPanel(Session* session, MixModel* model, QWidget* parent = nullptr);
+    BudgetPanel(Session* session, MixState* model, QWidget* parent = nullptr);
     QSlider* slider() const { return slider_; }
     /// Budget the slider stands at, bytes.
     quint64 budget() const;
@@ -34,7 +34,7 @@ private:
     int positionOf(quint64 bytes) const;
 
     Session* session_;
-    MixModel* model_;
+    MixState* model_;
     MixSolver solver_;
     QTimer rest_;
     QSlider* slider_;

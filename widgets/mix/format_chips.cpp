@@ -39,7 +39,7 @@ void FormatChip::paintEvent(QPaintEvent*) {
     painter.drawText(body, Qt::AlignCenter, text());
 }
 
-FormatChips::FormatChips(MixModel* model, QWidget* parent) : QWidget(parent), model_(model) {
+FormatChips::FormatChips(MixState* model, QWidget* parent) : QWidget(parent), model_(model) {
     auto* row = new QHBoxLayout(this);
     row->setContentsMargins(0, 0, 0, 0);
     row->setSpacing(4);
@@ -54,7 +54,7 @@ FormatChips::FormatChips(MixModel* model, QWidget* parent) : QWidget(parent), mo
         connect(chip, &QWidget::customContextMenuRequested, this,
                 [this, chip](const QPoint& position) { openMenu(chip, chip->mapToGlobal(position)); });
     }
-    connect(model_, &MixModel::brushChanged, this, &FormatChips::reload);
+    connect(model_, &MixState::brushChanged, this, &FormatChips::reload);
     connect(&Theme::instance(), &Theme::changed, this, qOverload<>(&QWidget::update));
     reload();
 }

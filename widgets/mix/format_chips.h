@@ -3,7 +3,7 @@
 // chooses which format of these bits it stands for.
 #pragma once
 
-#include "widgets/mix/mix_model.h"
+#include "widgets/mix/mix_state.h"
 
 #include <QAbstractButton>
 #include <QWidget>
@@ -28,7 +28,7 @@ private:
 class FormatChips final : public QWidget {
     Q_OBJECT
 public:
-    explicit FormatChips(MixModel* model, QWidget* parent = nullptr);
+    explicit FormatChips(MixState* model, QWidget* parent = nullptr);
     void clearBrush();
 
 Q_SIGNALS:
@@ -37,7 +37,7 @@ Q_SIGNALS:
 private:
     void reload();
     void openMenu(FormatChip* chip, const QPoint& position);
-    MixModel* model_;
+    MixState* model_;
     QVector<FormatChip*> chips_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/mix/mix_actions.h"
 
+#include "core/quantize/presets.h"
 #include "widgets/plots/number_text.h"
 #include "widgets/theme/elided_label.h"
 
@@ -13,7 +14,7 @@
 
 namespace bw {
 
-MixActions::MixActions(Session* session, MixModel* model, QWidget* parent)
+MixActions::MixActions(Session* session, MixState* model, QWidget* parent)
     : QWidget(parent), session_(session), model_(model), source_(new ElidedLabel(this)), verify_(new QPushButton(tr("Verify mix"), this)),
       solve_(new QPushButton(tr("Solve budget"), this)), presets_(new QPushButton(tr("Presets ▾"), this)),
       presetMenu_(new QMenu(this)), command_(new ElidedLabel(this)) {
@@ -51,8 +52,8 @@ MixActions::MixActions(Session* session, MixModel* model, QWidget* parent)
         Q_EMIT session_->messageRequested(tr("The command is on the clipboard."));
     });
     connect(presetMenu_, &QMenu::aboutToShow, this, &MixActions::fillPresets);
-    connect(model_, &MixModel::mapChanged, this, &MixActions::refresh);
-    connect(model_, &MixModel::mixChanged, this, &MixActions::refresh);
+    connect(model_, &MixState::mapChanged, this, &MixActions::refresh);
+    connect(model_, &MixState::mixChanged, this, &MixActions::refresh);
     refresh();
 }
 
@@ -62,6 +63,13 @@ void MixActions::fillPresets() {
     QStringList formats = model_->map().formats;
     if (formats.isEmpty()) formats = {QStringLiteral("q4_0"), QStringLiteral("q5_0"), QStringLiteral("q8_0")};
     for (const QString& format : std::as_const(formats)) presetMenu_->addAction(format, this, [this, format] { model_->takeUniform(format); });
+    QMenu* named = presetMenu_->addMenu(tr("Mixes of llama.cpp"));
+    for (const NamedMix& mix : namedMixes()) {
+        const QString name = QString::fromUtf8(mix.name.data(), qsizetype(mix.name.size()));
+        QAction* entry = named->addAction(name, this, [this, name] { model_->takeNamed(name); });
+        entry->setToolTip(QString::fromUtf8(mix.about.data(), qsizetype(mix.about.size())));
+    }
+    named->setToolTipsVisible(true);
     presetMenu_->addSection(tr("Measured runs"));
     for (const MeasuredMix& run : model_->measured().mid(0, 8)) {
         const QString name = tr("run %1 · %2").arg(run.run.value()).arg(run.name);

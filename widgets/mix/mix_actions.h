@@ -3,7 +3,7 @@
 // does the same.
 #pragma once
 
-#include "widgets/mix/mix_model.h"
+#include "widgets/mix/mix_state.h"
 
 #include <QWidget>
 
@@ -16,7 +16,7 @@ namespace bw {
 class MixActions final : public QWidget {
     Q_OBJECT
 public:
-    MixActions(Session* session, MixModel* model, QWidget* parent = nullptr);
+    MixActions(Session* session, MixState* model, QWidget* parent = nullptr);
 
 Q_SIGNALS:
     void solveRequested();
@@ -25,7 +25,7 @@ private:
     void refresh();
     void fillPresets();
     Session* session_;
-    MixModel* model_;
+    MixState* model_;
     QLabel* source_;
     QPushButton* verify_;
     QPushButton* solve_;

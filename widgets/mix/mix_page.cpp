@@ -29,7 +29,7 @@ QLabel* label(const QString& text, const char* role, QWidget* parent) {
 
 } // namespace
 
-MixPage::MixPage(Session* session, QWidget* parent) : QWidget(parent), session_(session), model_(new MixModel(session, this)) {
+MixPage::MixPage(Session* session, QWidget* parent) : QWidget(parent), session_(session), model_(new MixState(session, this)) {
     setProperty("role", QStringLiteral("ground"));
     setAccessibleName(tr("Mix"));
     auto* all = new QHBoxLayout(this);
@@ -39,7 +39,7 @@ MixPage::MixPage(Session* session, QWidget* parent) : QWidget(parent), session_(
     all->addWidget(buildRight(), 38);
     auto* news = new ShownRefresh(this, [this] { model_->readLog(); });
     connect(session_, &Session::logChanged, news, &ShownRefresh::request);
-    connect(model_, &MixModel::mapChanged, this, &MixPage::refresh);
+    connect(model_, &MixState::mapChanged, this, &MixPage::refresh);
     refresh();
 }
 

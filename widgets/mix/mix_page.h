@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The Mix workspace: which format every site gets, what it costs and what it weighs. Puts the parts of this folder
-// together; the figures come from MixModel.
+// together; the figures come from MixState.
 #pragma once
 
 #include <QWidget>
@@ -10,7 +10,7 @@ class QLabel;
 namespace bw {
 
 class Session;
-class MixModel;
+class MixState;
 class BitsGrid;
 class FormatChips;
 class BudgetPanel;
@@ -22,7 +22,7 @@ class MixPage final : public QWidget {
     Q_OBJECT
 public:
     explicit MixPage(Session* session, QWidget* parent = nullptr);
-    MixModel* model() const { return model_; }
+    MixState* model() const { return model_; }
     BitsGrid* grid() const { return grid_; }
     BudgetPanel* budget() const { return budget_; }
     ParetoPlot* pareto() const { return pareto_; }
@@ -37,7 +37,7 @@ private:
     void refresh();
 
     Session* session_;
-    MixModel* model_;
+    MixState* model_;
     BitsGrid* grid_;
     FormatChips* chips_;
     BudgetPanel* budget_;

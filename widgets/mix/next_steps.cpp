@@ -16,14 +16,14 @@ constexpr int kRow = 25, kMostRows = 12;
 
 } // namespace
 
-NextSteps::NextSteps(Session* session, MixModel* model, QWidget* parent) : QWidget(parent), session_(session), model_(model) {
+NextSteps::NextSteps(Session* session, MixState* model, QWidget* parent) : QWidget(parent), session_(session), model_(model) {
     setMouseTracking(true);
     setFocusPolicy(Qt::StrongFocus);
     setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Expanding);
     setAccessibleName(tr("What the next bytes buy"));
     setToolTip(tr("Click a line to take the step. The site is selected, and Undo takes it back."));
-    connect(model_, &MixModel::mixChanged, this, &NextSteps::reload);
-    connect(model_, &MixModel::mapChanged, this, &NextSteps::reload);
+    connect(model_, &MixState::mixChanged, this, &NextSteps::reload);
+    connect(model_, &MixState::mapChanged, this, &NextSteps::reload);
     connect(&Theme::instance(), &Theme::changed, this, qOverload<>(&QWidget::update));
     reload();
 }

@@ -2,7 +2,7 @@
 // "What the next bytes buy": the steps up with the most damage saved per byte, each taken by a click.
 #pragma once
 
-#include "widgets/mix/mix_model.h"
+#include "widgets/mix/mix_state.h"
 
 #include <QWidget>
 
@@ -11,7 +11,7 @@ namespace bw {
 class NextSteps final : public QWidget {
     Q_OBJECT
 public:
-    NextSteps(Session* session, MixModel* model, QWidget* parent = nullptr);
+    NextSteps(Session* session, MixState* model, QWidget* parent = nullptr);
     QSize sizeHint() const override { return {380, 5 * 25}; }
     QSize minimumSizeHint() const override { return {220, 2 * 25}; }
     const QVector<MixStep>& steps() const { return steps_; }
@@ -29,7 +29,7 @@ private:
     void take(int row);
     void describe();
     Session* session_;
-    MixModel* model_;
+    MixState* model_;
     QVector<MixStep> steps_;
     int hover_ = -1, current_ = 0;
 };

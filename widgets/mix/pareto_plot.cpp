@@ -29,7 +29,7 @@ protected:
     void applyDefaultAntialiasingHint(QCPPainter* painter) const override { painter->setAntialiasing(true); }
 
     void draw(QCPPainter* painter) override {
-        const MixModel& model = *plot_->model_;
+        const MixState& model = *plot_->model_;
         names_.clear();
         if (model.front().empty()) return;
         const Tokens& t = Theme::instance().tokens();
@@ -121,7 +121,7 @@ private:
 
     void drawRun(QCPPainter* painter, const Mark& mark) {
         const Tokens& t = Theme::instance().tokens();
-        const MixModel& model = *plot_->model_;
+        const MixState& model = *plot_->model_;
         const MeasuredMix& run = model.measured()[mark.runs.first()];
         const QPointF p = mark.at;
         const qreal r = mark.runs.contains(plot_->hover_.run) ? 7 : 5;
@@ -140,7 +140,7 @@ private:
     QVector<QPair<QString, QRectF>> names_;
 };
 
-ParetoPlot::ParetoPlot(MixModel* model, QWidget* parent) : Plot(parent), model_(model) {
+ParetoPlot::ParetoPlot(MixState* model, QWidget* parent) : Plot(parent), model_(model) {
     curve_ = addGraph();
     overlay_ = new Overlay(this);
     message_ = new PlotMessage(this);
@@ -155,8 +155,8 @@ ParetoPlot::ParetoPlot(MixModel* model, QWidget* parent) : Plot(parent), model_(
     xAxis->setLabel(tr("MiB"));
     xAxis->grid()->setVisible(false);
     addExportMenu(this, QStringLiteral("pareto"), [this] { return csv(); });
-    connect(model_, &MixModel::mapChanged, this, &ParetoPlot::reload);
-    connect(model_, &MixModel::mixChanged, this, &ParetoPlot::reload);
+    connect(model_, &MixState::mapChanged, this, &ParetoPlot::reload);
+    connect(model_, &MixState::mixChanged, this, &ParetoPlot::reload);
     connect(&Theme::instance(), &Theme::changed, this, &ParetoPlot::recolor);
     reload();
 }

@@ -3,7 +3,7 @@
 // on the curve or on a run takes its mix.
 #pragma once
 
-#include "widgets/mix/mix_model.h"
+#include "widgets/mix/mix_state.h"
 #include "widgets/plots/plot_style.h"
 
 namespace bw {
@@ -11,7 +11,7 @@ namespace bw {
 class ParetoPlot final : public Plot {
     Q_OBJECT
 public:
-    explicit ParetoPlot(MixModel* model, QWidget* parent = nullptr);
+    explicit ParetoPlot(MixState* model, QWidget* parent = nullptr);
     ~ParetoPlot() override;
     /// Pixel of a front point, for tests and key handling.
     QPointF pixelOf(int frontPoint) const;
@@ -40,7 +40,7 @@ private:
     void reload();
     void recolor();
 
-    MixModel* model_;
+    MixState* model_;
     QCPGraph* curve_;
     Overlay* overlay_;
     PlotMessage* message_;

@@ -60,6 +60,9 @@ WeightPanel::WeightPanel(Session* session, QWidget* parent) : QWidget(parent), s
     addExportMenu(histogram_, QStringLiteral("weights"), [this] { return histogram_->csv(); });
     addExportMenu(channels_, QStringLiteral("channel-maximum"), [this] { return channels_->csv(); });
     addExportMenu(map_, QStringLiteral("weight-map"), [this] { return map_->csv(); });
+    late_.setSingleShot(true);
+    late_.setInterval(150);
+    connect(&late_, &QTimer::timeout, this, [this] { showNothing(tr("reading…")); });
     connect(session_, &Session::siteSelected, this, &WeightPanel::show);
     connect(session_, &Session::checkpointChanged, this, &WeightPanel::show);
     connect(session_, &Session::recipeChanged, this, &WeightPanel::showFormat);
@@ -114,21 +117,29 @@ void WeightPanel::show() {
     histogramPanel_->setHint(found ? QStringLiteral("%1 × %2").arg(found->rows).arg(found->cols) : QString());
     const WeightView* view = session_->weightView(site);
     if (!view) {
-        histogram_->clear();
-        histogram_->setEmptyText(found ? tr("reading…") : tr("select a site"));
-        channels_->setValues({});
-        map_->setMatrix(0, 0, {});
         error_->clear();
-        numbers_->clear();
-        mapPanel_->setHint({});
+        // Mostly the view is there at once: drawing the plots empty in between would cost twice and flicker.
+        if (found) late_.start();
+        else showNothing(tr("select a site"));
         return;
     }
+    late_.stop();
     histogram_->setHistogram(view->statistics.histogram);
     histogram_->setTicksBelow(QVector<double>(view->gridLevels.begin(), view->gridLevels.end()));
     channels_->setValues(view->statistics.rowMax);
     channelPanel_->setHint(counted(static_cast<qint64>(view->statistics.rowMax.size()), tr("1 output channel"), tr("%1 output channels")));
     showMap(*view);
     showNumbers(*view);
+}
+
+void WeightPanel::showNothing(const QString& why) {
+    late_.stop();
+    histogram_->clear();
+    histogram_->setEmptyText(why);
+    channels_->setValues({});
+    map_->setMatrix(0, 0, {});
+    numbers_->clear();
+    mapPanel_->setHint({});
 }
 
 void WeightPanel::showMap(const WeightView& view) {

@@ -2,6 +2,7 @@
 // The selected site's weight: histogram with the format's grid, per-channel maximum and the |W| map.
 #pragma once
 
+#include <QTimer>
 #include <QWidget>
 
 class QCheckBox;
@@ -25,6 +26,7 @@ public:
 private:
     QWidget* makeControls();
     void show();
+    void showNothing(const QString& why);
     void showFormat();
     void showMap(const WeightView& view);
     void showNumbers(const WeightView& view);
@@ -37,6 +39,7 @@ private:
     QComboBox* format_;
     QCheckBox* log_;
     QLabel *error_, *numbers_;
+    QTimer late_; ///< runs while the view of a new site is being computed
 };
 
 } // namespace bw

@@ -3,6 +3,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/quantize/assignment.h"
 
 #include <QElapsedTimer>
 #include <QUndoCommand>
@@ -92,11 +93,28 @@ void Session::setSiteFormats(const QHash<QString, QString>& formats, const QStri
 QString Session::siteFormat(const QString& site) const {
     const std::string name = site.toStdString();
     const auto& a = recipe_.assignment;
+    const bool byRules = !a.format.starts_with("mix:") && a.tensorTypes.empty() && a.output.empty() && a.embedding.empty();
+    if (!byRules && model_) return resolvedFormat(site);
     std::string format = a.format;
     if (!a.head.empty() && (name == "token_embd" || name == "output")) format = a.head;
     for (const FormatRule& rule : a.rules)
         if (globMatches(rule.pattern, name)) format = rule.format;
     return QString::fromStdString(format);
+}
+
+/// Named mixes and patterns over tensor names need the whole model: worked out once for all sites.
+QString Session::resolvedFormat(const QString& site) const {
+    const auto& a = recipe_.assignment;
+    if (!resolved_) {
+        resolved_.emplace();
+        try {
+            const FormatRequest request{a.format, a.tensorTypes, a.head, a.output, a.embedding, a.rules, recipe_.rounder == "weighted"};
+            for (const SiteFormat& format : resolveFormats(*model_, request))
+                resolved_->insert(QString::fromStdString(model_->site(format.site).name), QString::fromStdString(format.asked));
+        } catch (const Error&) { // a recipe from a file may ask for anything; running it says so
+        }
+    }
+    return resolved_->value(site, QString::fromStdString(a.format));
 }
 
 const WeightView* Session::weightView(const QString& site) const {
@@ -107,6 +125,7 @@ const WeightView* Session::weightView(const QString& site) const {
 void Session::setCheckpoint(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<const Model> model) {
     checkpoint_ = std::move(checkpoint);
     model_ = std::move(model);
+    resolved_.reset();
     views_.clear();
     facts_.clear();
     site_.clear();
@@ -213,6 +232,7 @@ void Session::readMaps() {
 
 void Session::applyRecipe(const Recipe& recipe) {
     recipe_ = recipe;
+    resolved_.reset();
     Q_EMIT recipeChanged();
 }
 

@@ -14,6 +14,7 @@
 #include <QStringList>
 #include <QUndoStack>
 #include <memory>
+#include <optional>
 
 namespace bw {
 
@@ -116,6 +117,7 @@ Q_SIGNALS:
 private:
     friend class RecipeCommand;
     void applyRecipe(const Recipe& recipe);
+    QString resolvedFormat(const QString& site) const;
     /// Shows a newer calibration or sweep of the open checkpoint as soon as the log has one.
     void adoptLatestRuns();
     void readRuns();
@@ -138,6 +140,7 @@ private:
     RunId statisticsRun_;
     std::vector<SiteStatisticsRow> statistics_;
     std::vector<RunSummary> runs_;
+    mutable std::optional<QHash<QString, QString>> resolved_; ///< formats of a named mix by site, for recipe_ and model_
     QHash<QString, WeightView> views_;
     QHash<QString, SiteFacts> facts_;
 };

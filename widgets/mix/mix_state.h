@@ -42,10 +42,10 @@ struct MixStep {
     double damage = 0;       ///< change, negative
 };
 
-class MixModel final : public QObject {
+class MixState final : public QObject {
     Q_OBJECT
 public:
-    explicit MixModel(Session* session, QObject* parent = nullptr);
+    explicit MixState(Session* session, QObject* parent = nullptr);
 
     bool hasModel() const { return session_->model() != nullptr; }
     bool hasMap() const { return !map().empty(); }
@@ -95,6 +95,7 @@ public:
     void takeRun(const MeasuredMix& run);
     void takeChoice(const std::vector<int>& choice, quint64 budgetBytes, const QString& text, int mergeId = -1);
     void takeUniform(const QString& format);
+    void takeNamed(const QString& mix); ///< one of llama.cpp's, "q4_k_m"; pins stay
     void togglePin(const QString& site);
 
 Q_SIGNALS:

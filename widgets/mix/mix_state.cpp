@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "widgets/mix/mix_model.h"
+#include "widgets/mix/mix_state.h"
 
 #include "core/base/error.h"
 #include "core/base/text.h"
@@ -54,34 +54,34 @@ quint64 plannedOverhead(const Model& model) {
 
 } // namespace
 
-MixModel::MixModel(Session* session, QObject* parent) : QObject(parent), session_(session) {
+MixState::MixState(Session* session, QObject* parent) : QObject(parent), session_(session) {
     connect(session_, &Session::checkpointChanged, this, [this] {
         readModel();
         takeNews();
         publish();
     });
-    connect(session_, &Session::recipeChanged, this, &MixModel::readMix);
+    connect(session_, &Session::recipeChanged, this, &MixState::readMix);
     readModel();
     takeNews();
     publish();
 }
 
-QString MixModel::unit() const { return comparable() ? tr("nats per token") : tr("relative output error"); }
+QString MixState::unit() const { return comparable() ? tr("nats per token") : tr("relative output error"); }
 
-int MixModel::siteAt(int block, int kind) const {
+int MixState::siteAt(int block, int kind) const {
     return indexOf(QStringLiteral("blk.%1.%2").arg(block).arg(kinds_.value(kind)));
 }
 
-const MixSite* MixModel::selected() const {
+const MixSite* MixState::selected() const {
     const int i = indexOf(session_->selectedSite());
     return i < 0 ? nullptr : &sites_[i];
 }
 
-double MixModel::bitsPerWeight(quint64 bytes) const {
+double MixState::bitsPerWeight(quint64 bytes) const {
     return siteWeights_ > 0 && bytes > otherBytes_ ? 8.0 * double(bytes - otherBytes_) / double(siteWeights_) : 0;
 }
 
-void MixModel::readModel() {
+void MixState::readModel() {
     sites_.clear();
     index_.clear();
     kinds_.clear();
@@ -116,7 +116,7 @@ void MixModel::readModel() {
     }
 }
 
-bool MixModel::takeNews() {
+bool MixState::takeNews() {
     bool changed = mapRevision_ != session_->mapRevision();
     mapRevision_ = session_->mapRevision();
     try {
@@ -128,17 +128,17 @@ bool MixModel::takeNews() {
     return changed;
 }
 
-void MixModel::readLog() {
+void MixState::readLog() {
     if (takeNews()) publish();
 }
 
-void MixModel::publish() {
+void MixState::publish() {
     readMix();
     Q_EMIT mapChanged();
     Q_EMIT brushChanged();
 }
 
-void MixModel::fillSite(MixSite& site, const QString& format) const {
+void MixState::fillSite(MixSite& site, const QString& format) const {
     site.format = format;
     site.damage = std::numeric_limits<double>::quiet_NaN();
     site.standardError = 0;
@@ -171,7 +171,7 @@ void MixModel::fillSite(MixSite& site, const QString& format) const {
     }
 }
 
-void MixModel::readMix() {
+void MixState::readMix() {
     const Recipe& recipe = session_->recipe();
     totals_ = {};
     totals_.bytes = otherBytes_;
@@ -196,7 +196,7 @@ void MixModel::readMix() {
 }
 
 /// Pins, ties and the map make the problem; only their change makes it anew.
-void MixModel::rebuildProblem() {
+void MixState::rebuildProblem() {
     const auto& assignment = session_->recipe().assignment;
     quint64 fixed = otherBytes_;
     for (const MixSite& site : sites_) {
@@ -231,14 +231,14 @@ void MixModel::rebuildProblem() {
     }
 }
 
-int MixModel::frontIndex(quint64 bytes) const {
+int MixState::frontIndex(quint64 bytes) const {
     if (front_.empty()) return -1;
     const auto above = std::upper_bound(front_.begin(), front_.end(), bytes,
                                         [](quint64 b, const ParetoPoint& p) { return b < p.bytes; });
     return std::max(0, int(above - front_.begin()) - 1);
 }
 
-QVector<MixStep> MixModel::nextSteps(int count) const {
+QVector<MixStep> MixState::nextSteps(int count) const {
     QVector<MixStep> steps;
     if (!problem_) return steps;
     for (const AssignItem& item : problem_->items) {
@@ -277,7 +277,7 @@ QVector<MixStep> MixModel::nextSteps(int count) const {
     return steps.mid(0, count);
 }
 
-const MeasuredMix* MixModel::measuredNow() const {
+const MeasuredMix* MixState::measuredNow() const {
     for (const MeasuredMix& mix : measured_.mixes()) {
         const bool same = !sites_.isEmpty() && std::all_of(sites_.begin(), sites_.end(), [&](const MixSite& site) {
             return mix.asked.value(site.name) == site.format;
@@ -287,13 +287,13 @@ const MeasuredMix* MixModel::measuredNow() const {
     return nullptr;
 }
 
-bool MixModel::isSolved() const {
+bool MixState::isSolved() const {
     return !solvedMix_.isEmpty() && std::all_of(sites_.begin(), sites_.end(), [&](const MixSite& site) {
         return !solvedMix_.contains(site.name) || solvedMix_.value(site.name) == site.format;
     });
 }
 
-QStringList MixModel::formatsForBits(int bits) const {
+QStringList MixState::formatsForBits(int bits) const {
     QStringList result;
     for (const QString& format : map().formats) {
         if (bitsOf(format) == bits) result << format;
@@ -302,18 +302,18 @@ QStringList MixModel::formatsForBits(int bits) const {
     return result;
 }
 
-QString MixModel::formatForBits(int bits) const {
+QString MixState::formatForBits(int bits) const {
     const QStringList all = formatsForBits(bits);
     const QString chosen = chosenFormats_.value(bits);
     return all.contains(chosen) ? chosen : all.first();
 }
 
-void MixModel::setFormatForBits(int bits, const QString& format) {
+void MixState::setFormatForBits(int bits, const QString& format) {
     chosenFormats_.insert(bits, format);
     Q_EMIT brushChanged();
 }
 
-void MixModel::setFormats(const QStringList& sites, const QString& format, const QString& text) {
+void MixState::setFormats(const QStringList& sites, const QString& format, const QString& text) {
     QHash<QString, QString> changes;
     for (const QString& site : sites) {
         if (indexOf(site) >= 0 && session_->siteFormat(site) != format) changes.insert(site, format);
@@ -335,7 +335,7 @@ void MixModel::setFormats(const QStringList& sites, const QString& format, const
 }
 
 /// Writes a whole mix as briefly as it can be said: the commonest format as default, rules for the rest.
-void MixModel::takeMix(const QHash<QString, QString>& formats, const QString& text, const QString& budget, const QString& rounder,
+void MixState::takeMix(const QHash<QString, QString>& formats, const QString& text, const QString& budget, const QString& rounder,
                        int mergeId) {
     QHash<QString, QString> whole;
     QHash<QString, int> uses;
@@ -363,7 +363,7 @@ void MixModel::takeMix(const QHash<QString, QString>& formats, const QString& te
     session_->editRecipe(text, std::move(changed), mergeId);
 }
 
-void MixModel::takeChoice(const std::vector<int>& choice, quint64 budgetBytes, const QString& text, int mergeId) {
+void MixState::takeChoice(const std::vector<int>& choice, quint64 budgetBytes, const QString& text, int mergeId) {
     if (!problem_ || choice.size() != problem_->items.size()) return;
     QHash<QString, QString> formats;
     for (std::size_t i = 0; i < choice.size(); ++i) {
@@ -375,18 +375,30 @@ void MixModel::takeChoice(const std::vector<int>& choice, quint64 budgetBytes, c
     takeMix(formats, text, QStringLiteral("%1B").arg(budgetBytes), map().rounder, mergeId);
 }
 
-void MixModel::takeRun(const MeasuredMix& run) {
+void MixState::takeRun(const MeasuredMix& run) {
     const MeasuredMix copy = run; // the list may be read again meanwhile
     takeMix(copy.asked, tr("Mix of run %1 · %2").arg(copy.run.value()).arg(copy.name), {}, copy.rounder);
 }
 
-void MixModel::takeUniform(const QString& format) {
+void MixState::takeUniform(const QString& format) {
     QHash<QString, QString> formats;
     for (const MixSite& site : std::as_const(sites_)) formats.insert(site.name, site.pinned ? site.format : format);
     takeMix(formats, tr("All sites to %1").arg(format));
 }
 
-void MixModel::togglePin(const QString& name) {
+void MixState::takeNamed(const QString& mix) {
+    Recipe changed = session_->recipe();
+    changed.assignment.format = "mix:" + mix.toStdString();
+    changed.assignment.rules.clear();
+    changed.assignment.tensorTypes.clear();
+    changed.assignment.head.clear();
+    changed.assignment.output.clear();
+    changed.assignment.embedding.clear();
+    changed.name.clear();
+    session_->editRecipe(tr("Mix %1 of llama.cpp").arg(mix), std::move(changed));
+}
+
+void MixState::togglePin(const QString& name) {
     const int i = indexOf(name);
     if (i < 0) return;
     Recipe changed = session_->recipe();
@@ -400,7 +412,7 @@ void MixModel::togglePin(const QString& name) {
     }
 }
 
-Recipe MixModel::sweepRecipe(const std::string& metric) const {
+Recipe MixState::sweepRecipe(const std::string& metric) const {
     Recipe recipe = session_->recipe();
     recipe.kind = "sweep";
     recipe.name = "sweep " + metric;
@@ -412,7 +424,7 @@ Recipe MixModel::sweepRecipe(const std::string& metric) const {
     return recipe;
 }
 
-Recipe MixModel::verifyRecipe() const {
+Recipe MixState::verifyRecipe() const {
     Recipe recipe = session_->recipe();
     recipe.kind = "quantize"; // without an export path: simulated, and scored against the checkpoint
     recipe.exporting = {};
@@ -420,7 +432,7 @@ Recipe MixModel::verifyRecipe() const {
     return recipe;
 }
 
-QString MixModel::command() const {
+QString MixState::command() const {
     const auto& a = session_->recipe().assignment;
     const auto quoted = [](const QString& text) {
         return text.contains(QRegularExpression(QStringLiteral("[^A-Za-z0-9_./=:*-]")))
