@@ -23,13 +23,15 @@ void checkRope(ModelConfig& config, const RopeConfig& rope, const ConfigKeys& ke
     positive(rope.theta, ("the rotary base (" + keys.theta + ")").c_str());
     if (rope.dims % 2 != 0 || rope.dims < 2 || rope.dims > config.headDim)
         refuse(config, fmt::format("{}: {} rotated channels of heads of {} are not possible (an even number up to the "
-                                   "head size is)", keys.source, rope.dims, config.headDim));
+                                   "head size is)",
+                                   keys.source, rope.dims, config.headDim));
     positive(rope.factor, "rope scaling's factor");
     positive(rope.attentionFactor, "rope scaling's attention_factor");
     const bool hasOriginal = rope.scaling == RopeScaling::llama3 || rope.scaling == RopeScaling::yarn ||
                              rope.scaling == RopeScaling::longrope;
     if (hasOriginal && rope.originalContext < 1)
-        refuse(config, fmt::format("{}: rope scaling's original_max_position_embeddings is {}", keys.source, rope.originalContext));
+        refuse(config, fmt::format("{}: rope scaling's original_max_position_embeddings is {}", keys.source,
+                                   rope.originalContext));
     if (rope.scaling == RopeScaling::llama3) {
         positive(rope.lowFrequencyFactor, "rope scaling's low_freq_factor");
         if (!(rope.highFrequencyFactor > rope.lowFrequencyFactor && std::isfinite(rope.highFrequencyFactor)))
@@ -41,10 +43,11 @@ void checkRope(ModelConfig& config, const RopeConfig& rope, const ConfigKeys& ke
         positive(rope.betaSlow, "rope scaling's beta_slow");
         if (rope.theta == 1.0) refuse(config, keys.source + ": YaRN with a rotary base of 1 is not possible");
     }
-    for (const auto& [list, name] : {std::pair{&rope.factors, "short_factor"}, std::pair{&rope.longFactors, "long_factor"}})
+    for (const auto& [list, name] :
+         {std::pair{&rope.factors, "short_factor"}, std::pair{&rope.longFactors, "long_factor"}})
         if (!list->empty() && static_cast<std::int64_t>(list->size()) != rope.dims / 2)
-            refuse(config, fmt::format("{}: rope scaling's {} has {} numbers, but {} rotated channels need {}", keys.source,
-                                       name, list->size(), rope.dims, rope.dims / 2));
+            refuse(config, fmt::format("{}: rope scaling's {} has {} numbers, but {} rotated channels need {}",
+                                       keys.source, name, list->size(), rope.dims, rope.dims / 2));
 }
 
 void checkExperts(ModelConfig& config, const ConfigKeys& keys) {
@@ -53,14 +56,17 @@ void checkExperts(ModelConfig& config, const ConfigKeys& keys) {
             refuse(config, fmt::format("{}: {} is {}; {} to {} is possible", keys.source, key, value, low, high));
     };
     within(config.experts, "the number of experts (" + keys.experts + ")", 1, kMaximumExperts);
-    if (config.experts > 0 && config.experts <= kMaximumExperts && config.experts * config.blocks > kMaximumExpertsOfAll)
-        refuse(config, fmt::format("{}: {} experts ({}) in each of {} blocks are more than {}", keys.source, config.experts,
-                                   keys.experts, config.blocks, kMaximumExpertsOfAll));
+    if (config.experts > 0 && config.experts <= kMaximumExperts &&
+        config.experts * config.blocks > kMaximumExpertsOfAll)
+        refuse(config, fmt::format("{}: {} experts ({}) in each of {} blocks are more than {}", keys.source,
+                                   config.experts, keys.experts, config.blocks, kMaximumExpertsOfAll));
     if (config.expertsUsed < 1 || config.expertsUsed > config.experts)
         refuse(config, fmt::format("{}: {} experts per token ({}) of {} ({}) are not possible", keys.source,
                                    config.expertsUsed, keys.expertsUsed, config.experts, keys.experts));
-    within(config.expertFeedForward, "the experts' feed-forward size (" + keys.expertFeedForward + ")", 1, kMaximumDimension);
-    within(config.sharedFeedForward, "the shared expert's feed-forward size (" + keys.sharedFeedForward + ")", 0, kMaximumDimension);
+    within(config.expertFeedForward, "the experts' feed-forward size (" + keys.expertFeedForward + ")", 1,
+           kMaximumDimension);
+    within(config.sharedFeedForward, "the shared expert's feed-forward size (" + keys.sharedFeedForward + ")", 0,
+           kMaximumDimension);
 }
 
 } // namespace
@@ -79,7 +85,8 @@ void refuse(ModelConfig& config, const std::string& why) {
 std::optional<std::int64_t> JsonFields::integer(const char* key) {
     if (!has(key)) return std::nullopt;
     const Json& value = object_.at(key);
-    if (value.is_number_integer() && !(value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX)))
+    if (value.is_number_integer() &&
+        !(value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX)))
         return value.get<std::int64_t>();
     wrong(key, "a whole number");
     return std::nullopt;
@@ -118,13 +125,15 @@ std::vector<double> JsonFields::positives(const char* key) {
     std::vector<double> values;
     if (list.is_array())
         for (const Json& value : list)
-            if (value.is_number() && value.get<double>() > 0 && std::isfinite(value.get<double>())) values.push_back(value.get<double>());
+            if (value.is_number() && value.get<double>() > 0 && std::isfinite(value.get<double>()))
+                values.push_back(value.get<double>());
     if (!list.is_array() || values.size() != list.size()) wrong(key, "a list of positive numbers");
     return values;
 }
 
 void JsonFields::wrong(const char* key, const char* wanted) {
-    refuse(config_, std::string("config.json: ") + key + " is " + escapeForDisplay(object_.at(key).dump(), 40) + ", not " + wanted);
+    refuse(config_, std::string("config.json: ") + key + " is " + escapeForDisplay(object_.at(key).dump(), 40) +
+                        ", not " + wanted);
 }
 
 void deriveHeadDim(ModelConfig& config, const ConfigKeys& keys) {
@@ -150,13 +159,15 @@ void checkConfig(ModelConfig& config, const ConfigKeys& keys) {
     if (config.heads > 0 && config.kvHeads > 0 && config.heads % config.kvHeads != 0)
         refuse(config, fmt::format("{}: {} attention heads are no multiple of {} key-value heads ({}, {})", keys.source,
                                    config.heads, config.kvHeads, keys.heads, keys.kvHeads));
-    if (config.headDim % 2 != 0) refuse(config, fmt::format("{}: the head size {} is odd", keys.source, config.headDim));
+    if (config.headDim % 2 != 0)
+        refuse(config, fmt::format("{}: the head size {} is odd", keys.source, config.headDim));
     if (!(config.normEpsilon >= 0 && config.normEpsilon < 1))
         refuse(config, fmt::format("{}: the norm's epsilon is {} ({})", keys.source, config.normEpsilon, keys.epsilon));
     for (const auto& [value, what] : {std::pair{config.attentionScale, "the attention's scale"},
                                       {config.attentionSoftCap, "the attention's soft cap"},
                                       {config.headSoftCap, "the logits' soft cap"}})
-        if (!(value >= 0 && std::isfinite(value))) refuse(config, fmt::format("{}: {} is {}", keys.source, what, value));
+        if (!(value >= 0 && std::isfinite(value)))
+            refuse(config, fmt::format("{}: {} is {}", keys.source, what, value));
     if (!config.learnedPositions)
         for (const RopeConfig& rope : config.ropes) checkRope(config, rope, keys);
     if (static_cast<std::int64_t>(config.layers.size()) != config.blocks)
@@ -180,7 +191,8 @@ void applyFamily(ModelConfig& config, const Family& family) {
     config.learnedPositions = family.learnedPositions;
     config.qkNorm = family.qkNorm;
     config.renormalizeExperts = family.renormalizeExperts;
-    if (family.scaledEmbedding && config.width > 0) config.embeddingScale = std::sqrt(static_cast<double>(config.width));
+    if (family.scaledEmbedding && config.width > 0)
+        config.embeddingScale = std::sqrt(static_cast<double>(config.width));
 }
 
 void layOutWindows(ModelConfig& config, WindowPattern pattern, std::int64_t size, std::int64_t first,

@@ -28,14 +28,17 @@ public:
         readSizes();
         const Family* family = familyOfGguf(architecture, metadata_.integer(arch_ + "expert_count").value_or(0) > 0);
         if (family == nullptr)
-            refuse(config_, architecture.empty() ? "the GGUF metadata name no architecture" : unknownArchitecture(architecture));
+            refuse(config_,
+                   architecture.empty() ? "the GGUF metadata name no architecture" : unknownArchitecture(architecture));
         readTokens(embeddingRows);
         if (family == nullptr) return;
         applyFamily(config_, *family);
         readNumbers();
         deriveHeadDim(config_, keys_);
-        if (const auto length = metadata_.integer(arch_ + "attention.value_length").value_or(config_.headDim); length != config_.headDim)
-            refuse(config_, fmt::format("keys of {} and values of {} channels are not implemented", config_.headDim, length));
+        if (const auto length = metadata_.integer(arch_ + "attention.value_length").value_or(config_.headDim);
+            length != config_.headDim)
+            refuse(config_,
+                   fmt::format("keys of {} and values of {} channels are not implemented", config_.headDim, length));
         if (config_.blocks >= 1 && config_.blocks <= kMaximumBlocks) {
             config_.layers.resize(static_cast<std::size_t>(config_.blocks));
             readExperts(*family);
@@ -57,7 +60,8 @@ private:
             refuse(config_, "GGUF metadata: " + key + " is a list without numbers");
             return fallback;
         }
-        if (std::any_of(array->integers.begin(), array->integers.end(), [&](std::int64_t entry) { return entry != array->integers.front(); }))
+        if (std::any_of(array->integers.begin(), array->integers.end(),
+                        [&](std::int64_t entry) { return entry != array->integers.front(); }))
             refuse(config_, "blocks of different shape (" + key + ") are not implemented");
         return array->integers.front();
     }
@@ -83,7 +87,8 @@ private:
     }
 
     void readNumbers() {
-        keys_.epsilon = arch_ + (config_.norm == NormKind::rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon");
+        keys_.epsilon = arch_ + (config_.norm == NormKind::rms ? "attention.layer_norm_rms_epsilon"
+                                                               : "attention.layer_norm_epsilon");
         const auto epsilon = metadata_.real(keys_.epsilon);
         if (!epsilon) refuse(config_, "GGUF metadata: " + keys_.epsilon + " is missing");
         config_.normEpsilon = epsilon.value_or(1e-5);
@@ -92,14 +97,17 @@ private:
         config_.attentionSoftCap = metadata_.real(arch_ + "attn_logit_softcapping").value_or(family->attentionSoftCap);
         config_.headSoftCap = metadata_.real(arch_ + "final_logit_softcapping").value_or(family->headSoftCap);
         // The 27B models of Gemma 2 and 3, known by their depth, scale by C/H; no key says so in most files.
-        const bool wide = (config_.family == "gemma2" && config_.blocks == 46) || (config_.family == "gemma3_text" && config_.blocks == 62);
+        const bool wide = (config_.family == "gemma2" && config_.blocks == 46) ||
+                          (config_.family == "gemma3_text" && config_.blocks == 62);
         if (const auto scale = metadata_.real(arch_ + "attention.scale"); scale && *scale != 0)
             config_.attentionScale = *scale;
         else if (wide && config_.heads > 0 && config_.width > 0)
-            config_.attentionScale = 1 / std::sqrt(static_cast<double>(config_.width) / static_cast<double>(config_.heads));
+            config_.attentionScale =
+                1 / std::sqrt(static_cast<double>(config_.width) / static_cast<double>(config_.heads));
         if (!family->variants) return;
         // llama.cpp looks at the tensors; the key is the converter's.
-        config_.parallelResidual = metadata_.flag(arch_ + "use_parallel_residual").value_or(!has_("blk.0.ffn_norm.weight"));
+        config_.parallelResidual =
+            metadata_.flag(arch_ + "use_parallel_residual").value_or(!has_("blk.0.ffn_norm.weight"));
         if (has_("blk.0.attn_q_norm.weight")) config_.qkNorm = QkNorm::perHead;
     }
 
@@ -116,7 +124,8 @@ private:
         config_.experts = metadata_.integer(keys_.experts).value_or(0);
         config_.expertsUsed = metadata_.integer(keys_.expertsUsed).value_or(0);
         config_.expertFeedForward = metadata_.integer(keys_.expertFeedForward).value_or(config_.feedForward);
-        if (family.sharedExpert) config_.sharedFeedForward = metadata_.integer(keys_.sharedFeedForward).value_or(config_.feedForward);
+        if (family.sharedExpert)
+            config_.sharedFeedForward = metadata_.integer(keys_.sharedFeedForward).value_or(config_.feedForward);
         config_.renormalizeExperts = metadata_.flag(arch_ + "expert_weights_norm").value_or(family.renormalizeExperts);
         for (std::size_t i = 0; i < config_.layers.size(); ++i)
             config_.layers[i].experts = has_("blk." + std::to_string(i) + ".ffn_gate_inp.weight");
@@ -124,19 +133,24 @@ private:
 
     void readRotation(const Family& family) {
         for (std::size_t i = 0; i < config_.layers.size(); ++i)
-            if (family.learnedPositions || (family.window == WindowPattern::unrotated && (i + 1) % 4 == 0)) config_.layers[i].rope = -1;
+            if (family.learnedPositions || (family.window == WindowPattern::unrotated && (i + 1) % 4 == 0))
+                config_.layers[i].rope = -1;
     }
 
     void readWindows(const Family& family) {
         keys_.window = arch_ + "attention.sliding_window";
         const auto window = metadata_.integer(keys_.window);
         if (!window) return;
-        if (*window < 1) return refuse(config_, fmt::format("GGUF metadata: {} is {}; at least 1 is possible", keys_.window, *window));
+        if (*window < 1)
+            return refuse(config_,
+                          fmt::format("GGUF metadata: {} is {}; at least 1 is possible", keys_.window, *window));
         const std::string patternKey = keys_.window + "_pattern";
-        if (const GgufValue* given = metadata_.find(patternKey); given && std::holds_alternative<GgufArray>(given->value)) {
+        if (const GgufValue* given = metadata_.find(patternKey);
+            given && std::holds_alternative<GgufArray>(given->value)) {
             const auto& pattern = std::get<GgufArray>(given->value).integers;
             if (pattern.size() != config_.layers.size())
-                return refuse(config_, fmt::format("GGUF metadata: {} has {} entries for {} blocks", patternKey, pattern.size(), config_.blocks));
+                return refuse(config_, fmt::format("GGUF metadata: {} has {} entries for {} blocks", patternKey,
+                                                   pattern.size(), config_.blocks));
             for (std::size_t i = 0; i < pattern.size(); ++i) config_.layers[i].window = pattern[i] != 0 ? *window : 0;
             return;
         }
@@ -193,12 +207,14 @@ private:
     void readTokens(std::int64_t embeddingRows) {
         if (config_.vocabulary == 0) config_.vocabulary = embeddingRows;
         if (config_.vocabulary == 0)
-            if (const GgufArray* tokens = metadata_.array("tokenizer.ggml.tokens")) config_.vocabulary = static_cast<std::int64_t>(tokens->size());
+            if (const GgufArray* tokens = metadata_.array("tokenizer.ggml.tokens"))
+                config_.vocabulary = static_cast<std::int64_t>(tokens->size());
         config_.bosId = metadata_.integer("tokenizer.ggml.bos_token_id").value_or(-1);
         config_.eosId = metadata_.integer("tokenizer.ggml.eos_token_id").value_or(-1);
         config_.padId = metadata_.integer("tokenizer.ggml.padding_token_id").value_or(-1);
         // Where the key is missing llama.cpp adds a BOS for SentencePiece vocabularies and for Llama 3's.
-        const std::string model = metadata_.text("tokenizer.ggml.model").value_or(""), pre = metadata_.text("tokenizer.ggml.pre").value_or("");
+        const std::string model = metadata_.text("tokenizer.ggml.model").value_or(""),
+                          pre = metadata_.text("tokenizer.ggml.pre").value_or("");
         const bool usual = model == "llama" || pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3";
         config_.addBos = metadata_.flag("tokenizer.ggml.add_bos_token").value_or(usual);
     }

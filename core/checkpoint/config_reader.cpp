@@ -56,12 +56,14 @@ private:
         config_.width = size({"hidden_size", "n_embd"}, keys_.width, 0);
         config_.heads = size({"num_attention_heads", "n_head"}, keys_.heads, family_.heads);
         const bool listed = json_.contains("num_key_value_heads"); // null means one per head
-        config_.kvHeads = size({"num_key_value_heads"}, keys_.kvHeads, listed || family_.kvHeads == 0 ? config_.heads : family_.kvHeads);
+        config_.kvHeads = size({"num_key_value_heads"}, keys_.kvHeads,
+                               listed || family_.kvHeads == 0 ? config_.heads : family_.kvHeads);
         config_.headDim = size({"head_dim"}, keys_.headDim, json_.contains("head_dim") ? 0 : family_.headDim);
         config_.vocabulary = size({"vocab_size"}, keys_.vocabulary, family_.vocabulary);
         config_.context = size({"max_position_embeddings", "n_positions", "n_ctx"}, keys_.context, family_.context);
         // GPT-2 leaves n_inner out: four times the width.
-        config_.feedForward = size({"intermediate_size", "n_inner"}, keys_.feedForward, family_.learnedPositions ? 4 * std::min<std::int64_t>(config_.width, 1 << 24) : 0);
+        config_.feedForward = size({"intermediate_size", "n_inner"}, keys_.feedForward,
+                                   family_.learnedPositions ? 4 * std::min<std::int64_t>(config_.width, 1 << 24) : 0);
     }
 
     void readNumbers() {
@@ -84,9 +86,13 @@ private:
             config_.attentionScale = 1 / std::sqrt(std::abs(scalar));
         }
         if (!fields_.flag("scale_attn_weights").value_or(true)) config_.attentionScale = 1.0;
-        for (const char* key : {"scale_attn_by_inverse_layer_idx", "use_bidirectional_attention", "add_cross_attention"})
-            if (fields_.flag(key).value_or(false)) refuse(config_, fmt::format("config.json: {} is true, which is not implemented", key));
-        if (fields_.has("clip_qkv")) refuse(config_, "config.json: clip_qkv is " + escapeForDisplay(json_.at("clip_qkv").dump(), 40) + "; clipped queries and keys are not implemented");
+        for (const char* key :
+             {"scale_attn_by_inverse_layer_idx", "use_bidirectional_attention", "add_cross_attention"})
+            if (fields_.flag(key).value_or(false))
+                refuse(config_, fmt::format("config.json: {} is true, which is not implemented", key));
+        if (fields_.has("clip_qkv"))
+            refuse(config_, "config.json: clip_qkv is " + escapeForDisplay(json_.at("clip_qkv").dump(), 40) +
+                                "; clipped queries and keys are not implemented");
     }
 
     /// A key that is there and null switches a soft cap off.
@@ -104,10 +110,16 @@ private:
             // Gemma's first checkpoints say "gelu" and mean its tanh form.
             const bool tanhForm = *name == "gelu_pytorch_tanh" || *name == "gelu_new" || *name == "gelu_fast" ||
                                   (*name == "gelu" && family_.gemmaNorms);
-            if (*name == "silu" || *name == "swish") config_.activation = Activation::silu;
-            else if (tanhForm) config_.activation = Activation::geluTanh;
-            else if (*name == "gelu") config_.activation = Activation::geluErf;
-            else refuse(config_, fmt::format("config.json: the activation '{}' ({}) is not implemented; silu and gelu are", escapeForDisplay(*name, 40), key));
+            if (*name == "silu" || *name == "swish")
+                config_.activation = Activation::silu;
+            else if (tanhForm)
+                config_.activation = Activation::geluTanh;
+            else if (*name == "gelu")
+                config_.activation = Activation::geluErf;
+            else
+                refuse(config_,
+                       fmt::format("config.json: the activation '{}' ({}) is not implemented; silu and gelu are",
+                                   escapeForDisplay(*name, 40), key));
             return;
         }
     }
@@ -126,7 +138,8 @@ private:
         config_.experts = size({"num_local_experts", "num_experts"}, keys_.experts, 0);
         config_.expertsUsed = size({"num_experts_per_tok"}, keys_.expertsUsed, 0);
         config_.expertFeedForward = size({"moe_intermediate_size", "intermediate_size"}, keys_.expertFeedForward, 0);
-        if (family_.sharedExpert) config_.sharedFeedForward = size({"shared_expert_intermediate_size"}, keys_.sharedFeedForward, 0);
+        if (family_.sharedExpert)
+            config_.sharedFeedForward = size({"shared_expert_intermediate_size"}, keys_.sharedFeedForward, 0);
         config_.renormalizeExperts = fields_.flag("norm_topk_prob").value_or(family_.renormalizeExperts);
         const std::int64_t step = fields_.integer("decoder_sparse_step").value_or(1);
         if (step < 1) return refuse(config_, fmt::format("config.json: decoder_sparse_step is {}", step));
@@ -134,7 +147,8 @@ private:
             config_.layers[i].experts = (static_cast<std::int64_t>(i) + 1) % step == 0;
         if (!fields_.has("mlp_only_layers")) return;
         for (const Json& dense : json_.at("mlp_only_layers"))
-            if (dense.is_number_integer() && dense.get<std::int64_t>() >= 0 && dense.get<std::int64_t>() < config_.blocks)
+            if (dense.is_number_integer() && dense.get<std::int64_t>() >= 0 &&
+                dense.get<std::int64_t>() < config_.blocks)
                 config_.layers[dense.get<std::size_t>()].experts = false;
     }
 
@@ -146,7 +160,8 @@ private:
         if (fields_.has("no_rope_layers")) {
             const Json& rotated = json_.at("no_rope_layers"); // 1 where there is a rotation, whatever the name says
             if (!rotated.is_array() || rotated.size() < config_.layers.size())
-                return refuse(config_, fmt::format("config.json: no_rope_layers has {} entries for {} blocks", rotated.is_array() ? rotated.size() : 0, config_.blocks));
+                return refuse(config_, fmt::format("config.json: no_rope_layers has {} entries for {} blocks",
+                                                   rotated.is_array() ? rotated.size() : 0, config_.blocks));
             for (std::size_t i = 0; i < config_.layers.size(); ++i)
                 config_.layers[i].rope = rotated[i].is_number_integer() && rotated[i].get<std::int64_t>() != 0 ? 0 : -1;
             return;
@@ -166,7 +181,8 @@ private:
         const bool off = json_.contains("sliding_window") ? json_.at("sliding_window").is_null() : window == 0;
         if (readLayerTypes(off ? 0 : window)) return;
         if (off) return;
-        if (window < 1) return refuse(config_, fmt::format("config.json: sliding_window is {}; at least 1 is possible", window));
+        if (window < 1)
+            return refuse(config_, fmt::format("config.json: sliding_window is {}; at least 1 is possible", window));
         const std::int64_t first = fields_.integer("max_window_layers").value_or(28);
         std::int64_t every = 6;
         for (const char* key : {"sliding_window_pattern", "_sliding_window_pattern"})
@@ -180,15 +196,19 @@ private:
         if (!fields_.has("layer_types") || family_.window == WindowPattern::all) return false;
         const Json& types = json_.at("layer_types");
         if (!types.is_array() || types.size() != config_.layers.size()) {
-            refuse(config_, fmt::format("config.json: layer_types has {} entries for {} blocks", types.is_array() ? types.size() : 0, config_.blocks));
+            refuse(config_, fmt::format("config.json: layer_types has {} entries for {} blocks",
+                                        types.is_array() ? types.size() : 0, config_.blocks));
             return true;
         }
         for (std::size_t i = 0; i < types.size(); ++i) {
             if (types[i] == "full_attention") continue;
             if (types[i] != "sliding_attention")
-                refuse(config_, fmt::format("config.json: blocks of the kind {} (layer_types) are not implemented", escapeForDisplay(types[i].dump(), 40)));
+                refuse(config_, fmt::format("config.json: blocks of the kind {} (layer_types) are not implemented",
+                                            escapeForDisplay(types[i].dump(), 40)));
             else if (window < 1)
-                refuse(config_, fmt::format("config.json: sliding_window is {}, but layer_types names sliding_attention", escapeForDisplay(json_.value("sliding_window", Json()).dump(), 40)));
+                refuse(config_,
+                       fmt::format("config.json: sliding_window is {}, but layer_types names sliding_attention",
+                                   escapeForDisplay(json_.value("sliding_window", Json()).dump(), 40)));
             config_.layers[i].window = window;
         }
         return true;
@@ -212,7 +232,8 @@ private:
                 readRopeObject(rope, main);
                 continue;
             }
-            for (const auto& [kind, into] : {std::pair{"full_attention", &main}, std::pair{"sliding_attention", &local}})
+            for (const auto& [kind, into] :
+                 {std::pair{"full_attention", &main}, std::pair{"sliding_attention", &local}})
                 if (rope.contains(kind) && rope.at(kind).is_object()) readRopeObject(rope.at(kind), *into);
         }
         // Gemma 3 rotates the blocks with a window in another way.
@@ -233,11 +254,17 @@ private:
         std::string type = fields.text(fields.has("rope_type") ? "rope_type" : "type").value_or("default");
         // Phi-3's first checkpoints call longrope "su" or "yarn".
         if (type == "su" || (type == "yarn" && family_.fusedGateUp)) type = "longrope";
-        rope.originalContext = fields_.integer("original_max_position_embeddings").value_or(fields.integer("original_max_position_embeddings").value_or(config_.context));
-        const double ratio = rope.originalContext > 0 ? static_cast<double>(config_.context) / static_cast<double>(rope.originalContext) : 1.0;
+        rope.originalContext =
+            fields_.integer("original_max_position_embeddings")
+                .value_or(fields.integer("original_max_position_embeddings").value_or(config_.context));
+        const double ratio = rope.originalContext > 0
+                                 ? static_cast<double>(config_.context) / static_cast<double>(rope.originalContext)
+                                 : 1.0;
         if (type == "default") return;
         const auto needed = [&](const char* key) {
-            if (!fields.has(key)) refuse(config_, fmt::format("config.json: rope scaling of type '{}' needs {}, which is missing", type, key));
+            if (!fields.has(key))
+                refuse(config_,
+                       fmt::format("config.json: rope scaling of type '{}' needs {}, which is missing", type, key));
             return fields.real(key).value_or(1.0);
         };
         if (type == "linear") {
@@ -258,8 +285,13 @@ private:
             rope.factors = fields.positives("short_factor");
             rope.longFactors = fields.positives("long_factor");
             for (const char* key : {"short_factor", "long_factor"})
-                if (!fields.has(key)) refuse(config_, fmt::format("config.json: rope scaling of type 'longrope' needs {}, which is missing", key));
-            const double grown = rope.factor > 1 ? std::sqrt(1 + std::log(rope.factor) / std::log(static_cast<double>(rope.originalContext))) : 1.0;
+                if (!fields.has(key))
+                    refuse(config_,
+                           fmt::format("config.json: rope scaling of type 'longrope' needs {}, which is missing", key));
+            const double grown =
+                rope.factor > 1
+                    ? std::sqrt(1 + std::log(rope.factor) / std::log(static_cast<double>(rope.originalContext)))
+                    : 1.0;
             rope.attentionFactor = fields.real("attention_factor").value_or(grown);
         } else {
             refuse(config_, "rotary embedding of type '" + escapeForDisplay(type, 40) + "' is not implemented");
@@ -270,7 +302,9 @@ private:
         rope.betaFast = fields.real("beta_fast").value_or(32.0);
         rope.betaSlow = fields.real("beta_slow").value_or(1.0);
         rope.truncate = fields.flag("truncate").value_or(true);
-        const auto scale = [&](double weight) { return rope.factor > 1 ? 0.1 * weight * std::log(rope.factor) + 1 : 1.0; };
+        const auto scale = [&](double weight) {
+            return rope.factor > 1 ? 0.1 * weight * std::log(rope.factor) + 1 : 1.0;
+        };
         const double mscale = fields.real("mscale").value_or(0.0), all = fields.real("mscale_all_dim").value_or(0.0);
         const double derived = mscale != 0 && all != 0 ? scale(mscale) / scale(all) : scale(1.0);
         rope.attentionFactor = fields.real("attention_factor").value_or(derived);
@@ -328,7 +362,8 @@ bool tokenizerAddsBos(const std::string& folder) {
     try {
         if (std::filesystem::is_regular_file(base / "tokenizer_config.json")) {
             const Json json = readJsonFile((base / "tokenizer_config.json").string());
-            if (json.is_object() && json.contains("add_bos_token") && json.at("add_bos_token").is_boolean()) return json.at("add_bos_token").get<bool>();
+            if (json.is_object() && json.contains("add_bos_token") && json.at("add_bos_token").is_boolean())
+                return json.at("add_bos_token").get<bool>();
         }
         if (!std::filesystem::is_regular_file(base / "tokenizer.json")) return false;
         // Only a template can add a token; looking for its name first saves parsing megabytes of vocabulary.
@@ -337,8 +372,9 @@ bool tokenizerAddsBos(const std::string& folder) {
         const Json json = parseJson(text, "tokenizer.json");
         const Json& post = json.at("post_processor");
         const auto startsWithSpecial = [](const Json& processor) {
-            return processor.is_object() && processor.value("type", "") == "TemplateProcessing" && processor.at("single").is_array() &&
-                   !processor.at("single").empty() && processor.at("single").at(0).contains("SpecialToken");
+            return processor.is_object() && processor.value("type", "") == "TemplateProcessing" &&
+                   processor.at("single").is_array() && !processor.at("single").empty() &&
+                   processor.at("single").at(0).contains("SpecialToken");
         };
         if (startsWithSpecial(post)) return true;
         if (post.is_object() && post.contains("processors"))

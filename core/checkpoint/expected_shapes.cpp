@@ -39,7 +39,8 @@ private:
 
     void linear(const std::string& name, std::int64_t rows, std::int64_t cols, Bias bias) {
         add(name + ".weight", {rows, cols});
-        if (bias == Bias::required || (bias == Bias::asStored && has_(prefix_ + name + ".bias"))) add(name + ".bias", {rows});
+        if (bias == Bias::required || (bias == Bias::asStored && has_(prefix_ + name + ".bias")))
+            add(name + ".bias", {rows});
     }
 
     void attention() {

@@ -183,7 +183,8 @@ BlockWeightsPtr Model::loadBlock(BlockIndex block, const WeightSource* source) c
         Matrix router(impl_->config.experts, impl_->config.width);
         checkpoint.readRows(checkpoint.require(prefix + "ffn_gate_inp.weight"), 0, router.view());
         weights->router = keep(std::move(router));
-        if (impl_->config.sharedFeedForward > 0) weights->sharedGate = impl_->vector(prefix + "ffn_gate_inp_shexp.weight");
+        if (impl_->config.sharedFeedForward > 0)
+            weights->sharedGate = impl_->vector(prefix + "ffn_gate_inp_shexp.weight");
     }
     return weights;
 }
@@ -215,9 +216,10 @@ void Model::embed(const Embedding& table, std::span<const TokenId> ids, MatrixVi
                         "The tokenizer and the checkpoint do not belong together.");
     const std::int64_t last = position0 + x.rows;
     if (impl_->config.learnedPositions && last > impl_->config.context)
-        throw Error(ErrorCode::usage, fmt::format("{} tokens are more than the {} positions this model has learned", last,
-                                                  impl_->config.context),
-                    "Use a shorter text or shorter windows.");
+        throw Error(
+            ErrorCode::usage,
+            fmt::format("{} tokens are more than the {} positions this model has learned", last, impl_->config.context),
+            "Use a shorter text or shorter windows.");
     const auto scale = static_cast<float>(impl_->config.embeddingScale);
     constexpr std::int64_t kRows = 64; // per piece: tens of µs of decoding
     parallelFor(x.rows, kRows, [&](std::int64_t begin, std::int64_t end) {

@@ -64,7 +64,8 @@ private:
         at.attnIn = addGroup(prefix_ + "attn_in", block, c_.width);
         at.attnOutputIn = addGroup(prefix_ + "attn_output_in", block, c_.queryWidth());
         const bool everyTokenPasses = !experts || c_.sharedFeedForward > 0;
-        if (everyTokenPasses) at.ffnIn = c_.parallelResidual ? at.attnIn : addGroup(prefix_ + "ffn_in", block, c_.width);
+        if (everyTokenPasses)
+            at.ffnIn = c_.parallelResidual ? at.attnIn : addGroup(prefix_ + "ffn_in", block, c_.width);
         addAttention(at);
         if (experts) addExperts(at);
         if (everyTokenPasses && experts)
@@ -168,9 +169,10 @@ bool isStrangeParameter(const TensorInfo& tensor) {
     if (!tensor.canonical.empty()) return false;
     const std::string_view name = tensor.name;
     // The vision part of a model that also sees pictures has layers of its own.
-    constexpr std::array<std::string_view, 5> kBlocks{"model.layers.", "transformer.h.", "h.", "language_model.model.layers.",
-                                                      "model.language_model.layers."};
-    const bool inBlock = std::any_of(kBlocks.begin(), kBlocks.end(), [&](auto start) { return name.starts_with(start); });
+    constexpr std::array<std::string_view, 5> kBlocks{"model.layers.", "transformer.h.", "h.",
+                                                      "language_model.model.layers.", "model.language_model.layers."};
+    const bool inBlock =
+        std::any_of(kBlocks.begin(), kBlocks.end(), [&](auto start) { return name.starts_with(start); });
     const bool mask = name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias"); // GPT-2's causal mask
     return inBlock && !mask && (name.ends_with(".weight") || name.ends_with(".bias"));
 }

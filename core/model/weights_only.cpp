@@ -13,17 +13,17 @@ namespace bw {
 namespace {
 
 /// Parts of names of matrices that are no linear layers or too delicate to round without looking at what they do.
-constexpr std::array<std::string_view, 10> kNotRounded{"norm",        "router",    "gate_inp", "position_embd", "conv",
-                                                       "ssm_",        "time_mix",  "rope_",    "rotary",        "lora"};
+constexpr std::array<std::string_view, 10> kNotRounded{"norm", "router",   "gate_inp", "position_embd", "conv",
+                                                       "ssm_", "time_mix", "rope_",    "rotary",        "lora"};
 
 SiteKind kindOf(const std::string& canonical) {
     if (canonical == "token_embd.weight") return SiteKind::tokenEmbedding;
     if (canonical == "output.weight") return SiteKind::output;
     const auto block = parseBlockName(canonical);
-    for (const SiteKind kind : {SiteKind::attnQ, SiteKind::attnK, SiteKind::attnV, SiteKind::attnQkv, SiteKind::attnOutput,
-                                SiteKind::ffnGate, SiteKind::ffnUp, SiteKind::ffnDown, SiteKind::ffnGateExperts,
-                                SiteKind::ffnUpExperts, SiteKind::ffnDownExperts, SiteKind::ffnGateShared,
-                                SiteKind::ffnUpShared, SiteKind::ffnDownShared})
+    for (const SiteKind kind :
+         {SiteKind::attnQ, SiteKind::attnK, SiteKind::attnV, SiteKind::attnQkv, SiteKind::attnOutput, SiteKind::ffnGate,
+          SiteKind::ffnUp, SiteKind::ffnDown, SiteKind::ffnGateExperts, SiteKind::ffnUpExperts,
+          SiteKind::ffnDownExperts, SiteKind::ffnGateShared, SiteKind::ffnUpShared, SiteKind::ffnDownShared})
         if (block && block->rest == std::string(siteKindName(kind)) + ".weight") return kind;
     return SiteKind::other;
 }
@@ -56,7 +56,8 @@ SiteLayout layOutWeights(const Checkpoint& checkpoint) {
     }
     if (layout.sites.empty())
         throw Error(ErrorCode::unsupportedModel,
-                    escapeForDisplay(checkpoint.path()) + " holds no weight matrix that could be quantized: " + checkpoint.config().whyNot,
+                    escapeForDisplay(checkpoint.path()) +
+                        " holds no weight matrix that could be quantized: " + checkpoint.config().whyNot,
                     "Its tensors and their histograms can still be inspected.");
     return layout;
 }

@@ -20,13 +20,16 @@ using testing::HasSubstr;
 
 /// A small config.json of a family with whatever else is given.
 Json configOf(const std::string& type, const Json& more = Json::object()) {
-    Json json{{"model_type", type}, {"hidden_size", 32}, {"intermediate_size", 48}, {"num_hidden_layers", 6}, {"num_attention_heads", 4},
-              {"num_key_value_heads", 2}, {"head_dim", 8}, {"vocab_size", 64}, {"max_position_embeddings", 128}};
+    Json json{{"model_type", type},     {"hidden_size", 32},        {"intermediate_size", 48},
+              {"num_hidden_layers", 6}, {"num_attention_heads", 4}, {"num_key_value_heads", 2},
+              {"head_dim", 8},          {"vocab_size", 64},         {"max_position_embeddings", 128}};
     json.update(more);
     return json;
 }
 
-ModelConfig read(const std::string& type, const Json& more = Json::object()) { return configFromHuggingFace(configOf(type, more)); }
+ModelConfig read(const std::string& type, const Json& more = Json::object()) {
+    return configFromHuggingFace(configOf(type, more));
+}
 
 std::vector<std::int64_t> windows(const ModelConfig& config) {
     std::vector<std::int64_t> all;
@@ -66,15 +69,19 @@ TEST(Family, slidingWindows) {
     EXPECT_THAT(windows(read("mistral")), ElementsAre(4096, 4096, 4096, 4096, 4096, 4096)); // the class's default
     EXPECT_THAT(windows(read("gemma2", {{"sliding_window", 9}})), ElementsAre(9, 0, 9, 0, 9, 0));
     EXPECT_THAT(windows(read("gemma3_text", {{"sliding_window", 9}})), ElementsAre(9, 9, 9, 9, 9, 0));
-    EXPECT_THAT(windows(read("gemma3_text", {{"sliding_window", 9}, {"sliding_window_pattern", 3}})), ElementsAre(9, 9, 0, 9, 9, 0));
+    EXPECT_THAT(windows(read("gemma3_text", {{"sliding_window", 9}, {"sliding_window_pattern", 3}})),
+                ElementsAre(9, 9, 0, 9, 9, 0));
     const Json used{{"sliding_window", 9}, {"use_sliding_window", true}, {"max_window_layers", 4}};
     EXPECT_THAT(windows(read("qwen2", used)), ElementsAre(0, 0, 0, 0, 9, 9));
-    EXPECT_THAT(windows(read("qwen2", {{"sliding_window", 9}, {"max_window_layers", 4}})), ElementsAre(0, 0, 0, 0, 0, 0));
-    const Json types{"full_attention", "sliding_attention", "full_attention", "full_attention", "sliding_attention", "full_attention"};
+    EXPECT_THAT(windows(read("qwen2", {{"sliding_window", 9}, {"max_window_layers", 4}})),
+                ElementsAre(0, 0, 0, 0, 0, 0));
+    const Json types{"full_attention", "sliding_attention", "full_attention",
+                     "full_attention", "sliding_attention", "full_attention"};
     Json listed = used;
     listed["layer_types"] = types;
     EXPECT_THAT(windows(read("qwen3", listed)), ElementsAre(0, 9, 0, 0, 9, 0));
-    EXPECT_THAT(windows(read("gemma2", {{"sliding_window", 9}, {"layer_types", types}})), ElementsAre(0, 9, 0, 0, 9, 0));
+    EXPECT_THAT(windows(read("gemma2", {{"sliding_window", 9}, {"layer_types", types}})),
+                ElementsAre(0, 9, 0, 0, 9, 0));
 }
 
 TEST(Family, rotations) {
@@ -82,9 +89,11 @@ TEST(Family, rotations) {
     EXPECT_THAT(ropes(read("smollm3", {{"no_rope_layers", {0, 1, 1, 0, 1, 1}}})), ElementsAre(-1, 0, 0, -1, 0, 0));
     EXPECT_THAT(ropes(read("gpt2", {{"n_positions", 128}})), ElementsAre(-1, -1, -1, -1, -1, -1));
     // Gemma 3 in both spellings: the blocks with a window rotate by the local base.
-    const Json four{{"rope_theta", 5e5}, {"rope_local_base_freq", 2e4}, {"rope_scaling", {{"rope_type", "linear"}, {"factor", 8}}}};
-    const Json five{{"rope_parameters", {{"full_attention", {{"rope_type", "linear"}, {"factor", 8}, {"rope_theta", 5e5}}},
-                                         {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 2e4}}}}}};
+    const Json four{
+        {"rope_theta", 5e5}, {"rope_local_base_freq", 2e4}, {"rope_scaling", {{"rope_type", "linear"}, {"factor", 8}}}};
+    const Json five{{"rope_parameters",
+                     {{"full_attention", {{"rope_type", "linear"}, {"factor", 8}, {"rope_theta", 5e5}}},
+                      {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 2e4}}}}}};
     for (const Json& spelling : {four, five}) {
         const ModelConfig config = read("gemma3_text", spelling);
         EXPECT_TRUE(config.forwardSupported) << config.whyNot;
@@ -97,9 +106,13 @@ TEST(Family, rotations) {
         EXPECT_EQ(config.ropes[1].scaling, RopeScaling::none);
     }
     EXPECT_EQ(read("stablelm", {{"partial_rotary_factor", 0.5}}).ropes[0].dims, 4);
-    EXPECT_EQ(read("stablelm", {{"rope_parameters", {{"partial_rotary_factor", 0.75}, {"rope_type", "default"}}}}).ropes[0].dims, 6);
+    EXPECT_EQ(read("stablelm", {{"rope_parameters", {{"partial_rotary_factor", 0.75}, {"rope_type", "default"}}}})
+                  .ropes[0]
+                  .dims,
+              6);
     EXPECT_EQ(read("stablelm").ropes[0].dims, 2); // a quarter where the file says nothing
-    const ModelConfig yarn = read("qwen2", {{"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 32}}}});
+    const ModelConfig yarn = read(
+        "qwen2", {{"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 32}}}});
     EXPECT_NEAR(yarn.ropes[0].attentionFactor, 0.1 * std::log(4.0) + 1, 1e-12);
     const Json lists{{"type", "su"}, {"short_factor", {1, 1, 1, 1}}, {"long_factor", {2, 2, 2, 2}}};
     const ModelConfig longrope = read("phi3", {{"rope_scaling", lists}, {"original_max_position_embeddings", 32}});
@@ -144,7 +157,8 @@ TEST(Family, scalesCapsAndBiases) {
     EXPECT_EQ(read("stablelm", {{"use_qkv_bias", true}}).outputBias, Bias::none);
     EXPECT_EQ(read("stablelm", {{"qk_layernorm", true}}).qkNorm, QkNorm::perHead);
     EXPECT_TRUE(read("stablelm", {{"use_parallel_residual", true}}).parallelResidual);
-    const Json gpt{{"model_type", "gpt2"}, {"n_embd", 32}, {"n_layer", 2}, {"n_head", 4}, {"n_positions", 64}, {"vocab_size", 50}};
+    const Json gpt{{"model_type", "gpt2"}, {"n_embd", 32},      {"n_layer", 2},
+                   {"n_head", 4},          {"n_positions", 64}, {"vocab_size", 50}};
     const ModelConfig two = configFromHuggingFace(gpt);
     EXPECT_TRUE(two.forwardSupported) << two.whyNot;
     EXPECT_EQ(two.feedForward, 128); // four times the width
@@ -154,8 +168,14 @@ TEST(Family, scalesCapsAndBiases) {
 
 /// Models that also see pictures keep the numbers of the text part in an object; short files leave out defaults.
 TEST(Family, textPartOfAPictureModel) {
-    const Json json{{"model_type", "gemma3"}, {"text_config", {{"model_type", "gemma3_text"}, {"hidden_size", 2560}, {"num_hidden_layers", 34}, {"intermediate_size", 10240},
-                                                               {"sliding_window", 1024}, {"rope_scaling", {{"rope_type", "linear"}, {"factor", 8.0}}}}}};
+    const Json json{{"model_type", "gemma3"},
+                    {"text_config",
+                     {{"model_type", "gemma3_text"},
+                      {"hidden_size", 2560},
+                      {"num_hidden_layers", 34},
+                      {"intermediate_size", 10240},
+                      {"sliding_window", 1024},
+                      {"rope_scaling", {{"rope_type", "linear"}, {"factor", 8.0}}}}}};
     const ModelConfig config = configFromHuggingFace(json);
     EXPECT_TRUE(config.forwardSupported) << config.whyNot;
     EXPECT_EQ(config.family, "gemma3_text");
@@ -171,7 +191,10 @@ TEST(Family, X06_impossibleValuesNameKeyAndValues) {
         Json more;
         const char* mentions;
     };
-    const Json moe{{"num_experts", 4}, {"num_experts_per_tok", 2}, {"moe_intermediate_size", 8}, {"shared_expert_intermediate_size", 8}};
+    const Json moe{{"num_experts", 4},
+                   {"num_experts_per_tok", 2},
+                   {"moe_intermediate_size", 8},
+                   {"shared_expert_intermediate_size", 8}};
     const auto with = [](Json base, const Json& more) {
         base.update(more);
         return base;
@@ -182,13 +205,16 @@ TEST(Family, X06_impossibleValuesNameKeyAndValues) {
              {"mistral", {{"sliding_window", "big"}}, "sliding_window is \"big\""},
              {"gemma2", {{"layer_types", {"full_attention"}}}, "layer_types has 1 entries for 6 blocks"},
              {"gemma2", {{"layer_types", Json(std::vector<std::string>(6, "linear_attention"))}}, "linear_attention"},
-             {"gemma2", {{"layer_types", Json(std::vector<std::string>(6, "sliding_attention"))}, {"sliding_window", nullptr}}, "sliding_window is null"},
+             {"gemma2",
+              {{"layer_types", Json(std::vector<std::string>(6, "sliding_attention"))}, {"sliding_window", nullptr}},
+              "sliding_window is null"},
              {"gemma2", {{"attn_logit_softcapping", -1.0}}, "attn_logit_softcapping is -1"},
              {"gemma2", {{"query_pre_attn_scalar", -4}}, "query_pre_attn_scalar is -4"},
              {"gemma3_text", {{"sliding_window_pattern", 0}}, "sliding_window_pattern is 0"},
              {"smollm3", {{"no_rope_layers", {1, 1}}}, "no_rope_layers has 2 entries for 6 blocks"},
              {"smollm3", {{"no_rope_layer_interval", 0}}, "no_rope_layer_interval is 0"},
-             {"qwen3_moe", with(moe, {{"num_experts_per_tok", 5}}), "5 experts per token (num_experts_per_tok) of 4 (num_experts)"},
+             {"qwen3_moe", with(moe, {{"num_experts_per_tok", 5}}),
+              "5 experts per token (num_experts_per_tok) of 4 (num_experts)"},
              {"qwen3_moe", with(moe, {{"num_experts_per_tok", 0}}), "0 experts per token"},
              {"qwen3_moe", with(moe, {{"num_experts", 0}}), "(num_experts) is 0"},
              {"qwen3_moe", with(moe, {{"num_experts", 60000}, {"num_hidden_layers", 4096}}), "60000 experts"},
@@ -199,7 +225,9 @@ TEST(Family, X06_impossibleValuesNameKeyAndValues) {
              {"stablelm", {{"layer_norm_eps", -1e-5}}, "layer_norm_eps"},
              {"gpt2", {{"n_positions", 0}, {"max_position_embeddings", nullptr}}, "n_positions"},
              {"gpt2", {{"scale_attn_by_inverse_layer_idx", true}}, "scale_attn_by_inverse_layer_idx"},
-             {"phi3", {{"rope_scaling", {{"type", "longrope"}, {"long_factor", {1, 1, 1, 1}}}}}, "needs short_factor"}}) {
+             {"phi3",
+              {{"rope_scaling", {{"type", "longrope"}, {"long_factor", {1, 1, 1, 1}}}}},
+              "needs short_factor"}}) {
         const ModelConfig config = read(c.type, c.more);
         EXPECT_FALSE(config.forwardSupported) << c.type << " " << c.more.dump();
         EXPECT_THAT(config.whyNot, HasSubstr(c.mentions)) << c.type << " " << c.more.dump();
@@ -218,37 +246,61 @@ TEST(Family, unknownArchitectureKeepsItsSizes) {
 GgufMetadata ggufOf(const std::string& arch, const std::vector<std::pair<std::string, GgufValue>>& more) {
     GgufMetadata m;
     m.set("general.architecture", {GgufType::string, arch});
-    for (const auto& [key, value] : {std::pair{"block_count", 6}, {"embedding_length", 32}, {"feed_forward_length", 48}, {"attention.head_count", 4}, {"attention.head_count_kv", 2}, {"vocab_size", 64}})
+    for (const auto& [key, value] : {std::pair{"block_count", 6},
+                                     {"embedding_length", 32},
+                                     {"feed_forward_length", 48},
+                                     {"attention.head_count", 4},
+                                     {"attention.head_count_kv", 2},
+                                     {"vocab_size", 64}})
         m.set(arch + "." + key, {GgufType::u32, std::int64_t{value}});
-    for (const char* key : {".attention.layer_norm_rms_epsilon", ".attention.layer_norm_epsilon"}) m.set(arch + key, {GgufType::f32, 1e-5});
+    for (const char* key : {".attention.layer_norm_rms_epsilon", ".attention.layer_norm_epsilon"})
+        m.set(arch + key, {GgufType::f32, 1e-5});
     for (const auto& [key, value] : more) m.set(arch + "." + key, value);
     return m;
 }
-GgufValue number(std::int64_t value) { return {GgufType::u32, value}; }
-GgufValue real(double value) { return {GgufType::f32, value}; }
+GgufValue number(std::int64_t value) {
+    return {GgufType::u32, value};
+}
+GgufValue real(double value) {
+    return {GgufType::f32, value};
+}
 
 TEST(Family, ggufKeysAndLlamaCppsRules) {
     const auto everything = [](const std::string&) { return true; };
-    const ModelConfig gemma2 = configFromGguf(ggufOf("gemma2", {{"attention.sliding_window", number(9)}, {"attention.key_length", number(16)}, {"attention.value_length", number(16)}}), 0);
+    const ModelConfig gemma2 = configFromGguf(ggufOf("gemma2", {{"attention.sliding_window", number(9)},
+                                                                {"attention.key_length", number(16)},
+                                                                {"attention.value_length", number(16)}}),
+                                              0);
     EXPECT_TRUE(gemma2.forwardSupported) << gemma2.whyNot;
     EXPECT_THAT(windows(gemma2), ElementsAre(9, 0, 9, 0, 9, 0));
     EXPECT_EQ(gemma2.attentionSoftCap, 50);
     EXPECT_EQ(gemma2.normOffset, 0) << "GGUF holds 1 + w";
     EXPECT_EQ(gemma2.qkvBias, Bias::asStored);
-    const ModelConfig gemma3 = configFromGguf(ggufOf("gemma3", {{"attention.sliding_window", number(9)}, {"rope.freq_base", real(1e6)}, {"rope.scaling.factor", real(8)}}), 0);
+    const ModelConfig gemma3 = configFromGguf(ggufOf("gemma3", {{"attention.sliding_window", number(9)},
+                                                                {"rope.freq_base", real(1e6)},
+                                                                {"rope.scaling.factor", real(8)}}),
+                                              0);
     EXPECT_EQ(gemma3.family, "gemma3_text");
     EXPECT_THAT(ropes(gemma3), ElementsAre(1, 1, 1, 1, 1, 0));
     EXPECT_EQ(gemma3.ropes[0].scaling, RopeScaling::linear) << "a factor without a type";
     EXPECT_EQ(gemma3.ropes[1].theta, 10000);
-    const ModelConfig mixtral = configFromGguf(ggufOf("llama", {{"expert_count", number(4)}, {"expert_used_count", number(2)}}), 0, everything);
+    const ModelConfig mixtral =
+        configFromGguf(ggufOf("llama", {{"expert_count", number(4)}, {"expert_used_count", number(2)}}), 0, everything);
     EXPECT_TRUE(mixtral.forwardSupported) << mixtral.whyNot;
     EXPECT_EQ(mixtral.family, "mixtral");
     EXPECT_TRUE(mixtral.renormalizeExperts);
     EXPECT_EQ(mixtral.expertFeedForward, 48);
-    const ModelConfig qwen = configFromGguf(ggufOf("qwen2moe", {{"expert_count", number(4)}, {"expert_used_count", number(2)}, {"expert_feed_forward_length", number(8)}}), 0, everything);
+    const ModelConfig qwen = configFromGguf(ggufOf("qwen2moe", {{"expert_count", number(4)},
+                                                                {"expert_used_count", number(2)},
+                                                                {"expert_feed_forward_length", number(8)}}),
+                                            0, everything);
     EXPECT_EQ(qwen.sharedFeedForward, 48);
     EXPECT_FALSE(qwen.renormalizeExperts);
-    const ModelConfig yarn = configFromGguf(ggufOf("qwen2", {{"rope.scaling.type", {GgufType::string, std::string("yarn")}}, {"rope.scaling.factor", real(4)}, {"rope.scaling.original_context_length", number(64)}}), 0);
+    const ModelConfig yarn =
+        configFromGguf(ggufOf("qwen2", {{"rope.scaling.type", {GgufType::string, std::string("yarn")}},
+                                        {"rope.scaling.factor", real(4)},
+                                        {"rope.scaling.original_context_length", number(64)}}),
+                       0);
     EXPECT_EQ(yarn.ropes[0].scaling, RopeScaling::yarn);
     EXPECT_NEAR(yarn.ropes[0].attentionFactor, 0.1 * std::log(4.0) + 1, 1e-12);
     EXPECT_THAT(ropes(configFromGguf(ggufOf("smollm3", {}), 0)), ElementsAre(0, 0, 0, -1, 0, 0));
@@ -265,7 +317,8 @@ TEST(Family, expectedShapesFollowTheCheckpointsForm) {
     const ModelConfig config = read("mixtral", json);
     const auto names = [&](const std::string& held) {
         std::set<std::string> all;
-        for (const auto& e : expectedShapes(config, [&](const std::string& name) { return name.ends_with(held); })) all.insert(e.canonical);
+        for (const auto& e : expectedShapes(config, [&](const std::string& name) { return name.ends_with(held); }))
+            all.insert(e.canonical);
         return all;
     };
     EXPECT_TRUE(names("nothing").contains("blk.5.ffn_up_exps.weight"));

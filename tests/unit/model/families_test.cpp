@@ -50,7 +50,8 @@ class EachFamily : public testing::TestWithParam<std::string> {
 protected:
     std::shared_ptr<const Model> model_ = openFamily(GetParam());
 };
-INSTANTIATE_TEST_SUITE_P(All, EachFamily, testing::ValuesIn(familyNames()), [](const auto& name) { return name.param; });
+INSTANTIATE_TEST_SUITE_P(All, EachFamily, testing::ValuesIn(familyNames()),
+                         [](const auto& name) { return name.param; });
 
 TEST_P(EachFamily, CacheInPiecesEqualsTheWindow) {
     const Windows windows = randomWindows(1, 24, kVocabulary);
@@ -61,7 +62,8 @@ TEST_P(EachFamily, CacheInPiecesEqualsTheWindow) {
     std::vector<float> all;
     for (const std::int64_t piece : {7, 1, 12, 4}) {
         Matrix x(piece, model_->config().width), logits(piece, kVocabulary);
-        const auto ids = std::span(windows.ids).subspan(static_cast<std::size_t>(cache.length()), static_cast<std::size_t>(piece));
+        const auto ids =
+            std::span(windows.ids).subspan(static_cast<std::size_t>(cache.length()), static_cast<std::size_t>(piece));
         model_->embed(*embedding, ids, x.view(), cache.length());
         for (int b = 0; b < model_->config().blocks; ++b)
             model_->runBlock(*model_->loadBlock(BlockIndex{b}), x.view(), &cache, nullptr, 0);
@@ -106,14 +108,16 @@ TEST_P(EachFamily, EveryGroupSeesEveryWindowAtItsWidth) {
     Rows rows;
     JobContext job;
     const ScratchMatrix states = walkBlocks(*model_, windows, nullptr, &rows, job);
-    walkHead(*model_, windows, states.view(), nullptr, job, [](std::int64_t, MatrixView<const float>) {}, &rows);
+    walkHead(
+        *model_, windows, states.view(), nullptr, job, [](std::int64_t, MatrixView<const float>) {}, &rows);
     const auto& groups = model_->inputGroups();
     std::map<int, std::size_t> routed; // rows of all experts, by block
     for (std::size_t g = 0; g < groups.size(); ++g) {
         const bool expert = groups[g].name.find(".e") != std::string::npos;
         std::size_t count = 0;
         for (const auto& [window, x] : rows.seen[static_cast<int>(g)]) {
-            for (const auto& row : x) EXPECT_EQ(static_cast<std::int64_t>(row.size()), groups[g].width) << groups[g].name;
+            for (const auto& row : x)
+                EXPECT_EQ(static_cast<std::int64_t>(row.size()), groups[g].width) << groups[g].name;
             count += x.size();
             if (!expert) {
                 EXPECT_EQ(x.size(), 12u) << groups[g].name;
@@ -141,7 +145,10 @@ TEST_P(EachFamily, SitesAreTheRowsOfTheirTensors) {
         Matrix whole(tensor.rows(), tensor.cols());
         model_->checkpoint().readRows(tensor, 0, whole.view());
         const Matrix weight = model_->siteWeight(site);
-        EXPECT_EQ(std::memcmp(weight.data(), whole.row(site.firstRow), static_cast<std::size_t>(weight.size()) * sizeof(float)), 0) << site.name;
+        EXPECT_EQ(std::memcmp(weight.data(), whole.row(site.firstRow),
+                              static_cast<std::size_t>(weight.size()) * sizeof(float)),
+                  0)
+            << site.name;
         EXPECT_EQ(model_->findSite(site.name), &site);
     }
 }
@@ -174,7 +181,8 @@ TEST(FamilySites, ExpertsAndTheSharedOne) {
     EXPECT_EQ(names.back(), "ffn_down_shexp");
     EXPECT_EQ(model->findSite("blk.1.ffn_up.e4")->expert, 4);
     EXPECT_EQ(model->findSite("blk.1.ffn_up.e4")->kind, SiteKind::ffnUpExperts);
-    for (const Site& site : model->sites()) EXPECT_EQ(site.name.find("gate_inp"), std::string::npos) << "the router is no site";
+    for (const Site& site : model->sites())
+        EXPECT_EQ(site.name.find("gate_inp"), std::string::npos) << "the router is no site";
     // Blocks with and without experts side by side.
     const auto sparse = openFamily("qwen2_moe_sparse");
     EXPECT_EQ(siteNames(*sparse, 0).size(), 7u);
@@ -203,15 +211,18 @@ TEST(Experts, ObserversSeeTheRowsRoutedToEachExpert) {
                 std::vector<std::pair<double, int>> ranked;
                 for (int e = 0; e < 5; ++e) {
                     double logit = 0;
-                    for (std::size_t c = 0; c < x.size(); ++c) logit += static_cast<double>(x[c]) * static_cast<double>(router.row(e)[c]);
+                    for (std::size_t c = 0; c < x.size(); ++c)
+                        logit += static_cast<double>(x[c]) * static_cast<double>(router.row(e)[c]);
                     ranked.emplace_back(-logit, e);
                 }
                 std::sort(ranked.begin(), ranked.end());
-                for (int chosen = 0; chosen < 2; ++chosen) expected[ranked[static_cast<std::size_t>(chosen)].second][window].push_back(x);
+                for (int chosen = 0; chosen < 2; ++chosen)
+                    expected[ranked[static_cast<std::size_t>(chosen)].second][window].push_back(x);
             }
         }
         for (int e = 0; e < 5; ++e)
-            EXPECT_EQ(rows.seen[groupOf(prefix + "ffn_in.e" + std::to_string(e))], expected[e]) << prefix << " expert " << e;
+            EXPECT_EQ(rows.seen[groupOf(prefix + "ffn_in.e" + std::to_string(e))], expected[e])
+                << prefix << " expert " << e;
     }
 }
 
@@ -225,25 +236,31 @@ TEST(Experts, OneExpertIsReplacedAlone) {
     const Windows windows = randomWindows(2, 12, kVocabulary);
     Rows plain, replaced;
     JobContext job;
-    const ScratchMatrix a = walkBlocks(*model, windows, nullptr, &plain, job), b = walkBlocks(*model, windows, &zeroing, &replaced, job);
+    const ScratchMatrix a = walkBlocks(*model, windows, nullptr, &plain, job),
+                        b = walkBlocks(*model, windows, &zeroing, &replaced, job);
     // Tokens that pass expert 2 of the last block change, the others keep every bit.
     std::size_t changed = 0, passed = 0;
     for (std::int64_t t = 0; t < windows.tokens(); ++t)
-        changed += std::memcmp(a.view().row(t), b.view().row(t), static_cast<std::size_t>(a.view().cols) * sizeof(float)) != 0 ? 1u : 0u;
+        changed +=
+            std::memcmp(a.view().row(t), b.view().row(t), static_cast<std::size_t>(a.view().cols) * sizeof(float)) != 0
+                ? 1u
+                : 0u;
     for (std::size_t g = 0; g < model->inputGroups().size(); ++g)
         if (model->inputGroups()[g].name == "blk.1.ffn_in.e2")
             for (const auto& [window, x] : plain.seen[static_cast<int>(g)]) passed += x.size();
     EXPECT_GT(passed, 0u);
     EXPECT_LT(passed, 24u);
     EXPECT_EQ(changed, passed);
-    EXPECT_EQ(plain.seen, replaced.seen) << "the last block's inputs do not depend on its own weights before the down projection";
+    EXPECT_EQ(plain.seen, replaced.seen)
+        << "the last block's inputs do not depend on its own weights before the down projection";
 }
 
 /// A family's checkpoint with another config.json.
 std::string writeWith(const TempFolder& folder, const std::string& family, const std::function<void(Json&)>& edit) {
     Json config = readJsonFile((kFamilies / family / "config.json").string());
     edit(config);
-    fs::copy_file(kFamilies / family / "model.safetensors", folder.path() / "model.safetensors", fs::copy_options::overwrite_existing);
+    fs::copy_file(kFamilies / family / "model.safetensors", folder.path() / "model.safetensors",
+                  fs::copy_options::overwrite_existing);
     std::ofstream(folder.path() / "config.json") << config.dump();
     return folder.path().string();
 }
@@ -257,12 +274,33 @@ TEST(FamilyFaults, X07_shapesThatDisagreeNameTensorAndBothShapes) {
     };
     for (const Case& c : std::vector<Case>{
              {"mixtral", [](Json& j) { j["num_local_experts"] = 5; }, ErrorCode::shapeMismatch, {"[4, 32]", "[5, 32]"}},
-             {"mixtral", [](Json& j) { j["intermediate_size"] = 24; }, ErrorCode::shapeMismatch, {"[16, 32]", "[24, 32]"}},
-             {"qwen2_moe", [](Json& j) { j["shared_expert_intermediate_size"] = 21; }, ErrorCode::shapeMismatch, {"[20, 32]", "[21, 32]"}},
-             {"qwen3", [](Json& j) { j["num_key_value_heads"] = 1; }, ErrorCode::shapeMismatch, {"k_proj", "[32, 32]", "[16, 32]"}},
-             {"gpt2", [](Json& j) { j["n_positions"] = 33; }, ErrorCode::shapeMismatch, {"wpe", "[32, 32]", "[33, 32]"}},
-             {"phi3", [](Json& j) { j["intermediate_size"] = 41; }, ErrorCode::shapeMismatch, {"gate_up_proj", "[80, 32]", "[82, 32]"}},
-             {"gemma2", [](Json& j) { j["num_hidden_layers"] = 3; j.erase("layer_types"); }, ErrorCode::tensorMissing, {"blk.2.attn_norm.weight"}},
+             {"mixtral",
+              [](Json& j) { j["intermediate_size"] = 24; },
+              ErrorCode::shapeMismatch,
+              {"[16, 32]", "[24, 32]"}},
+             {"qwen2_moe",
+              [](Json& j) { j["shared_expert_intermediate_size"] = 21; },
+              ErrorCode::shapeMismatch,
+              {"[20, 32]", "[21, 32]"}},
+             {"qwen3",
+              [](Json& j) { j["num_key_value_heads"] = 1; },
+              ErrorCode::shapeMismatch,
+              {"k_proj", "[32, 32]", "[16, 32]"}},
+             {"gpt2",
+              [](Json& j) { j["n_positions"] = 33; },
+              ErrorCode::shapeMismatch,
+              {"wpe", "[32, 32]", "[33, 32]"}},
+             {"phi3",
+              [](Json& j) { j["intermediate_size"] = 41; },
+              ErrorCode::shapeMismatch,
+              {"gate_up_proj", "[80, 32]", "[82, 32]"}},
+             {"gemma2",
+              [](Json& j) {
+                  j["num_hidden_layers"] = 3;
+                  j.erase("layer_types");
+              },
+              ErrorCode::tensorMissing,
+              {"blk.2.attn_norm.weight"}},
              {"mixtral", [](Json& j) { j["num_local_experts"] = 3; }, ErrorCode::unsupportedModel, {"experts.3.w1"}},
              {"qwen2", [](Json& j) { j["model_type"] = "llama"; }, ErrorCode::unsupportedModel, {"bias"}},
              {"qwen3", [](Json& j) { j["model_type"] = "llama"; }, ErrorCode::unsupportedModel, {"_norm"}},
@@ -285,7 +323,8 @@ TEST(FamilyFaults, LearnedPositionsEnd) {
     EXPECT_EQ(generate(*model, windows.ids, options, nullptr, job).ids.size(), 2u);
     expectError(ErrorCode::usage, [&] { allLogits(*model, randomWindows(1, 33, kVocabulary)); });
     Matrix x(4, 32);
-    expectError(ErrorCode::usage, [&] { model->embed(*model->loadEmbedding(), std::span(windows.ids).first(4), x.view(), 29); });
+    expectError(ErrorCode::usage,
+                [&] { model->embed(*model->loadEmbedding(), std::span(windows.ids).first(4), x.view(), 29); });
 }
 
 /// A made-up architecture opens for its weights, from both containers; what needs a forward pass says why not.
@@ -311,7 +350,8 @@ TEST(Reduced, UnknownArchitectureOpensForItsWeights) {
         EXPECT_THAT(error.message(), HasSubstr("'zebra'"));
         EXPECT_THAT(error.hint(), HasSubstr("nearest"));
     }
-    EXPECT_NO_THROW(Model::openWeights(Checkpoint::open((kFamilies / "llama").string()), makeCpuDevice())->requireForward());
+    EXPECT_NO_THROW(
+        Model::openWeights(Checkpoint::open((kFamilies / "llama").string()), makeCpuDevice())->requireForward());
 }
 
 } // namespace
