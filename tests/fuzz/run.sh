@@ -10,8 +10,8 @@ shift || true
 targets=("$@")
 [ "${#targets[@]}" -gt 0 ] || targets=(safetensors gguf tokenizer imatrix recipe)
 export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
-cmake --preset fuzz >/dev/null
-cmake --build --preset fuzz -j "$(nproc)" -- --quiet
+cmake --preset asan >/dev/null
+cmake --build --preset asan -j "$(nproc)" --target fuzzers -- --quiet
 mkdir -p build/fuzz/crashes
 # Inputs become files in memory, so that one costs microseconds.
 BITWRIGHT_FUZZ_FOLDER=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo /tmp)" bitwright-fuzz-XXXXXX)
@@ -23,7 +23,7 @@ run_one() {
   mkdir -p "$work"
   # 25 s and 2 GB: far above what any input may cost.
   if ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-      "build/fuzz/bin/fuzz_$target" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
+      "build/asan/bin/fuzz_$target" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
       -artifact_prefix="build/fuzz/crashes/$target-" "$work" "tests/fuzz/corpus/$target" >"$log" 2>&1; then
     echo "fuzz $target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs, nothing found"
   else

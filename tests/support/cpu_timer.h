@@ -22,7 +22,7 @@ private:
 };
 
 /// How much longer the same work may take here: unoptimized code under the sanitizers runs three to six times slower.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef BW_SANITIZED
 inline constexpr double kSlowdown = 6.0;
 #else
 inline constexpr double kSlowdown = 1.0;

@@ -33,7 +33,7 @@ private:
     long start_ = 0;
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef BW_SANITIZED
 inline constexpr double kMostSeconds = 4.0;
 #else
 inline constexpr double kMostSeconds = 1.0;
