@@ -185,7 +185,7 @@ def tokenizer():
     """Printable ASCII and a few merges, byte-level BPE; id 0 and 1 are <s> and </s>."""
     symbols = ["\u0120", "\u010a"] + [chr(c) for c in range(33, 127)]
     merges = [("t", "h"), ("th", "e"), ("i", "n"), ("\u0120", "t"), ("\u0120", "the"), ("e", "r"), ("a", "n"), ("\u0120", "a"), ("o", "n"),
-              ("r", "e"), ("\u0120", "s"), ("a", "t"), ("e", "n"), ("o", "r"), ("e", "s"), ("i", "s"), ("i", "t"), ("an", "d"), ("\u0120a", "nd"),
+              ("r", "e"), ("\u0120", "s"), ("a", "t"), ("e", "n"), ("o", "r"), ("e", "s"), ("i", "s"), ("i", "t"), ("an", "d"), ("\u0120", "and"),
               ("o", "u"), ("in", "g"), ("\u0120", "w"), ("\u0120", "b"), ("\u0120", "o"), ("\u0120", "f"), ("\u0120", "c"), ("h", "a"), ("l", "l"), ("s", "t"), ("\u0120", "m")]
     tokens = ["<s>", "</s>"] + symbols + [a + b for a, b in merges]
     assert len(tokens) == VOCABULARY, len(tokens)
