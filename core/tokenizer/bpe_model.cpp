@@ -37,7 +37,8 @@ private:
     void addMerges(const TokenizerParts& parts) {
         merges_ = MergeTable(parts.merges.size());
         std::uint32_t rank = 0;
-        for (const auto& [left, right] : parts.merges) {
+        for (const auto& merge : parts.merges) {
+            const std::string &left = merge.first, &right = merge.second;
             // An empty side would make a pair of its own result: merging could go round for ever.
             if (left.empty() || right.empty()) table_.invalid(fmt::format("merge {} has an empty side", rank));
             const auto id = [&](const std::string& text) {

@@ -6,6 +6,7 @@
 #include "core/base/json.h"
 #include "tests/gui/gui_fixture.h"
 
+#include <QDockWidget>
 #include <QFile>
 #include <QLabel>
 #include <QMainWindow>
