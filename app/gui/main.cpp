@@ -11,9 +11,12 @@
 #include <QCommandLineParser>
 #include <QFileInfo>
 #include <QTimer>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <string_view>
+#include <vector>
 
 namespace {
 
@@ -58,6 +61,9 @@ Options parse(const QApplication& app) {
 } // namespace
 
 int main(int argc, char** argv) {
+    const std::vector<std::string_view> words(argv + std::min(argc, 1), argv + argc);
+    const auto asks = [](std::string_view word) { return word == "--help" || word == "-h" || word == "--version" || word == "-v"; };
+    if (std::any_of(words.begin(), words.end(), asks)) qputenv("QT_QPA_PLATFORM", "offscreen"); // text needs no display
     auto watch = std::make_unique<bw::DisplayWatch>();
     QApplication app(argc, argv);
     watch.reset();

@@ -144,7 +144,7 @@ std::vector<std::pair<std::string, std::string>> MixJob::uniformChoices(std::uin
 }
 
 Json MixJob::uniform(const std::string& format, const std::string& rounder) {
-    Recipe r = recipe("quantize", "uniform " + format);
+    Recipe r = recipe("quantize", "uniform " + format + (rounder == "nearest" ? "" : ", " + rounder));
     r.rounder = rounder;
     r.assignment.format = format;
     r.evaluation = {options_.evaluationFiles, options_.protocol, options_.evaluationTokens};
