@@ -133,6 +133,7 @@ void Inspector::build() {
     form->setContentsMargins(0, 4, 0, 8);
     form->setVerticalSpacing(6);
     form->setFieldGrowthPolicy(QFormLayout::ExpandingFieldsGrow);
+    form->setRowWrapPolicy(QFormLayout::WrapLongRows); // in the narrowest window figures go below their names
     format_ = fact(form, tr("format"));
     bytes_ = fact(form, tr("bytes"));
     damage_ = fact(form, tr("damage, KL"), &damageName_);
