@@ -308,6 +308,34 @@ private Q_SLOTS:
         empty.grab(); // no checkpoint, no log: must draw
     }
 
+    void expertsOfARoleShareAHeadAndHaveACellEach() {
+        const auto checkpoint = Checkpoint::open(BW_TEST_DATA "/families/mixtral");
+        Session session;
+        session.setCheckpoint(checkpoint, Model::open(checkpoint, demo_.device));
+        MixPage page(&session);
+        page.resize(1100, 800);
+        page.show();
+        QVERIFY(QTest::qWaitForWindowExposed(&page));
+        const MixState& state = *page.model();
+        QCOMPARE(state.kinds().size(), 4 + 3 * 4);
+        QCOMPARE(state.kinds().mid(4, 5).join(QLatin1Char(' ')), QStringLiteral("ffn_gate.e0 ffn_gate.e1 ffn_gate.e2 ffn_gate.e3 ffn_up.e0"));
+        const int third = state.siteAt(1, 6);
+        QVERIFY(third >= 0);
+        QCOMPARE(state.sites()[third].name, QStringLiteral("blk.1.ffn_gate.e2"));
+        const QRectF cell = page.grid()->cellRect(QStringLiteral("blk.1.ffn_gate.e2"));
+        QVERIFY(!cell.isEmpty() && !cell.intersects(page.grid()->cellRect(QStringLiteral("blk.1.ffn_gate.e1"))));
+        // Painting the head paints every expert of that role, in all blocks, as one step.
+        page.grid()->setBrush(QStringLiteral("q8_0"));
+        QTest::mouseClick(page.grid()->viewport(), Qt::LeftButton, {}, QPoint(int(cell.center().x()), 8));
+        QCOMPARE(session.undoStack()->count(), 1);
+        int painted = 0;
+        for (const MixSite& site : state.sites()) {
+            if (site.codeBits == 8) ++painted;
+            QCOMPARE(site.codeBits == 8, MixState::roleOf(site.kind) == QLatin1String("ffn_gate"));
+        }
+        QCOMPARE(painted, 4 * state.blocks());
+    }
+
 private:
     QString logPath() const { return test::home().file(QStringLiteral("mix.db")); }
 

@@ -21,6 +21,7 @@ namespace {
 
 constexpr qreal kHeader = 22, kLabelGap = 10, kLegend = 38, kHeadGap = 8;
 constexpr qreal kLeastRow = 13.5, kMostRow = 56; ///< px; below, labels would touch
+constexpr qreal kLeastText = 34;               ///< px; narrower cells have room for no format's name
 constexpr qreal kTwoLines = 36;                ///< rows from this height on show the damage under the format
 constexpr double kDecades = 3;                 ///< of damage shown: what is 1,000 times smaller than the worst is nothing
 
@@ -163,14 +164,7 @@ void BitsGrid::paintEvent(QPaintEvent*) {
     const Layout l = layout();
     const QFontMetricsF metrics(small);
     painter.setPen(t.muted);
-    // Where one name would be cut all go without "attn_" and "ffn_": still different, and alike among themselves.
-    const bool narrow = std::any_of(model_->kinds().begin(), model_->kinds().end(),
-                                    [&](const QString& kind) { return metrics.horizontalAdvance(kind) > l.columnWidth - 2; });
-    for (int c = 0; c < model_->kinds().size(); ++c) {
-        const QRectF head(l.left + c * l.columnWidth + 1, 0, l.columnWidth - 2, kHeader - 2);
-        const QString name = narrow ? model_->kinds()[c].section(QLatin1Char('_'), 1) : model_->kinds()[c];
-        painter.drawText(head, Qt::AlignCenter, metrics.elidedText(name, Qt::ElideMiddle, head.width()));
-    }
+    paintHeader(painter, l, metrics);
     painter.save();
     painter.setClipRect(QRectF(0, l.top, viewport()->width(), l.bottom - l.top));
     for (int b = 0; b < model_->blocks(); ++b) {
@@ -201,6 +195,24 @@ void BitsGrid::paintEvent(QPaintEvent*) {
     paintLegend(painter, l);
 }
 
+void BitsGrid::paintHeader(QPainter& painter, const Layout& l, const QFontMetricsF& metrics) const {
+    struct Head { QString name; qreal left, width; };
+    QVector<Head> heads;
+    const QStringList& kinds = model_->kinds();
+    for (int c = 0, end; c < kinds.size(); c = end) { // the experts of a role share one name
+        const QString role = MixState::roleOf(kinds[c]);
+        for (end = c + 1; end < kinds.size() && MixState::roleOf(kinds[end]) == role; ++end) {}
+        const QString name = end - c > 1 ? QStringLiteral("%1 ×%2").arg(role).arg(end - c) : role;
+        heads << Head{name, l.left + c * l.columnWidth + 1, (end - c) * l.columnWidth - 2};
+    }
+    // Where one name would be cut all go without "attn_" and "ffn_": still different, and alike among themselves.
+    const bool narrow = std::any_of(heads.begin(), heads.end(), [&](const Head& head) { return metrics.horizontalAdvance(head.name) > head.width; });
+    for (const Head& head : heads) {
+        const QString name = narrow && head.name.contains(QLatin1Char('_')) ? head.name.section(QLatin1Char('_'), 1) : head.name;
+        painter.drawText(QRectF(head.left, 0, head.width, kHeader - 2), Qt::AlignCenter, metrics.elidedText(name, Qt::ElideMiddle, head.width));
+    }
+}
+
 void BitsGrid::paintCell(QPainter& painter, const QRectF& rect, const MixSite& site, const QString& format) const {
     const Tokens& t = Theme::instance().tokens();
     double damage = site.damage;
@@ -225,6 +237,7 @@ void BitsGrid::paintCell(QPainter& painter, const QRectF& rect, const MixSite& s
     painter.setPen(QPen(fill, 1));
     painter.setBrush(Theme::instance().formatColor(bits));
     painter.drawRoundedRect(strip.adjusted(-0.5, -0.5, 0.5, 0.5), 1, 1);
+    if (rect.width() < kLeastText) return; // many experts: colours alone, the rest is in the tip and the inspector
     QFont font = smallFigures();
     font.setBold(true);
     if (rect.height() < 15) font.setPixelSize(10);
@@ -331,7 +344,7 @@ void BitsGrid::mousePressEvent(QMouseEvent* event) {
     } else if (paint && (hit.row >= 0 || hit.column >= 0)) {
         QStringList line;
         for (const MixSite& site : model_->sites()) {
-            if (site.block >= 0 && (site.block == hit.row || site.kind == model_->kinds().value(hit.column))) line << site.name;
+            if (site.block >= 0 && (site.block == hit.row || MixState::roleOf(site.kind) == MixState::roleOf(model_->kinds().value(hit.column)))) line << site.name;
         }
         paintSites(line, with);
     }

@@ -49,6 +49,7 @@ private:
     void reload();
     void updateScrollBar();
     void paintCell(QPainter& painter, const QRectF& rect, const MixSite& site, const QString& format) const;
+    void paintHeader(QPainter& painter, const Layout& l, const QFontMetricsF& metrics) const;
     void paintLegend(QPainter& painter, const Layout& l) const;
     QString strokeFormat(const MixSite& site) const;
     void addToStroke(int site);

@@ -95,8 +95,7 @@ void MixState::readModel() {
     for (const Site& site : model->sites()) {
         MixSite s;
         s.name = QString::fromStdString(site.name);
-        const auto kind = siteKindName(site.kind);
-        s.kind = QString::fromUtf8(kind.data(), qsizetype(kind.size()));
+        s.kind = s.name.section(QLatin1Char('.'), site.block.value() < 0 ? 0 : 2);
         s.block = site.block.value();
         s.rows = site.rows;
         s.cols = site.cols;
@@ -108,12 +107,21 @@ void MixState::readModel() {
         isSite[site.tensor] = true;
         sites_ << s;
     }
+    gatherExperts();
     otherBytes_ = plannedOverhead(*model);
     if (otherBytes_ > 0) return;
     // No container can hold this model: norms and the like, as f32.
     for (const TensorInfo& tensor : model->checkpoint().tensors()) {
         if (!isSite.contains(tensor.canonical)) otherBytes_ += quint64(tensor.elements()) * 4;
     }
+}
+
+void MixState::gatherExperts() {
+    QStringList roles;
+    for (const QString& kind : std::as_const(kinds_))
+        if (!roles.contains(roleOf(kind))) roles << roleOf(kind);
+    std::stable_sort(kinds_.begin(), kinds_.end(),
+                     [&](const QString& a, const QString& b) { return roles.indexOf(roleOf(a)) < roles.indexOf(roleOf(b)); });
 }
 
 bool MixState::takeNews() {

@@ -16,7 +16,7 @@
 namespace bw {
 
 struct MixSite {
-    QString name, kind;      ///< "blk.4.attn_v", "attn_v"
+    QString name, kind;      ///< "blk.4.attn_v", "attn_v"; "blk.4.ffn_up.e5", "ffn_up.e5"
     int block = -1;          ///< −1: token_embd, output
     qint64 rows = 0, cols = 0;
     QString format;          ///< asked now
@@ -56,7 +56,9 @@ public:
     const QVector<MixSite>& sites() const { return sites_; }
     int indexOf(const QString& site) const { return index_.value(site, -1); }
     int blocks() const { return blocks_; }
-    const QStringList& kinds() const { return kinds_; }        ///< of the blocks, in model order
+    const QStringList& kinds() const { return kinds_; }        ///< of the blocks, in model order, experts of a role together
+    /// What the experts of a block have in common: "ffn_up.e5" → "ffn_up"; any other kind is its own role.
+    static QString roleOf(const QString& kind) { return kind.section(QLatin1Char('.'), 0, 0); }
     int siteAt(int block, int kind) const;                      ///< index into sites(), −1 if there is none
     const QVector<int>& headSites() const { return heads_; }    ///< token_embd, output
     const MixTotals& totals() const { return totals_; }
@@ -105,6 +107,7 @@ Q_SIGNALS:
 
 private:
     void readModel();
+    void gatherExperts();
     bool takeNews();
     void publish();
     void readMix();

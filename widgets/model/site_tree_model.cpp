@@ -54,14 +54,15 @@ void SiteTreeModel::addSites() {
         row.elements = site.rows * site.cols;
         if (const TensorInfo* tensor = model.checkpoint().find(site.tensor)) {
             row.type = shown(tensor->packed ? tensor->packed->name() : tensor->typeName);
-            row.bytes = tensor->bytes;
+            // A site may be one expert's share of a stack.
+            row.bytes = quint64(double(tensor->bytes) * double(row.elements) / double(std::max<std::int64_t>(1, tensor->elements())));
         }
         if (site.block.value() < 0) {
             row.name = row.site;
             ends.rows << row;
             continue;
         }
-        row.name = QString::fromStdString(std::string(siteKindName(site.kind)));
+        row.name = row.site.section(QLatin1Char('.'), 2); // "attn_q", "ffn_up.e5"
         const QString block = QStringLiteral("blk.%1").arg(site.block.value());
         if (groups_.isEmpty() || groups_.last().name != block) groups_ << Group{block, {}, 0};
         groups_.last().rows << row;
