@@ -4,13 +4,13 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/checkpoint/tensor_names.h"
 #include "core/quantize/presets.h"
 #include "core/quantize/rules.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <set>
 
 namespace bw {
@@ -62,9 +62,8 @@ std::string someSites(const Model& model) {
 /// GGUF's name of the tensor that holds a weight: experts that lie in tensors of their own ("blk.3.ffn_up.e5.weight") are
 /// one stacked tensor there.
 std::string stackedName(const std::string& name) {
-    const std::size_t at = name.find(".e");
-    if (at == std::string::npos || at + 2 >= name.size() || std::isdigit(static_cast<unsigned char>(name[at + 2])) == 0) return name;
-    return name.substr(0, at) + "_exps.weight";
+    const auto expert = parseExpertName(name);
+    return expert ? expert->stack : name;
 }
 
 std::string architectureOf(const Model& model) {

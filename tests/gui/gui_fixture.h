@@ -11,8 +11,10 @@
 #include <QDir>
 #include <QDragEnterEvent>
 #include <QDropEvent>
+#include <QImage>
 #include <QMimeData>
 #include <QRegularExpression>
+#include <QSet>
 #include <QStandardPaths>
 #include <QTemporaryDir>
 #include <QTest>
@@ -71,6 +73,14 @@ inline bool drop(QWidget* target, const QList<QUrl>& urls) {
     QMimeData mime;
     mime.setUrls(urls);
     return drop(target, mime);
+}
+
+/// Colours of every other pixel: a picture that shows something has many.
+inline int differentColors(const QImage& image) {
+    QSet<QRgb> colors;
+    for (int y = 0; y < image.height(); y += 2)
+        for (int x = 0; x < image.width(); x += 2) colors.insert(image.pixel(x, y));
+    return int(colors.size());
 }
 
 /// The body of main(): the home first, then the application, then the tests.

@@ -37,13 +37,6 @@ Histogram bell(int bins) {
     return h;
 }
 
-int differentColors(const QImage& image) {
-    QSet<QRgb> colors;
-    for (int y = 0; y < image.height(); y += 2)
-        for (int x = 0; x < image.width(); x += 2) colors.insert(image.pixel(x, y));
-    return int(colors.size());
-}
-
 } // namespace
 
 class PlotsTest final : public QObject {
@@ -202,7 +195,7 @@ private Q_SLOTS:
         Histogram zeros = bell(64); // its ends count zero
         zeros.bins.front() = zeros.bins.back() = 0;
         plot.setHistogram(zeros);
-        QVERIFY(differentColors(plot.toPixmap(400, 200).toImage()) > 3);
+        QVERIFY(test::differentColors(plot.toPixmap(400, 200).toImage()) > 3);
         Histogram one;
         one.low = one.high = 2;
         one.bins = {5};
@@ -230,7 +223,7 @@ private Q_SLOTS:
             const QString png = folder.filePath(QStringLiteral("p.png")), svg = folder.filePath(QStringLiteral("p.svg")), pdf = folder.filePath(QStringLiteral("p.pdf"));
             QCOMPARE(savePlot(plot, png), QString());
             QCOMPARE(QImage(png).size(), plot->size() * 2);
-            QVERIFY(differentColors(QImage(png)) > 3);
+            QVERIFY(test::differentColors(QImage(png)) > 3);
             QCOMPARE(savePlot(plot, svg), QString());
             QFile file(svg);
             QVERIFY(file.open(QIODevice::ReadOnly));

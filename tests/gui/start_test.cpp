@@ -32,13 +32,6 @@ double childSeconds() {
     return seconds(use.ru_utime) + seconds(use.ru_stime);
 }
 
-int differentColors(const QImage& image) {
-    QSet<QRgb> colors;
-    for (int y = 0; y < image.height(); y += 2)
-        for (int x = 0; x < image.width(); x += 2) colors.insert(image.pixel(x, y));
-    return int(colors.size());
-}
-
 } // namespace
 
 class StartTest final : public QObject {
@@ -75,7 +68,7 @@ private Q_SLOTS:
         for (const QString& words : told) QVERIFY2(started.errors.contains(words), qPrintable(started.errors));
         if (told.isEmpty()) QCOMPARE(started.errors, QString());
         QCOMPARE(started.picture.size(), QSize(1440, 900));
-        QVERIFY2(differentColors(started.picture) > 40, "letters have many shades; without them there are few");
+        QVERIFY2(test::differentColors(started.picture) > 40, "letters have many shades; without them there are few");
         QVERIFY2(started.cpuSeconds < kMostSeconds, qPrintable(QString::number(started.cpuSeconds)));
     }
 
