@@ -3,6 +3,7 @@
 
 #include "widgets/theme/theme.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace bw {
@@ -41,7 +42,10 @@ void Plot::showEvent(QShowEvent* event) {
 }
 
 void Plot::resizeEvent(QResizeEvent* event) {
-    if (!event->size().isEmpty()) QCustomPlot::resizeEvent(event);
+    if (event->size().isEmpty()) return;
+    // A figure along the bottom takes up to 55 px; QCustomPlot's own count of five would overlap in a narrow plot.
+    xAxis->ticker()->setTickCount(std::clamp(event->size().width() / 55 - 1, 2, 5));
+    QCustomPlot::resizeEvent(event);
 }
 
 void Plot::dress() {
