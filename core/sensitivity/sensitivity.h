@@ -13,11 +13,12 @@
 
 namespace bw {
 
-enum class SensitivityMetric { outputError, measuredKl };
-std::string_view metricName(SensitivityMetric metric);     ///< "output", "kl"
+enum class SensitivityMetric { outputError, measuredKl, fisher };
+std::string_view metricName(SensitivityMetric metric);     ///< "output", "kl", "fisher"
 SensitivityMetric parseMetric(std::string_view text);       ///< @throws Error(usage)
 
-/// One cell of the map. `value`: outputError: ‖X(W−Ŵ)ᵀ‖²/‖XWᵀ‖²; measuredKl: mean KL(base‖quantized) in nats per token.
+/// One cell of the map. `value`: outputError: ‖X(W−Ŵ)ᵀ‖²/‖XWᵀ‖²; measuredKl: mean KL(base‖quantized) in nats per token;
+/// fisher: its estimate from gradients (fisher.h).
 struct SensitivityCell {
     SiteId site;
     std::string site_name;
@@ -25,15 +26,39 @@ struct SensitivityCell {
     std::string used;         ///< after fallback
     std::uint64_t bytes = 0;
     double value = 0;
-    double standardError = 0; ///< KL: over windows' tokens (σ/√n); output error: over windows
+    double standardError = 0; ///< KL: over windows' tokens (σ/√n); output error, fisher: over windows
+    std::int64_t tokens = 0;  ///< that passed the site: of an expert those routed to it; 0 = not recorded
 };
+
+/// What is full and what is quantized while one site is measured.
+enum class SweepContext {
+    alone, ///< the site is quantized, the rest full: KL(base‖that)
+    rest,  ///< the rest is quantized to `SweepOptions::rest`, the site to the cell's format: KL(base‖that) − KL(base‖with the site full)
+};
+std::string_view contextName(SweepContext context);         ///< "alone", "rest"
+SweepContext parseContext(std::string_view text);           ///< @throws Error(usage)
 
 struct SweepOptions {
     SensitivityMetric metric = SensitivityMetric::outputError;
     std::vector<std::string> formats;
     RounderOptions rounder;
     bool includeHead = true;   ///< token_embd / output too (tied: damage through both look-up and head)
+    std::vector<std::string> sites;    ///< name patterns; empty = all
+
+    // Measured KL only:
+    SweepContext context = SweepContext::alone;
+    std::string rest;                  ///< format of the rest in that context
+    /// Share of the scored positions that the head is run for, evenly spread, in (0, 1]: the errors grow as it shrinks.
+    double positions = 1;
+    int shard = 1, shards = 1;         ///< only every `shards`-th cell, the `shard`-th (1 …): by site and format, not by order
+    /// Expected damage of a cell: the dearest first, so that a stopped sweep knows what matters; null = model order.
+    std::function<double(const std::string& site, const std::string& format)> expected;
 };
+
+/// Cells that contradict their neighbours at the same site: more damage than a format of fewer bytes by more than three
+/// joint standard errors and by half. Indices into `cells`, with the reason for people.
+struct CellDoubt { std::size_t cell = 0; std::string why; };
+std::vector<CellDoubt> doubtfulCells(const std::vector<SensitivityCell>& cells);
 
 /// @param known cells of an earlier, interrupted run (matched by site name and asked format): not computed again.
 /// @param onCell called on the walk's thread for every new cell: block by block in model order, embedding and head last;

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What a whole mix costs, from a map of its sites: the plain sum, the interactions that signed projections give (shrunk
+// towards the sum by their own noise), and the levelling-off of large damage. Microseconds per change of one site, so
+// that a window can follow a painting hand. Not for: measuring.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace bw {
+
+/// One format of one site. Projections as in FisherRow, empty when the map has none (measured KL).
+struct PredictionOption {
+    std::string format;
+    double value = 0, standardError = 0;
+    std::vector<float> projections;
+};
+struct PredictionSite {
+    std::string name;
+    std::vector<PredictionOption> options;
+};
+
+/// In nats per token. `se` are standard errors of the sums that the probes (or measurements) leave.
+struct Prediction {
+    double sum = 0, sumSe = 0;             ///< Σ over sites
+    double interaction = 0;                ///< what is added to `sum` by sites acting together, shrunk; may be negative
+    double shrinkage = 0;                  ///< 0 … 1: how much of the raw interaction was believed
+    double kl = 0, klSe = 0;               ///< the best estimate: interactions and saturation applied
+};
+
+/// Damage that levels off: D = limit·(1 − e^(−scale·s/limit)) of the small-damage estimate s.
+struct Saturation {
+    double limit = 0;                      ///< nats; 0 = none
+    double scale = 1;                      ///< 1 unless refitted to measured mixes
+    double apply(double s) const;
+};
+
+/// A measured mix to refit on: small-damage estimate, measured KL and its error.
+struct MeasuredPoint { double estimate = 0, kl = 0, se = 0; };
+/// The scale (and, with three points or more beyond a tenth of the limit, the limit) that fit measured mixes best in
+/// log-KL, weighted by their errors; a scale outside [½, 2] is refused and the given one returned.
+Saturation refit(const Saturation& from, const std::vector<MeasuredPoint>& points);
+
+class MixPredictor {
+public:
+    /// @param draws probes of one window hang together: errors are taken over windows. 1 without projections.
+    MixPredictor(std::vector<PredictionSite> sites, int draws, Saturation saturation);
+    const std::vector<PredictionSite>& sites() const { return sites_; }
+    /// @param choice option index per site; −1 = full precision, no damage.
+    Prediction predict(const std::vector<int>& choice) const;
+
+    /// A mix that is changed step by step: O(probes) per change and per estimate.
+    class State {
+    public:
+        State(const MixPredictor& predictor, std::vector<int> choice);
+        void set(std::size_t site, int option);
+        /// The best estimate if `site` took `option`, without taking it.
+        double klIf(std::size_t site, int option) const;
+        Prediction prediction() const;
+        const std::vector<int>& choice() const { return choice_; }
+
+    private:
+        const MixPredictor* predictor_;
+        std::vector<int> choice_;
+        std::vector<double> total_;        ///< Σ_s c[k]
+        double sum_ = 0, variance_ = 0;
+    };
+
+    /// Costs for a solver: each cell shrunk towards what its neighbours suggest by its own error, so that no cell is
+    /// bought for its luck. Same shape as `sites`.
+    std::vector<std::vector<double>> shrunkCosts() const;
+
+private:
+    friend class State;
+    Prediction estimate(double sum, double variance, const std::vector<double>& total) const;
+    std::vector<PredictionSite> sites_;
+    int draws_ = 1;
+    Saturation saturation_;
+};
+
+} // namespace bw
