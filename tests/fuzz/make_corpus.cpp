@@ -74,6 +74,63 @@ void writeTokenizers() {
     write("tokenizer", "unknown", R"({"model":{"type":"WordPiece","vocab":{}}})");
 }
 
+/// A protocol buffer by hand.
+class ProtoBytes {
+public:
+    ProtoBytes& bytes(int field, const std::string& value) {
+        varint(static_cast<unsigned>(field) << 3 | 2u);
+        varint(static_cast<unsigned>(value.size()));
+        out_ += value;
+        return *this;
+    }
+    ProtoBytes& number(int field, unsigned value) {
+        varint(static_cast<unsigned>(field) << 3);
+        varint(value);
+        return *this;
+    }
+    ProtoBytes& real(int field, float value) {
+        varint(static_cast<unsigned>(field) << 3 | 5u);
+        put(out_, value);
+        return *this;
+    }
+    const std::string& bytes() const { return out_; }
+
+private:
+    void varint(unsigned value) {
+        for (; value >= 0x80; value >>= 7) out_ += static_cast<char>(value | 0x80);
+        out_ += static_cast<char>(value);
+    }
+    std::string out_;
+};
+
+/// A double array that maps "A" to "a": root, the child of 'A' (place 0x42 ^ 'A' = 3), its value (place 3 ^ 7 = 4).
+std::string smallCharsmap() {
+    std::string map;
+    put<std::uint32_t>(map, 5 * 4);
+    for (const std::uint32_t unit : {0x42u << 10, 0u, 0u, 7u << 10 | 0x100u | 'A', 0x80000000u}) put(map, unit);
+    return map + std::string("a\0", 2);
+}
+
+void writeSentencePiece() {
+    struct Piece {
+        const char* text;
+        float score;
+        unsigned type; // 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte
+    };
+    for (const unsigned model : {1u, 2u}) { // unigram, BPE
+        ProtoBytes file;
+        for (const Piece& p : {Piece{"<unk>", 0, 2}, Piece{"<s>", 0, 3}, Piece{"</s>", 0, 3}, Piece{"<0xFF>", 0, 6}, Piece{"[INST]", 0, 4}, Piece{"▁", -1, 1},
+                               Piece{"e", -2, 1}, Piece{"h", -3, 1}, Piece{"he", -1.5f, 1}, Piece{"▁T", -4, 1}, Piece{"T", -5, 1}, Piece{"qu", -6, 5}})
+            file.bytes(1, ProtoBytes().bytes(1, p.text).real(2, p.score).number(3, p.type).bytes());
+        file.bytes(2, ProtoBytes().number(3, model).number(35, model - 1).number(40, 0).number(41, 1).number(42, 2).bytes());
+        file.bytes(3, ProtoBytes().bytes(2, model == 1 ? smallCharsmap() : "").number(3, 1).number(4, 2 - model).number(5, 1).bytes());
+        write("tokenizer_model", model == 1 ? "unigram" : "bpe", file.bytes());
+        write("tokenizer_model", model == 1 ? "unigram-cut" : "bpe-cut", file.bytes().substr(0, file.bytes().size() - 9));
+    }
+    write("tokenizer_model", "suffix", ProtoBytes().bytes(1, ProtoBytes().bytes(1, "a").bytes()).bytes(2, ProtoBytes().number(24, 1).bytes()).bytes());
+    write("tokenizer_model", "characters", ProtoBytes().bytes(2, ProtoBytes().number(3, 4).bytes()).bytes());
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -95,6 +152,7 @@ int main(int argc, char** argv) {
                                                   std::string(148, '\1') + std::string(128, '\0')));
     writeImportance(folder);
     writeTokenizers();
+    writeSentencePiece();
     Recipe recipe;
     write("recipe", "default", recipe.toJson().dump());
     recipe.assignment.rules = {{"blk.*.attn_v", "q8_0"}};

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 seconds="${1:-60}"
 shift || true
 targets=("$@")
-[ "${#targets[@]}" -gt 0 ] || targets=(safetensors gguf tokenizer imatrix recipe)
+[ "${#targets[@]}" -gt 0 ] || targets=(safetensors gguf tokenizer tokenizer_model imatrix recipe)
 export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
 cmake --preset asan >/dev/null
 cmake --build --preset asan -j "$(nproc)" --target fuzzers -- --quiet

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Any bytes as tokenizer.model (SentencePiece's own file) of a small checkpoint; what opens must encode and decode within bounds.
+#include "tests/fuzz/tokenizer_fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    bw::fuzz::writeInput("tokenizer.model", data, size);
+    return bw::fuzz::useTokenizer();
+}
