@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Packing of weights to bf16 and the tiling of products of differences over threads.
+#include "core/compute/half_product.h"
+
+#include "core/base/parallel.h"
+#include "core/compute/half_kernels.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cassert>
+#include <cmath>
+
+namespace bw {
+namespace {
+
+/// Nearest, ties to even; what overflows becomes infinite and NaN stays one.
+std::uint16_t toHalf(float value) {
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    if (std::isnan(value)) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
+    return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+/// 64 rows of bf16 inputs up to 4,096 wide are 512 KiB: they stay in the second-level cache while panels pass by.
+constexpr std::int64_t kTileRows = 64;
+constexpr std::int64_t kTilePanels = 16;
+/// Values per piece of the loop that takes differences.
+constexpr std::int64_t kPieceValues = 1 << 16;
+
+std::int64_t ceilDivide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+void takeKnown(MatrixView<const float> known, MatrixView<float> y, bool add) {
+    parallelFor(y.rows, std::max<std::int64_t>(1, kPieceValues / std::max<std::int64_t>(1, y.cols)),
+                [&](std::int64_t begin, std::int64_t end) {
+                    for (std::int64_t r = begin; r < end; ++r) {
+                        const float* from = known.row(r);
+                        float* to = y.row(r);
+                        if (add)
+                            for (std::int64_t c = 0; c < y.cols; ++c) to[c] += from[c];
+                        else
+                            std::copy_n(from, y.cols, to);
+                    }
+                });
+}
+
+} // namespace
+
+bool hasHalfProducts() {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#else
+    return false;
+#endif
+}
+
+HalfPanels::HalfPanels(MatrixView<const float> weight) : rows_(weight.rows), cols_(weight.cols) {
+    const std::int64_t panels = ceilDivide(rows_, kOutputs);
+    values_.resize(static_cast<std::size_t>(panels * panelValues()));
+    parallelFor(panels, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t p = begin; p < end; ++p) {
+            std::uint16_t* out = values_.data() + p * panelValues();
+            const std::int64_t outputs = std::min(kOutputs, rows_ - p * kOutputs);
+            for (std::int64_t o = 0; o < outputs; ++o) {
+                const float* row = weight.row(p * kOutputs + o);
+                for (std::int64_t i = 0; i < cols_; ++i) out[(i / 2 * kOutputs + o) * 2 + i % 2] = toHalf(row[i]);
+            }
+        }
+    });
+}
+
+void multiplyDifference(MatrixView<const float> x, MatrixView<const float> near, MatrixView<const float> known,
+                        const HalfPanels& w, MatrixView<float> y, bool add) {
+    assert(x.cols == w.cols() && y.cols == w.rows() && near.rows == x.rows && known.rows == x.rows && y.rows == x.rows);
+    if (y.empty()) return;
+    const std::int64_t lda = 2 * w.pairs();
+    std::vector<std::uint16_t> halves(static_cast<std::size_t>(x.rows * lda));
+    std::atomic<bool> any{false};
+    parallelFor(x.rows, std::max<std::int64_t>(1, kPieceValues / std::max<std::int64_t>(1, x.cols)),
+                [&](std::int64_t begin, std::int64_t end) {
+                    bool found = false;
+                    for (std::int64_t r = begin; r < end; ++r)
+                        found |= half::subtractToHalf(x.row(r), near.row(r), x.cols, halves.data() + r * lda);
+                    if (found) any.store(true, std::memory_order_relaxed);
+                });
+    if (!any.load()) return takeKnown(known, y, add);
+    const std::int64_t panels = ceilDivide(w.rows(), HalfPanels::kOutputs);
+    const std::int64_t rowTiles = ceilDivide(x.rows, kTileRows), panelTiles = ceilDivide(panels, kTilePanels);
+    parallelFor(rowTiles * panelTiles, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t t = begin; t < end; ++t) {
+            const std::int64_t row = t % rowTiles * kTileRows, first = t / rowTiles * kTilePanels;
+            for (std::int64_t p = first; p < std::min(panels, first + kTilePanels); ++p) {
+                const std::int64_t col = p * HalfPanels::kOutputs;
+                half::multiplyPanel(halves.data() + row * lda, lda, w.panel(p), w.pairs(), known.row(row) + col,
+                                    known.stride, y.row(row) + col, y.stride, std::min(kTileRows, x.rows - row),
+                                    std::min(HalfPanels::kOutputs, w.rows() - col), add);
+            }
+        }
+    });
+}
+
+} // namespace bw
