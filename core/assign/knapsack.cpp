@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/assign/knapsack.h"
 
+#include "core/assign/core_items.h"
+
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <tuple>
 
 namespace bw::detail {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// The linear relaxation's break: every step before the first that no longer fits.
 struct Relaxation {
@@ -52,14 +51,6 @@ struct Incumbent {
     bool better(std::int64_t w, std::int64_t c) const { return c < cost || (c == cost && w < weight); }
 };
 
-/// One item of the core: its options relative to the break solution, cheapest deviation first in the core's order.
-struct CoreItem {
-    int item = 0;
-    std::vector<IntOption> moves;   ///< index = position in the efficient list; weight and cost relative to the break option
-    double up = 0;                  ///< most saved per extra weight by a heavier option (0: none)
-    double down = kInfinity;        ///< least paid per weight freed by a lighter option
-};
-
 struct State { std::int64_t weight = 0, cost = 0; };
 struct Back { std::uint32_t parent = 0; std::int32_t position = 0; };
 
@@ -90,22 +81,20 @@ public:
         result.cost = best_.cost;
         result.bound = closed_ ? best_.cost : std::min(best_.cost, std::max(relaxation_.bound, openBound_));
         result.nodes = nodes_;
+        result.price = relaxation_.multiplier;
         for (std::size_t i = 0; i < efficient_.size(); ++i)
             result.choice.push_back(efficient_[i][static_cast<std::size_t>(best_.position[i])].index);
         return result;
     }
 
 private:
-    int positionOf(std::size_t item, int corner) const {
-        const int index = hulls_[item][static_cast<std::size_t>(corner)].index;
-        const auto& list = efficient_[item];
-        const auto it = std::find_if(list.begin(), list.end(), [index](const IntOption& o) { return o.index == index; });
-        return static_cast<int>(it - list.begin());
+    int cornerPosition(std::size_t item, int corner) const {
+        return positionOf(efficient_[item], hulls_[item][static_cast<std::size_t>(corner)].index);
     }
 
     void breakPositions() {
         for (std::size_t i = 0; i < hulls_.size(); ++i)
-            break_.push_back(positionOf(i, relaxation_.corner[i]));
+            break_.push_back(cornerPosition(i, relaxation_.corner[i]));
         best_ = {break_, relaxation_.weight, relaxation_.cost};
     }
 
@@ -125,7 +114,7 @@ private:
         if (!best_.better(weight, cost))
             return;
         for (std::size_t i = 0; i < corner.size(); ++i)
-            best_.position[i] = positionOf(i, corner[i]);
+            best_.position[i] = cornerPosition(i, corner[i]);
         best_.weight = weight;
         best_.cost = cost;
     }
@@ -133,57 +122,10 @@ private:
     /// Keeps of each item the options that the relaxation bound plus their reduced cost does not rule out.
     void buildCore() {
         const double slack = static_cast<double>(best_.cost) - static_cast<double>(relaxation_.bound) + margin_;
-        for (std::size_t i = 0; i < efficient_.size(); ++i) {
-            CoreItem core;
-            core.item = static_cast<int>(i);
-            const IntOption& origin = efficient_[i][static_cast<std::size_t>(break_[i])];
-            for (std::size_t p = 0; p < efficient_[i].size(); ++p) {
-                const IntOption& option = efficient_[i][p];
-                const std::int64_t dw = option.weight - origin.weight, dc = option.cost - origin.cost;
-                if (dw == 0) {
-                    core.moves.push_back({0, 0, static_cast<int>(p)});
-                    continue;
-                }
-                if (static_cast<double>(dc) + relaxation_.multiplier * static_cast<double>(dw) > slack)
-                    continue;
-                core.moves.push_back({dw, dc, static_cast<int>(p)});
-                const double rate = -static_cast<double>(dc) / static_cast<double>(dw);
-                if (dw > 0)
-                    core.up = std::max(core.up, rate);
-                else
-                    core.down = std::min(core.down, rate);
-            }
-            if (core.moves.size() > 1)
-                core_.push_back(std::move(core));
-        }
-        orderCore();
-    }
-
-    /// Nearest to the multiplier first, in turn one that can grow and one that can shrink, so that early layers can fill
-    /// the capacity exactly from either side.
-    void orderCore() {
-        std::vector<std::size_t> growing, shrinking;
-        for (std::size_t c = 0; c < core_.size(); ++c) {
-            if (core_[c].up > 0)
-                growing.push_back(c);
-            if (core_[c].down < kInfinity)
-                shrinking.push_back(c);
-        }
-        std::stable_sort(growing.begin(), growing.end(), [this](std::size_t a, std::size_t b) { return core_[a].up > core_[b].up; });
-        std::stable_sort(shrinking.begin(), shrinking.end(), [this](std::size_t a, std::size_t b) { return core_[a].down < core_[b].down; });
-        std::vector<CoreItem> ordered;
-        std::vector<bool> taken(core_.size(), false);
-        const auto take = [&](const std::vector<std::size_t>& list, std::size_t k) {
-            if (k >= list.size() || taken[list[k]])
-                return;
-            taken[list[k]] = true;
-            ordered.push_back(std::move(core_[list[k]]));
-        };
-        for (std::size_t k = 0; k < std::max(growing.size(), shrinking.size()); ++k) {
-            take(growing, k);
-            take(shrinking, k);
-        }
-        core_ = std::move(ordered);
+        std::vector<CoreItem> core;
+        for (std::size_t i = 0; i < efficient_.size(); ++i)
+            core.push_back(coreItem(static_cast<int>(i), efficient_[i], break_[i], relaxation_.multiplier, slack));
+        core_ = orderedCore(std::move(core));
     }
 
     /// What the items from `k` on can do at best from a partial choice: a lower bound of its final cost.

@@ -13,6 +13,7 @@ struct KnapsackResult {
     std::int64_t weight = 0, cost = 0;
     std::int64_t bound = 0;                 ///< no choice within capacity costs less
     std::int64_t nodes = 0;                 ///< partial choices kept by branch and bound
+    double price = 0;                       ///< the relaxation's saving of one more unit of capacity
 };
 
 /// Bound: the linear relaxation (Lagrange multiplier of its split step). Items that this bound cannot fix are branched on
