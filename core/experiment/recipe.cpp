@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <initializer_list>
 #include <set>
@@ -177,16 +178,42 @@ void readEvaluation(Section& top, Recipe::Evaluation& out) {
     section.close();
 }
 
+void readFormats(Section& section, const char* key, std::vector<std::string>& out) {
+    section.texts(key, out);
+    for (std::size_t i = 0; i < out.size(); ++i)
+        checkFormat(section.at(key) + "[" + std::to_string(i) + "]", out[i], false);
+}
+
+/// Formats of a token's row: a weight's row is its output channel, a token's its own.
+void readRowFormats(Section& section, const char* key, std::vector<std::string>& out) {
+    constexpr std::string_view kToken = ":token";
+    section.texts(key, out);
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        const bool byToken = out[i].ends_with(kToken);
+        checkFormat(section.at(key) + "[" + std::to_string(i) + "]", byToken ? out[i].substr(0, out[i].size() - kToken.size()) + ":channel" : out[i], false);
+    }
+}
+
 void readSweep(Section& top, Recipe::Sweep& out) {
     const Json* json = top.find("sweep");
     if (!json)
         return;
     Section section(*json, "sweep");
-    section.texts("formats", out.formats);
-    for (std::size_t i = 0; i < out.formats.size(); ++i)
-        checkFormat("sweep.formats[" + std::to_string(i) + "]", out.formats[i], false);
-    section.choice("metric", out.metric, {"output", "kl"});
+    readFormats(section, "formats", out.formats);
+    section.choice("metric", out.metric, {"output", "fisher", "kl"});
     section.integer("tokens", out.tokens, 0, kManyTokens);
+    section.integer("probes", out.probes, 1, 1 << 20);
+    section.choice("context", out.context, {"alone", "rest"});
+    section.text("rest", out.rest);
+    checkFormat("sweep.rest", out.rest, true);
+    section.real("positions", out.positions, 1e-6, 1);
+    section.text("shard", out.shard);
+    checkParses("sweep.shard", out.shard, [](const std::string& text) { parseShard(text); });
+    section.integer("order_run", out.orderRun, 0, INT64_MAX);
+    section.texts("sites", out.sites);
+    readRowFormats(section, "activations", out.activations);
+    readRowFormats(section, "keys", out.keys);
+    readRowFormats(section, "values", out.values);
     section.close();
 }
 
@@ -211,6 +238,71 @@ void readRules(Section& section, const char* key, std::vector<FormatRule>& out) 
     }
 }
 
+void readPins(const Section& section, const Json& pins, std::map<std::string, std::string>& out) {
+    if (!pins.is_object())
+        refuse(section.at("pins"), "must be an object of site pattern: format");
+    out.clear();
+    for (const auto& pin : pins.items()) {
+        const std::string path = section.at("pins." + pin.key());
+        if (!pin.value().is_string())
+            refuse(path, "must be a format's name");
+        checkFormat(path, pin.value().get<std::string>(), false);
+        out[pin.key()] = pin.value().get<std::string>();
+    }
+}
+
+void readBudgets(Section& section, std::vector<Recipe::Assignment::PartBudget>& out) {
+    const Json* budgets = section.find("budgets");
+    if (!budgets)
+        return;
+    if (!budgets->is_array())
+        refuse(section.at("budgets"), "must be a list of {sites, budget}");
+    out.clear();
+    for (std::size_t i = 0; i < budgets->size(); ++i) {
+        const std::string path = section.at("budgets") + "[" + std::to_string(i) + "]";
+        Section part((*budgets)[i], path);
+        Recipe::Assignment::PartBudget& made = out.emplace_back();
+        part.text("sites", made.sites);
+        part.text("budget", made.budget);
+        part.close();
+        if (made.sites.empty())
+            refuse(path + ".sites", "is missing or empty");
+        checkParses(path + ".budget", made.budget, [](const std::string& text) {
+            if (parseBudget(text).kind == Budget::Kind::cost)
+                throw Error(ErrorCode::usage, "a part of the model has a budget of bytes, not of damage", "write 1.2GiB, 123456B or 4.5bpw");
+        });
+    }
+}
+
+void readRefit(Section& section, std::optional<Recipe::Assignment::Refit>& out) {
+    const Json* refit = section.find("refit");
+    if (!refit)
+        return;
+    out.reset();
+    if (refit->is_null())
+        return;
+    Section part(*refit, section.at("refit"));
+    Recipe::Assignment::Refit made;
+    part.real("scale", made.scale, 1e-3, 1e3);
+    part.real("limit", made.limit, 0, 1e6);
+    part.close();
+    out = made;
+}
+
+void readMeasuredRuns(Section& section, std::vector<std::int64_t>& out) {
+    const Json* runs = section.find("measured_runs");
+    if (!runs)
+        return;
+    if (!runs->is_array())
+        refuse(section.at("measured_runs"), "must be a list of runs");
+    out.clear();
+    for (const Json& run : *runs) {
+        if (!run.is_number_unsigned() || run.get<std::uint64_t>() == 0 || run.get<std::uint64_t>() > INT64_MAX)
+            refuse(section.at("measured_runs"), "must be a list of runs' numbers");
+        out.push_back(run.get<std::int64_t>());
+    }
+}
+
 void readAssignment(Section& top, Recipe::Assignment& out) {
     const Json* json = top.find("assignment");
     if (!json)
@@ -231,20 +323,23 @@ void readAssignment(Section& top, Recipe::Assignment& out) {
     section.text("budget", out.budget);
     if (!out.budget.empty())
         checkParses("assignment.budget", out.budget, [](const std::string& text) { parseBudget(text); });
-    section.choice("tie", out.tie, {"none", "fused"});
-    if (const Json* pins = section.find("pins")) {
-        if (!pins->is_object())
-            refuse("assignment.pins", "must be an object of site pattern: format");
-        out.pins.clear();
-        for (const auto& pin : pins->items()) {
-            if (!pin.value().is_string())
-                refuse("assignment.pins." + pin.key(), "must be a format's name");
-            checkFormat("assignment.pins." + pin.key(), pin.value().get<std::string>(), false);
-            out.pins[pin.key()] = pin.value().get<std::string>();
-        }
-    }
+    section.text("tie", out.tie);
+    if (!isTie(out.tie))
+        refuse("assignment.tie", "is \"" + escapeForDisplay(out.tie) + "\"; it can be none, or fused, stacks, experts with + between them");
+    if (const Json* pins = section.find("pins"))
+        readPins(section, *pins, out.pins);
     section.integer("sweep_run", out.sweepRun, 0, INT64_MAX);
     section.integer("scale_run", out.scaleRun, 0, INT64_MAX);
+    readMeasuredRuns(section, out.measuredRuns);
+    section.texts("forbid", out.forbid);
+    for (const std::string& entry : out.forbid) {
+        const std::size_t equals = entry.find('=');
+        checkFormat("assignment.forbid", equals == std::string::npos ? entry : entry.substr(equals + 1), false);
+    }
+    readBudgets(section, out.budgets);
+    readRefit(section, out.refit);
+    section.choice("starved", out.starved, {"nearest", "keep", "borrow"});
+    section.flag("interactions", out.interactions);
     section.close();
 }
 
@@ -279,6 +374,9 @@ Json Recipe::toJson() const {
             json.push_back({{"pattern", rule.pattern}, {"format", rule.format}});
         return json;
     };
+    Json parts = Json::array();
+    for (const Assignment::PartBudget& part : assignment.budgets)
+        parts.push_back({{"sites", part.sites}, {"budget", part.budget}});
     return {
         {"version", kVersion},
         {"kind", kind},
@@ -296,7 +394,20 @@ Json Recipe::toJson() const {
           {"output_matrix", chunks.outputMatrix}}},
         {"importance", importance},
         {"evaluation", {{"files", evaluation.files}, {"protocol", evaluation.protocol}, {"tokens", evaluation.tokens}}},
-        {"sweep", {{"formats", sweep.formats}, {"metric", sweep.metric}, {"tokens", sweep.tokens}}},
+        {"sweep",
+         {{"formats", sweep.formats},
+          {"metric", sweep.metric},
+          {"tokens", sweep.tokens},
+          {"probes", sweep.probes},
+          {"context", sweep.context},
+          {"rest", sweep.rest},
+          {"positions", sweep.positions},
+          {"shard", sweep.shard},
+          {"order_run", sweep.orderRun},
+          {"sites", sweep.sites},
+          {"activations", sweep.activations},
+          {"keys", sweep.keys},
+          {"values", sweep.values}}},
         {"assignment",
          {{"format", assignment.format},
           {"head", assignment.head},
@@ -308,7 +419,13 @@ Json Recipe::toJson() const {
           {"tie", assignment.tie},
           {"pins", assignment.pins},
           {"sweep_run", assignment.sweepRun},
-          {"scale_run", assignment.scaleRun}}},
+          {"scale_run", assignment.scaleRun},
+          {"measured_runs", assignment.measuredRuns},
+          {"forbid", assignment.forbid},
+          {"budgets", parts},
+          {"refit", assignment.refit ? Json{{"scale", assignment.refit->scale}, {"limit", assignment.refit->limit}} : Json()},
+          {"starved", assignment.starved},
+          {"interactions", assignment.interactions}}},
         {"transform", transform},
         {"rounder", rounder},
         {"clip_search", clipSearch},
@@ -349,6 +466,20 @@ Recipe Recipe::fromJson(const Json& json) {
     readGeneration(top, recipe.generation);
     top.close();
     return recipe;
+}
+
+Shard parseShard(std::string_view text) {
+    const std::size_t slash = text.find('/');
+    Shard out;
+    const auto number = [&](std::string_view digits, int& value) {
+        const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+        return failure == std::errc{} && end == digits.data() + digits.size();
+    };
+    constexpr int kMostShards = 100000;
+    if (slash == std::string_view::npos || !number(text.substr(0, slash), out.part) || !number(text.substr(slash + 1), out.of) || out.of < 1 || out.of > kMostShards ||
+        out.part < 1 || out.part > out.of)
+        throw Error(ErrorCode::usage, "'" + escapeForDisplay(text) + "' is no share of a sweep", "write 1/4 for the first of four");
+    return out;
 }
 
 Recipe Recipe::load(const std::string& path) {

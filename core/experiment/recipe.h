@@ -8,6 +8,7 @@
 #include "core/quantize/assignment.h"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,7 +37,19 @@ struct Recipe {
     struct Evaluation { std::vector<std::string> files; std::string protocol = "windows:256"; std::int64_t tokens = 0; } evaluation;
 
     /// `tokens`: only that many of the calibration tokens are swept (evenly spread windows, at least one); 0 = all.
-    struct Sweep { std::vector<std::string> formats; std::string metric = "output"; std::int64_t tokens = 0; } sweep;
+    struct Sweep {
+        std::vector<std::string> formats;
+        std::string metric = "output";        ///< output | fisher | kl
+        std::int64_t tokens = 0;
+        std::int64_t probes = 256;            ///< fisher: sampled gradients in all
+        std::string context = "alone";        ///< kl: what the other sites are, alone (full) | rest (quantized)
+        std::string rest = {};                ///< kl, context rest: their format
+        double positions = 1;                 ///< kl: share of the positions that the head is run for, in (0, 1]
+        std::string shard = "1/1";            ///< kl: this part of how many, "2/8"
+        std::int64_t orderRun = 0;            ///< kl: sweep whose values say which cells come first; 0 = model order
+        std::vector<std::string> sites = {};  ///< name patterns of the sites to measure; empty = all
+        std::vector<std::string> activations = {}, keys = {}, values = {}; ///< fisher: formats of what enters sites and of the cache
+    } sweep;
 
     struct Assignment {
         std::string format = "q4_0";          ///< default of every site, or a named mix: "mix:q4_k_m"
@@ -51,6 +64,16 @@ struct Recipe {
         /// Output-error run that fills formats `sweepRun` has not measured: cost(f) = cost(f₀)·error(f)/error(f₀), f₀ the
         /// measured format with the largest cost at that site. 0 = none; every cell must then be in `sweepRun`.
         std::int64_t scaleRun = 0;
+        /// Measured-KL runs whose cells take the place of those of `sweepRun` (of the same unit, nats per token); of two
+        /// runs with the same cell the later in the list holds.
+        std::vector<std::int64_t> measuredRuns;
+        std::vector<std::string> forbid;      ///< "FORMAT": no site may take it; "SITE=FORMAT": those sites may not
+        struct PartBudget { std::string sites, budget; };
+        std::vector<PartBudget> budgets;      ///< further limits, each on the sites of a name pattern
+        struct Refit { double scale = 1, limit = 0; };
+        std::optional<Refit> refit;           ///< correction of large damage fitted to measured mixes; none = the map's own
+        std::string starved = "nearest";      ///< of experts with too few tokens: nearest | keep | borrow
+        bool interactions = true;             ///< improve the mix on sites acting together, where the map knows that
     } assignment;
 
     std::string transform = "none";           ///< the only member so far
@@ -72,6 +95,10 @@ struct Recipe {
     static Recipe load(const std::string& path);
     friend bool operator==(const Recipe& a, const Recipe& b) { return a.toJson() == b.toJson(); }
 };
+
+/// "2/8" of a recipe: the second of eight parts. @throws Error(usage).
+struct Shard { int part = 1, of = 1; };
+Shard parseShard(std::string_view text);
 
 /// Paths made absolute, so that a logged recipe can be repeated from anywhere.
 Recipe withAbsolutePaths(Recipe recipe);

@@ -55,6 +55,20 @@ public:
     /// result: CLI.md's `mix` keys plus "runs" (ids by stage), "stages" (seconds each), "table" (rows for people).
     RunOutcome mix(const MixOptions& options, JobContext& job, const std::string& commandLine);
 
+    /// Measures only what could change the mix: solve; of the sites whose error bars let the solution flip, measure the KL
+    /// of the formats in question; solve again on the better map, until the mix stays or a limit is reached.
+    struct RefineOptions {
+        Recipe assign;              ///< of kind "assign": checkpoint, map (sweepRun, in nats), budget, ties, pins; what its
+                                    ///< measuredRuns hold already is not measured again
+        std::int64_t cells = 64;    ///< at most this many measured cells in all
+        std::int64_t rounds = 6;    ///< at most
+        std::int64_t tokens = 2048; ///< calibration tokens that each cell is measured on; 0 = all of the map's
+    };
+    /// result: as of the last assign run, plus "rounds" [{round, cells, sweep, assign, changed}], "cells_measured", "stable"
+    /// (the mix no longer depends on an unmeasured error bar), "measured_runs". Every round is two logged runs, a sweep and
+    /// an assign. @throws Error(usage) for a map that is not in nats.
+    RunOutcome measureUncertain(const RefineOptions& options, JobContext& job, const std::string& commandLine);
+
     /// Compares two logged runs: metrics with differences and 95 % intervals, fair or why not.
     static Json compare(const LogReader& log, RunId a, RunId b);
     /// Repeats a logged run as a new one and tells whether its figures agree. On the same stack figures must be equal to

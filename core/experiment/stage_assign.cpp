@@ -226,7 +226,7 @@ Json runAssign(const Stage& stage) {
         formats = withoutDuplicates(errors.formats);
     }
     const Sizes sizes = measureSizes(stage, formats);
-    const AssignProblem problem = makeProblem(problemCells(stage, costs, formats, sizes), sizes.fixed, {wanted.tie, wanted.pins, {}});
+    const AssignProblem problem = makeProblem(problemCells(stage, costs, formats, sizes), sizes.fixed, {wanted.tie, wanted.pins, wanted.forbid, {}});
     const BudgetRange range = budgetRange(problem);
     const std::uint64_t limit = budget.kind == Budget::Kind::cost ? 0 : budgetBytes(stage, budget, sizes);
     const Solved solved = [&] {

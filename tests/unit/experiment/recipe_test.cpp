@@ -19,7 +19,17 @@ Recipe fullRecipe() {
     r.device = "vulkan:1";
     r.calibration = {{"a.txt", "b.jsonl"}, 64, 256};
     r.evaluation = {{"e.txt"}, "llama.cpp:512", 4096};
-    r.sweep = {{"q4_0", "int4:g64:asym"}, "kl", 2048};
+    r.sweep = {{"q4_0", "int4:g64:asym"}, "fisher", 2048};
+    r.sweep.probes = 64;
+    r.sweep.context = "rest";
+    r.sweep.rest = "q4_0";
+    r.sweep.positions = 0.25;
+    r.sweep.shard = "2/8";
+    r.sweep.orderRun = 3;
+    r.sweep.sites = {"blk.0.*", "output"};
+    r.sweep.activations = {"int8:token"};
+    r.sweep.keys = {"int8:g32"};
+    r.sweep.values = {"int4:g64"};
     r.assignment.format = "mix:q5_k_m";
     r.assignment.head = "q8_0";
     r.assignment.output = "q6_k";
@@ -32,6 +42,12 @@ Recipe fullRecipe() {
     r.assignment.pins = {{"token_embd", "q8_0"}};
     r.assignment.sweepRun = 12;
     r.assignment.scaleRun = 11;
+    r.assignment.measuredRuns = {13, 14};
+    r.assignment.forbid = {"q3_k", "blk.0.*=q4_0"};
+    r.assignment.budgets = {{"blk.[01].*", "1MiB"}, {"blk.*", "4.5bpw"}};
+    r.assignment.refit = Recipe::Assignment::Refit{1.1, 3.5};
+    r.assignment.starved = "borrow";
+    r.assignment.interactions = false;
     r.rounder = "weighted";
     r.clipSearch = false;
     r.exporting = {"out.gguf", true};
@@ -72,6 +88,28 @@ TEST(Recipe, RefusesWhatItDoesNotUnderstandByItsPath) {
              Bad{R"({"version":1,"transform":"smooth"})", "transform"},
              Bad{R"({"version":1,"generation":{"temperature":1e999}})", "generation.temperature"},
              Bad{R"({"version":1,"export":[]})", "export"},
+             Bad{R"({"version":1,"sweep":{"metric":"guess"}})", "sweep.metric"},
+             Bad{R"({"version":1,"sweep":{"probes":0}})", "sweep.probes"},
+             Bad{R"({"version":1,"sweep":{"context":"others"}})", "sweep.context"},
+             Bad{R"({"version":1,"sweep":{"rest":"q44"}})", "sweep.rest"},
+             Bad{R"({"version":1,"sweep":{"positions":0}})", "sweep.positions"},
+             Bad{R"({"version":1,"sweep":{"positions":1.5}})", "sweep.positions"},
+             Bad{R"({"version":1,"sweep":{"shard":"3/2"}})", "sweep.shard"},
+             Bad{R"({"version":1,"sweep":{"shard":"0/2"}})", "sweep.shard"},
+             Bad{R"({"version":1,"sweep":{"shard":"1/2x"}})", "sweep.shard"},
+             Bad{R"({"version":1,"sweep":{"order_run":-1}})", "sweep.order_run"},
+             Bad{R"({"version":1,"sweep":{"sites":"all"}})", "sweep.sites"},
+             Bad{R"({"version":1,"sweep":{"activations":["int8:tokens"]}})", "sweep.activations[0]"},
+             Bad{R"({"version":1,"sweep":{"keys":["q44"]}})", "sweep.keys[0]"},
+             Bad{R"({"version":1,"assignment":{"measured_runs":[1,0]}})", "assignment.measured_runs"},
+             Bad{R"({"version":1,"assignment":{"measured_runs":7}})", "assignment.measured_runs"},
+             Bad{R"({"version":1,"assignment":{"forbid":["q44"]}})", "assignment.forbid"},
+             Bad{R"({"version":1,"assignment":{"forbid":["output=q44"]}})", "assignment.forbid"},
+             Bad{R"({"version":1,"assignment":{"budgets":[{"budget":"1MiB"}]}})", "assignment.budgets[0].sites"},
+             Bad{R"({"version":1,"assignment":{"budgets":[{"sites":"blk.*","budget":"kl=0.1"}]}})", "assignment.budgets[0].budget"},
+             Bad{R"({"version":1,"assignment":{"refit":{"scale":0}}})", "assignment.refit.scale"},
+             Bad{R"({"version":1,"assignment":{"starved":"drop"}})", "assignment.starved"},
+             Bad{R"({"version":1,"assignment":{"interactions":1}})", "assignment.interactions"},
              Bad{R"([1])", "(top)"},
          }) {
         SCOPED_TRACE(bad.json);
