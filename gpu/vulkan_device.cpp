@@ -37,6 +37,7 @@ public:
         : session(std::move(owner)), cpu(std::move(fallback)) {
         rows = cpu->rows;
         cols = cpu->cols;
+        values = cpu->values;
     }
     std::shared_ptr<Session> session; ///< before the parts, so that it goes after them
     DeviceWeightPtr cpu;

@@ -4,6 +4,7 @@
 
 #include "core/base/parallel.h"
 #include "core/compute/attention.h"
+#include "core/compute/half_product.h"
 #include "core/compute/kernels.h"
 
 #include <algorithm>
@@ -26,11 +27,11 @@ std::int64_t rowGrain(std::int64_t cols) {
 /// The caller's f32 weight, not copied.
 class CpuWeight final : public DeviceWeight {
 public:
-    explicit CpuWeight(MatrixView<const float> w) : view(w) {
+    explicit CpuWeight(MatrixView<const float> w) {
         rows = w.rows;
         cols = w.cols;
+        values = w;
     }
-    MatrixView<const float> view;
 };
 
 /// Cosines and sines of position·frequency for positions 0 … positions−1, one of each per frequency.
@@ -90,9 +91,10 @@ public:
     DeviceWeightPtr prepare(MatrixView<const float> weight) override { return std::make_shared<CpuWeight>(weight); }
 
     void multiply(MatrixView<const float> x, const DeviceWeight& w, MatrixView<float> y, bool accumulate) override {
+        if (const auto* own = dynamic_cast<const HostWeight*>(&w)) return own->multiply(x, y, accumulate);
         const auto* weight = dynamic_cast<const CpuWeight*>(&w);
         assert(weight != nullptr && "a weight that another device prepared");
-        gemmTransposed(x, weight->view, y, accumulate);
+        gemmTransposed(x, weight->values, y, accumulate);
     }
 
     void rmsNorm(MatrixView<const float> x, std::span<const float> weight, float epsilon,
@@ -188,7 +190,7 @@ public:
 
 private:
     std::shared_ptr<const RopeTable> ropeTable(const RopeShape& shape, std::int64_t positions) {
-        constexpr std::size_t kKept = 4; // a model has at most two; tests and comparisons mix models
+        constexpr std::size_t kKept = 8; // a model has at most two, and their reverses; comparisons mix models
         const std::lock_guard lock(ropeMutex_);
         const auto known = std::find_if(ropes_.begin(), ropes_.end(), [&](const auto& t) { return t->isFor(shape); });
         if (known != ropes_.end() && (*known)->positions >= positions) return *known;

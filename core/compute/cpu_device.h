@@ -17,6 +17,8 @@ std::string cpuDescription();
 
 /// y = a·bᵀ in f32, a M×K, b N×K, y M×N (`add`: y += …); the GEMM beneath Device::multiply. Parallel over N.
 void gemmTransposed(MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> y, bool add = false);
+/// y = a·b in f32, a M×K, b K×N; the input gradients of reverse mode. Parallel over tiles of y.
+void gemmTimes(MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> y, bool add = false);
 /// gram += xᵀ·x, x T×I, gram I×I (both triangles written).
 void accumulateGram(MatrixView<const float> x, MatrixView<float> gram);
 /// log Σ exp(x), maximum subtracted, sum in f64.

@@ -19,6 +19,7 @@ class DeviceWeight {
 public:
     virtual ~DeviceWeight() = default;
     std::int64_t rows = 0, cols = 0; ///< O, I
+    MatrixView<const float> values;  ///< O×I, the caller's f32 memory
 };
 using DeviceWeightPtr = std::shared_ptr<const DeviceWeight>;
 
@@ -70,6 +71,30 @@ public:
     virtual void softCap(MatrixView<float> x, float cap) = 0; ///< x ← cap·tanh(x/cap)
     /// Adds counts of x's values into `into` (its range and bins are set).
     virtual void histogram(std::span<const float> x, Histogram& into) = 0;
+
+    // Reverse mode: gradients with respect to what went into the operations above. The activations have N rows; gradients
+    // have K·N, those of K losses below each other, so that row r belongs to the activations' row r mod N. Rotations need
+    // no operation of their own: the reverse is rope() with negated frequencies. The defaults run on the CPU and need
+    // DeviceWeight::values.
+    /// dx = dy·w. With `add`, dx += that.
+    virtual void multiplyBack(MatrixView<const float> dy, const DeviceWeight& w, MatrixView<float> dx, bool add = false);
+    /// dx = ∂/∂x of rmsNorm(x), `add`: dx += that. dx may be dy.
+    virtual void rmsNormBack(MatrixView<const float> x, std::span<const float> weight, float epsilon,
+                             MatrixView<const float> dy, MatrixView<float> dx, bool add = false);
+    virtual void layerNormBack(MatrixView<const float> x, std::span<const float> weight, float epsilon,
+                               MatrixView<const float> dy, MatrixView<float> dx, bool add = false);
+    /// Of attention() inside each of N/windowLength windows (position0 is 0); the softmax is worked out anew. dOut
+    /// K·N×(H·D); dq the same; dk, dv K·N×(kvHeads·D). All three are overwritten.
+    virtual void attentionBack(MatrixView<const float> q, MatrixView<const float> k, MatrixView<const float> v,
+                               const AttentionShape& shape, std::int64_t windowLength, MatrixView<const float> dOut,
+                               MatrixView<float> dq, MatrixView<float> dk, MatrixView<float> dv);
+    /// Of f(gate)·up, from what `gate` and `up` were before; dGate and dUp are overwritten and may be dHidden.
+    virtual void activateMultiplyBack(Activation f, MatrixView<const float> gate, MatrixView<const float> up,
+                                      MatrixView<const float> dHidden, MatrixView<float> dGate, MatrixView<float> dUp);
+    /// d ← d·f'(x)
+    virtual void activateBack(Activation f, MatrixView<const float> x, MatrixView<float> d);
+    /// d ← d·(1 − (y/cap)²) of y = softCap(x).
+    virtual void softCapBack(MatrixView<const float> y, float cap, MatrixView<float> d);
 };
 
 } // namespace bw

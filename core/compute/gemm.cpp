@@ -96,6 +96,26 @@ void gemmTransposed(MatrixView<const float> a, MatrixView<const float> b, Matrix
     });
 }
 
+void gemmTimes(MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> y, bool add) {
+    assert(a.cols == b.rows && y.rows == a.rows && y.cols == b.cols);
+    if (y.empty()) return;
+    const GemmTable& table = gemmTable();
+    const Tiling tiles = tileProduct(a.rows, b.cols, a.cols);
+    // The head's sum runs over the vocabulary: in steps, so that a stop is looked for between them.
+    constexpr std::int64_t kDepth = 4096;
+    for (std::int64_t depth = 0; depth < a.cols; depth += kDepth) {
+        const std::int64_t count = std::min(kDepth, a.cols - depth);
+        parallelFor(tiles.rowTiles * tiles.colTiles, 1, [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t t = begin; t < end; ++t) {
+                const std::int64_t row = t % tiles.rowTiles * tiles.rowStep, col = t / tiles.rowTiles * tiles.colStep;
+                table.times(a.data + row * a.stride + depth, a.stride, b.data + depth * b.stride + col, b.stride,
+                            y.data + row * y.stride + col, y.stride, std::min(tiles.rowStep, y.rows - row),
+                            std::min(tiles.colStep, y.cols - col), count, add || depth > 0);
+            }
+        });
+    }
+}
+
 void accumulateGram(MatrixView<const float> x, MatrixView<float> gram) {
     assert(gram.rows == x.cols && gram.cols == x.cols);
     if (x.empty()) return;

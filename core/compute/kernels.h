@@ -30,6 +30,21 @@ void geluErfMultiply(float* gate, const float* up, std::int64_t n);
 /// x ← cap·tanh(scale·x/cap)
 void softCap(float* x, std::int64_t n, float scale, float cap);
 
+// back_kernels.cpp: reverse mode. `add`: += instead of =; dx may be dy.
+void rmsNormBackRow(const float* x, const float* weight, float epsilon, const float* dy, float* dx, std::int64_t n,
+                    bool add);
+void layerNormBackRow(const float* x, const float* weight, float epsilon, const float* dy, float* dx, std::int64_t n,
+                      bool add);
+/// d ← scale·p·(d − Σ p·d)·slope: from the gradient of softmax(scale·x) = p to that of x. `slope` may be null: 1.
+void softmaxBackRow(const float* p, const float* slope, float scale, float* d, std::int64_t n);
+/// value = f(x), slope = f'(x)
+void siluSlope(const float* x, float* value, float* slope, std::int64_t n);
+void geluTanhSlope(const float* x, float* value, float* slope, std::int64_t n);
+void geluErfSlope(const float* x, float* value, float* slope, std::int64_t n);
+/// y = a·b and y = a·b·c, element by element; y may be any of them.
+void product(const float* a, const float* b, float* y, std::int64_t n);
+void product(const float* a, const float* b, const float* c, float* y, std::int64_t n);
+
 // statistic_kernels.cpp
 double logSumExp(const float* x, std::int64_t n);
 double klDivergence(const float* base, const float* other, std::int64_t n);

@@ -6,9 +6,7 @@
 #include <algorithm>
 
 namespace bw {
-namespace {
 
-/// Normalizes queries or keys, x T×(heads·D), in place.
 void normalizeHeads(const BlockPass& pass, const Norm& norm, MatrixView<float> x) {
     if (norm.weight.empty()) return;
     const std::int64_t headDim = pass.config().headDim, heads = x.cols / headDim;
@@ -33,18 +31,20 @@ void normalizeHeads(const BlockPass& pass, const Norm& norm, MatrixView<float> x
     }
 }
 
-void rotate(const BlockPass& pass, MatrixView<float> x, std::int64_t position0, std::int64_t sequence) {
+void rotate(const BlockPass& pass, MatrixView<float> x, std::int64_t position0, std::int64_t sequence, bool back) {
     const int index = pass.model.blockConfig(pass.weights.block).rope;
     if (index < 0) return;
     const RopeConfig& rope = pass.config().ropes[static_cast<std::size_t>(index)];
     const auto& frequencies = pass.model.ropes[static_cast<std::size_t>(index)];
     const bool isLong = !rope.longFactors.empty() && sequence > rope.originalContext;
-    const RopeShape shape{pass.config().headDim, isLong ? frequencies.longSequence : frequencies.usual,
-                          static_cast<float>(rope.attentionFactor)};
+    std::vector<float> used = isLong ? frequencies.longSequence : frequencies.usual;
+    if (back)
+        for (float& frequency : used) frequency = -frequency;
+    const RopeShape shape{pass.config().headDim, used, static_cast<float>(rope.attentionFactor)};
     pass.device().rope(x, shape, position0);
 }
 
-AttentionShape shapeOf(const BlockPass& pass, std::int64_t position0) {
+AttentionShape attentionShape(const BlockPass& pass, std::int64_t position0) {
     const ModelConfig& config = pass.config();
     return {config.heads,
             config.kvHeads,
@@ -54,6 +54,8 @@ AttentionShape shapeOf(const BlockPass& pass, std::int64_t position0) {
             static_cast<float>(config.attentionScale),
             static_cast<float>(config.attentionSoftCap)};
 }
+
+namespace {
 
 void copyRows(MatrixView<const float> from, MatrixView<float> to) {
     for (std::int64_t r = 0; r < from.rows; ++r) std::copy_n(from.row(r), from.cols, to.row(r));
@@ -83,7 +85,7 @@ void attendWindows(const BlockPass& pass, const Projections& p, MatrixView<float
         const auto q = p.q.middleRows(first, length), k = p.k.middleRows(first, length);
         rotate(pass, q, 0, length);
         rotate(pass, k, 0, length);
-        pass.device().attention(q, k, p.v.middleRows(first, length), shapeOf(pass, 0), mixed.middleRows(first, length));
+        pass.device().attention(q, k, p.v.middleRows(first, length), attentionShape(pass, 0), mixed.middleRows(first, length));
         pass.pause();
     }
 }
@@ -95,7 +97,7 @@ void attendCache(const BlockPass& pass, const Projections& p, KvCache& cache, Ma
     rotate(pass, p.q, past, cache.capacity());
     rotate(pass, p.k, past, cache.capacity());
     pass.device().attention(p.q, cache.keys(pass.weights.block, total), cache.values(pass.weights.block, total),
-                            shapeOf(pass, past), mixed);
+                            attentionShape(pass, past), mixed);
 }
 
 } // namespace

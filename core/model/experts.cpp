@@ -14,12 +14,6 @@ namespace {
 /// Rows per piece of a loop that copies or adds rows.
 constexpr std::int64_t kRows = 64;
 
-/// The tokens that one expert works on, in their order, and their shares of its result.
-struct Batch {
-    std::vector<std::int64_t> rows;
-    std::vector<float> shares;
-};
-
 /// The `used` most likely experts of one token, softmax over all of them; ties go to the lower number.
 void chooseExperts(std::span<const float> logits, std::int64_t used, bool renormalize, std::span<int> chosen,
                    std::span<float> shares) {
@@ -41,7 +35,9 @@ void chooseExperts(std::span<const float> logits, std::int64_t used, bool renorm
         for (float& share : shares) share /= kept;
 }
 
-std::vector<Batch> route(const BlockPass& pass, MatrixView<const float> normed) {
+} // namespace
+
+std::vector<ExpertBatch> routeTokens(const BlockPass& pass, MatrixView<const float> normed) {
     const std::int64_t experts = pass.config().experts, used = pass.config().expertsUsed;
     BufferPool::Lease logits(pass.model.buffers, normed.rows, experts);
     pass.device().multiply(normed, *pass.weights.router, logits.view());
@@ -55,19 +51,35 @@ std::vector<Batch> route(const BlockPass& pass, MatrixView<const float> normed) 
                           std::span(chosen).subspan(first, width), std::span(shares).subspan(first, width));
         }
     });
-    std::vector<Batch> batches(static_cast<std::size_t>(experts));
+    std::vector<ExpertBatch> batches(static_cast<std::size_t>(experts));
     for (std::size_t i = 0; i < chosen.size(); ++i) {
-        Batch& batch = batches[static_cast<std::size_t>(chosen[i])];
+        ExpertBatch& batch = batches[static_cast<std::size_t>(chosen[i])];
         batch.rows.push_back(static_cast<std::int64_t>(i / width));
         batch.shares.push_back(shares[i]);
     }
     return batches;
 }
 
+ExpertBatch sharedBatch(const BlockPass& pass, MatrixView<const float> normed) {
+    ExpertBatch all{std::vector<std::int64_t>(static_cast<std::size_t>(normed.rows)),
+                    std::vector<float>(static_cast<std::size_t>(normed.rows), 1.0f)};
+    std::iota(all.rows.begin(), all.rows.end(), std::int64_t{0});
+    const std::vector<float>& gate = pass.weights.sharedGate;
+    for (std::int64_t r = 0; !gate.empty() && r < normed.rows; ++r) {
+        double sum = 0;
+        for (std::int64_t c = 0; c < normed.cols; ++c)
+            sum += static_cast<double>(normed(r, c)) * static_cast<double>(gate[static_cast<std::size_t>(c)]);
+        all.shares[static_cast<std::size_t>(r)] = static_cast<float>(1 / (1 + std::exp(-sum)));
+    }
+    return all;
+}
+
+namespace {
+
 /// The observer sees each window's rows of a gathered batch.
-void watchBatch(const BlockPass& pass, int group, const Batch& batch, MatrixView<const float> x) {
+void watchBatch(const BlockPass& pass, int group, const ExpertBatch& batch, MatrixView<const float> x) {
     if (pass.observer == nullptr) return;
-    const auto rows = static_cast<std::int64_t>(batch.rows.size());
+    const std::int64_t rows = batch.count();
     for (std::int64_t first = 0, last = 0; first < rows; first = last) {
         const std::int64_t window = batch.rows[static_cast<std::size_t>(first)] / pass.windowLength;
         while (last < rows && batch.rows[static_cast<std::size_t>(last)] / pass.windowLength == window) ++last;
@@ -78,15 +90,15 @@ void watchBatch(const BlockPass& pass, int group, const Batch& batch, MatrixView
 /// Puts a batch in the place of windows while its feed-forward runs.
 class BatchObserver final : public ActivationObserver {
 public:
-    BatchObserver(const BlockPass& pass, const Batch& batch) : pass_(pass), batch_(batch) {}
+    BatchObserver(const BlockPass& pass, const ExpertBatch& batch) : pass_(pass), batch_(batch) {}
     void onInput(int group, std::int64_t, MatrixView<const float> x) override { watchBatch(pass_, group, batch_, x); }
 
 private:
     const BlockPass& pass_;
-    const Batch& batch_;
+    const ExpertBatch& batch_;
 };
 
-void addShares(const Batch& batch, MatrixView<const float> from, MatrixView<float> y) {
+void addShares(const ExpertBatch& batch, MatrixView<const float> from, MatrixView<float> y) {
     parallelFor(from.rows, kRows, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t r = begin; r < end; ++r) {
             const float share = batch.shares[static_cast<std::size_t>(r)];
@@ -97,9 +109,9 @@ void addShares(const Batch& batch, MatrixView<const float> from, MatrixView<floa
     });
 }
 
-void runExpert(const BlockPass& pass, std::size_t expert, const Batch& batch, MatrixView<const float> normed,
+void runExpert(const BlockPass& pass, std::size_t expert, const ExpertBatch& batch, MatrixView<const float> normed,
                MatrixView<float> y) {
-    const auto rows = static_cast<std::int64_t>(batch.rows.size());
+    const std::int64_t rows = batch.count();
     BufferPool::Lease gathered(pass.model.buffers, rows, normed.cols), result(pass.model.buffers, rows, y.cols);
     parallelFor(rows, kRows, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t r = begin; r < end; ++r) {
@@ -122,24 +134,14 @@ void runShared(const BlockPass& pass, MatrixView<const float> normed, MatrixView
     BufferPool::Lease result(pass.model.buffers, normed.rows, y.cols);
     for (std::int64_t r = 0; r < normed.rows; ++r) std::fill_n(result.view().row(r), y.cols, 0.0f);
     runFeedForward(pass, pass.weights.feedForward, normed, result.view(), pass.layout.ffnDownIn);
-    Batch all{std::vector<std::int64_t>(static_cast<std::size_t>(normed.rows)),
-              std::vector<float>(static_cast<std::size_t>(normed.rows), 1.0f)};
-    std::iota(all.rows.begin(), all.rows.end(), std::int64_t{0});
-    const std::vector<float>& gate = pass.weights.sharedGate;
-    for (std::int64_t r = 0; !gate.empty() && r < normed.rows; ++r) {
-        double sum = 0;
-        for (std::int64_t c = 0; c < normed.cols; ++c)
-            sum += static_cast<double>(normed(r, c)) * static_cast<double>(gate[static_cast<std::size_t>(c)]);
-        all.shares[static_cast<std::size_t>(r)] = static_cast<float>(1 / (1 + std::exp(-sum)));
-    }
-    addShares(all, result.view(), y);
+    addShares(sharedBatch(pass, normed), result.view(), y);
 }
 
 } // namespace
 
 void runExperts(const BlockPass& pass, MatrixView<const float> normed, MatrixView<float> y) {
     if (pass.weights.feedForward.up.weight) pass.watch(pass.layout.ffnIn, normed);
-    const std::vector<Batch> batches = route(pass, normed);
+    const std::vector<ExpertBatch> batches = routeTokens(pass, normed);
     for (std::size_t e = 0; e < batches.size(); ++e) {
         if (batches[e].rows.empty()) continue;
         runExpert(pass, e, batches[e], normed, y);

@@ -26,6 +26,14 @@ void Model::Impl::applyNorm(const Norm& norm, MatrixView<const float> x, MatrixV
         device->layerNorm(x, norm.weight, norm.bias, epsilon(), y);
 }
 
+void Model::Impl::applyNormBack(const Norm& norm, MatrixView<const float> x, MatrixView<const float> dy,
+                                MatrixView<float> dx, bool add) const {
+    if (config.norm == NormKind::rms)
+        device->rmsNormBack(x, norm.weight, epsilon(), dy, dx, add);
+    else
+        device->layerNormBack(x, norm.weight, epsilon(), dy, dx, add);
+}
+
 namespace {
 
 /// Runs `part(y)`, which adds to y, on x itself, or where a norm stands before the addition on zeros.

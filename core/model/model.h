@@ -149,6 +149,7 @@ public:
                 ActivationObserver* observer = nullptr, std::int64_t window = 0) const;
 
     struct Impl; ///< for the files of core/model
+    const Impl& impl() const { return *impl_; }
 
 private:
     Model();

@@ -4,6 +4,7 @@
 
 #include "core/model/buffer_pool.h"
 #include "core/model/model.h"
+#include "core/model/walk.h"
 
 #include <map>
 #include <string>
@@ -48,6 +49,9 @@ struct Model::Impl {
     /// Empty where the checkpoint has no such tensor, which checkTensors() has allowed.
     Norm norm(const std::string& name) const;
     void applyNorm(const Norm& norm, MatrixView<const float> x, MatrixView<float> y) const;
+    /// dx = the gradient of applyNorm's x, `add`: dx += that; rows as in Device's reverse operations.
+    void applyNormBack(const Norm& norm, MatrixView<const float> x, MatrixView<const float> dy, MatrixView<float> dx,
+                       bool add) const;
 };
 
 /// Lists sites and input groups. `checkpoint` says whether experts are stacked.
@@ -78,6 +82,12 @@ struct BlockPass {
     void multiply(MatrixView<const float> x, const Linear& linear, MatrixView<float> y, bool add = false) const;
 };
 
+/// Normalizes queries or keys, x T×(heads·D), in place; nothing where the family has no such norm. attention_part.cpp
+void normalizeHeads(const BlockPass& pass, const Norm& norm, MatrixView<float> x);
+/// Rotates the heads of x, whose first row stands at `position0` of a sequence that may grow to `sequence` tokens;
+/// `back`: by the negative angles, which is the reverse.
+void rotate(const BlockPass& pass, MatrixView<float> x, std::int64_t position0, std::int64_t sequence, bool back = false);
+AttentionShape attentionShape(const BlockPass& pass, std::int64_t position0);
 /// mixed = attention(normed); keys and values of `cache` grow by x.rows when there is one. attention_part.cpp
 void attend(const BlockPass& pass, MatrixView<const float> normed, KvCache* cache, MatrixView<float> mixed);
 /// y += down(act(gate)·up) of one feed-forward. `downGroup` is watched. feed_forward.cpp
@@ -85,5 +95,23 @@ void runFeedForward(const BlockPass& pass, const FeedForwardWeights& weights, Ma
                     MatrixView<float> y, int downGroup);
 /// y += the mixture of experts. experts.cpp
 void runExperts(const BlockPass& pass, MatrixView<const float> normed, MatrixView<float> y);
+
+/// The tokens that one expert works on, in their order, and their shares of its result.
+struct ExpertBatch {
+    std::vector<std::int64_t> rows;
+    std::vector<float> shares;
+    std::int64_t count() const { return static_cast<std::int64_t>(rows.size()); }
+};
+/// One batch per expert.
+std::vector<ExpertBatch> routeTokens(const BlockPass& pass, MatrixView<const float> normed);
+/// All tokens with the shares of the shared expert: σ(gate·x), or 1 without a gate.
+ExpertBatch sharedBatch(const BlockPass& pass, MatrixView<const float> normed);
+
+/// Names the first bad value of `rows`, if there is one. `firstRow` is the row's number among all windows. walk.cpp
+/// @throws Error(nonFinite) "`where` gives NaN at window …"
+void requireFinite(MatrixView<const float> rows, std::int64_t firstRow, std::int64_t windowLength,
+                   const std::string& where);
+/// @throws Error(usage) for windows without tokens or longer than the context.
+void checkWindows(const Model& model, const Windows& windows);
 
 } // namespace bw

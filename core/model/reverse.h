@@ -77,12 +77,13 @@ public:
 };
 
 /// Forward walk that stores every block's input, then the head, then the blocks from last to first, then the embedding.
-/// Progress unit: tokens·blocks as "tokens", K of them per token on the way back.
+/// Stages "forward", "head" and `stage`, all in "tokens": tokens·blocks, tokens, and K·tokens·blocks on the way back.
 /// @param source replaced weights (null: the checkpoint's); gradients are then those of the replaced model.
 /// @throws Error(nonFinite) naming the first part whose output, or whose gradient on the way back, has NaN or Inf;
 /// Error(unsupportedModel) for a model opened for its weights only; Error(cancelled).
 /// Cost: per token two forward passes and, per draw, one backward pass of the inputs (about one forward pass).
-/// Memory: one block, (blocks+1)·B·T·C floats of boundaries and K·B·T·C of gradients in scratch.
+/// Memory: one block, (blocks+1)·B·T·C floats of boundaries, K·B·T·C of gradients and, at the head, K·T·V in scratch; on
+/// the way back what batchWindows() allows, twice.
 void walkBackwards(const Model& model, const Windows& windows, const WeightSource* source, LogitLoss& loss,
                    GradientObserver& observer, JobContext& job, const std::string& stage = "reverse");
 

@@ -6,13 +6,13 @@
 #include "core/base/matrix.h"
 #include "core/base/parallel.h"
 #include "core/compute/cpu_device.h"
+#include "core/model/model_impl.h"
 
 #include <atomic>
 #include <cmath>
 #include <fmt/format.h>
 
 namespace bw {
-namespace {
 
 void checkWindows(const Model& model, const Windows& windows) {
     model.requireForward();
@@ -26,7 +26,6 @@ void checkWindows(const Model& model, const Windows& windows) {
             fmt::format("Choose windows of at most {} tokens.", context));
 }
 
-/// Names the first bad value of `rows`, if there is one. `firstRow` is the row's number among all windows.
 void requireFinite(MatrixView<const float> rows, std::int64_t firstRow, std::int64_t windowLength,
                    const std::string& where) {
     constexpr std::int64_t kRows = 32;
@@ -49,6 +48,8 @@ void requireFinite(MatrixView<const float> rows, std::int64_t firstRow, std::int
         }
     }
 }
+
+namespace {
 
 void embedWindows(const Model& model, const Windows& windows, const WeightSource* source, MatrixView<float> states,
                   JobContext& job) {

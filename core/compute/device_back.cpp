@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Device's reverse operations on the CPU, which every device has: the kernels of this folder spread over threads. A row
+// of activations is taken once for all its K gradients.
+#include "core/base/parallel.h"
+#include "core/compute/attention.h"
+#include "core/compute/cpu_device.h"
+#include "core/compute/kernels.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+
+namespace bw {
+namespace {
+
+/// Gradients are some rows below each other for every row of activations.
+std::int64_t drawsOf(std::int64_t rows, std::int64_t gradientRows) {
+    assert(rows > 0 && gradientRows % rows == 0);
+    return gradientRows / rows;
+}
+
+/// Rows per piece: 16k values take some µs, enough to pay for waking a thread.
+std::int64_t rowGrain(std::int64_t cols, std::int64_t draws) {
+    constexpr std::int64_t kPieceValues = 16'384;
+    return std::max<std::int64_t>(1, kPieceValues / std::max<std::int64_t>(1, cols * draws));
+}
+
+/// Calls body(row of activations, row of gradients) for every row of gradients.
+template <class Body>
+void forRows(std::int64_t rows, std::int64_t gradientRows, std::int64_t cols, Body body) {
+    if (gradientRows == 0) return;
+    const std::int64_t draws = drawsOf(rows, gradientRows);
+    parallelFor(rows, rowGrain(cols, draws), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t t = begin; t < end; ++t)
+            for (std::int64_t k = 0; k < draws; ++k) body(t, k * rows + t);
+    });
+}
+
+void slopes(Activation f, const float* x, float* value, float* slope, std::int64_t n) {
+    switch (f) {
+    case Activation::silu:
+        return kernels::siluSlope(x, value, slope, n);
+    case Activation::geluTanh:
+        return kernels::geluTanhSlope(x, value, slope, n);
+    case Activation::geluErf:
+        return kernels::geluErfSlope(x, value, slope, n);
+    }
+}
+
+/// Columns whose value and slope are kept for all draws: 16 KiB of stack, within the first-level cache.
+constexpr std::int64_t kSlopeCols = 2048;
+
+/// Calls body(gradient row, first column, columns, f(x), f'(x)) for every row of gradients and piece of columns.
+template <class Body>
+void forSlopes(Activation f, MatrixView<const float> x, std::int64_t gradientRows, Body body) {
+    if (gradientRows == 0) return;
+    const std::int64_t draws = drawsOf(x.rows, gradientRows);
+    parallelFor(x.rows, rowGrain(x.cols, draws), [&](std::int64_t begin, std::int64_t end) {
+        std::array<float, kSlopeCols> value, slope;
+        for (std::int64_t t = begin; t < end; ++t)
+            for (std::int64_t c = 0; c < x.cols; c += kSlopeCols) {
+                const std::int64_t n = std::min(kSlopeCols, x.cols - c);
+                slopes(f, x.row(t) + c, value.data(), slope.data(), n);
+                for (std::int64_t k = 0; k < draws; ++k) body(t, k * x.rows + t, c, n, value.data(), slope.data());
+            }
+    });
+}
+
+} // namespace
+
+void Device::multiplyBack(MatrixView<const float> dy, const DeviceWeight& w, MatrixView<float> dx, bool add) {
+    gemmTimes(dy, w.values, dx, add);
+}
+
+void Device::rmsNormBack(MatrixView<const float> x, std::span<const float> weight, float epsilon,
+                         MatrixView<const float> dy, MatrixView<float> dx, bool add) {
+    assert(static_cast<std::int64_t>(weight.size()) == x.cols && dx.rows == dy.rows && dx.cols == x.cols);
+    forRows(x.rows, dy.rows, x.cols, [&](std::int64_t t, std::int64_t r) {
+        kernels::rmsNormBackRow(x.row(t), weight.data(), epsilon, dy.row(r), dx.row(r), x.cols, add);
+    });
+}
+
+void Device::layerNormBack(MatrixView<const float> x, std::span<const float> weight, float epsilon,
+                           MatrixView<const float> dy, MatrixView<float> dx, bool add) {
+    assert(static_cast<std::int64_t>(weight.size()) == x.cols && dx.rows == dy.rows && dx.cols == x.cols);
+    forRows(x.rows, dy.rows, x.cols, [&](std::int64_t t, std::int64_t r) {
+        kernels::layerNormBackRow(x.row(t), weight.data(), epsilon, dy.row(r), dx.row(r), x.cols, add);
+    });
+}
+
+void Device::attentionBack(MatrixView<const float> q, MatrixView<const float> k, MatrixView<const float> v,
+                           const AttentionShape& shape, std::int64_t windowLength, MatrixView<const float> dOut,
+                           MatrixView<float> dq, MatrixView<float> dk, MatrixView<float> dv) {
+    attentionBackCpu(q, k, v, shape, windowLength, dOut, dq, dk, dv);
+}
+
+void Device::activateMultiplyBack(Activation f, MatrixView<const float> gate, MatrixView<const float> up,
+                                  MatrixView<const float> dHidden, MatrixView<float> dGate, MatrixView<float> dUp) {
+    assert(gate.cols == up.cols && dHidden.cols == gate.cols && dGate.rows == dHidden.rows && dUp.rows == dHidden.rows);
+    forSlopes(
+        f, gate, dHidden.rows,
+        [&](std::int64_t t, std::int64_t r, std::int64_t c, std::int64_t n, const float* value, const float* slope) {
+            std::array<float, kSlopeCols> d;
+            std::copy_n(dHidden.row(r) + c, n, d.data()); // either result may lie over it
+            kernels::product(d.data(), value, dUp.row(r) + c, n);
+            kernels::product(d.data(), slope, up.row(t) + c, dGate.row(r) + c, n);
+        });
+}
+
+void Device::activateBack(Activation f, MatrixView<const float> x, MatrixView<float> d) {
+    assert(d.cols == x.cols);
+    forSlopes(f, x, d.rows,
+              [&](std::int64_t, std::int64_t r, std::int64_t c, std::int64_t n, const float*, const float* slope) {
+                  kernels::product(d.row(r) + c, slope, d.row(r) + c, n);
+              });
+}
+
+void Device::softCapBack(MatrixView<const float> y, float cap, MatrixView<float> d) {
+    assert(d.cols == y.cols);
+    const float inverse = 1.0f / cap;
+    forRows(y.rows, d.rows, y.cols, [&](std::int64_t t, std::int64_t r) {
+        const float* value = y.row(t);
+        float* gradient = d.row(r);
+        for (std::int64_t c = 0; c < y.cols; ++c) {
+            const float tanh = value[c] * inverse;
+            gradient[c] *= 1.0f - tanh * tanh;
+        }
+    });
+}
+
+} // namespace bw
