@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The experiment log: one SQLite database (WAL, foreign keys, numbered migrations) that a plain sqlite3 shell can read.
 // `ExperimentLog` is the one writer of a process; `LogReader` opens its own read-only connection per thread.
-// Tables: checkpoints, datasets, stacks, runs, metrics, site_statistics, histograms, sensitivities, assignments,
-// outputs, artifacts, notes, tags (see schema.h). Times are UTC ISO 8601.
+// Tables: checkpoints, datasets, stacks, runs, metrics, site_statistics, histograms, sensitivities, fisher_probes,
+// assignments, outputs, artifacts, notes, tags (see schema.h). Times are UTC ISO 8601.
 #pragma once
 
 #include "core/base/json.h"
@@ -18,6 +18,9 @@
 #include <vector>
 
 namespace bw {
+
+struct FisherRow;   // core/sensitivity/fisher.h
+struct FisherFacts;
 
 enum class RunStatus { running, done, failed, cancelled, interrupted };
 std::string_view runStatusName(RunStatus status);
@@ -41,7 +44,9 @@ struct StackRow { std::int64_t id = 0; std::string program, compiler, libraries,
 struct DatasetRow { std::int64_t id = 0; std::string path, sha256, role; std::uint64_t bytes = 0; std::int64_t tokens = 0; };
 struct SiteStatisticsRow { std::string group, sites; std::int64_t tokens = 0; double absMax = 0, outlierShare = 0, kurtosis = 0; int outlierChannels = 0;
     std::vector<float> channelMax; std::map<std::string, ClipRange> ranges; std::map<std::string, double> heldOutError; Histogram histogram; };
-struct SensitivityRow { std::string site, format, used, metric; std::uint64_t bytes = 0; double value = 0, standardError = 0; };
+struct SensitivityRow { std::string site, format, used, metric; std::uint64_t bytes = 0; double value = 0, standardError = 0;
+    std::int64_t tokens = 0; ///< that passed the site; 0: not recorded
+};
 struct AssignmentRow { std::string site, asked, used, why; std::uint64_t bytes = 0; double cost = 0; double relativeError = 0; };
 struct ArtifactRow { std::string kind, path, sha256; std::uint64_t bytes = 0; std::string state; };
 struct OutputRow { std::string prompt, text; Json ids; };
@@ -80,7 +85,12 @@ public:
     const std::string& notice() const;
     std::vector<RunSummary> runs(std::int64_t limit = 10000) const; ///< newest first
     RunDetail run(RunId id) const;                                   ///< @throws Error(unknownRun)
+    /// Of the weights that a finished run worked on; empty while it is not known.
+    std::string checkpointSha256(RunId id) const;
     std::vector<SensitivityRow> sensitivities(RunId id) const;
+    /// Projections of a Fisher sketch by site and asked format; empty when the run has none.
+    std::map<std::string, std::map<std::string, std::vector<float>>> fisherProjections(RunId id) const;
+    std::optional<FisherFacts> fisherFacts(RunId id) const;
     std::vector<SiteStatisticsRow> siteStatistics(RunId id) const;
     std::optional<TokenScoreRow> tokenScores(RunId id) const;
     /// Latest finished run of a kind for a checkpoint path; none → RunId(0).
@@ -117,6 +127,10 @@ public:
     /// The same with site names (index = SiteId) instead of numbers in the `sites` column.
     void addSiteStatistics(RunId id, const CalibrationResult& result, const std::vector<std::string>& siteNamesById);
     void addSensitivity(RunId id, const SensitivityCell& cell, SensitivityMetric metric);
+    /// The cell and its projections together.
+    void addFisherRow(RunId id, const FisherRow& row);
+    /// Metrics "fisher_windows", "fisher_draws" and "saturation" (nats).
+    void addFisherFacts(RunId id, const FisherFacts& facts);
     void addAssignments(RunId id, const std::vector<AssignmentRow>& rows);
     void addArtifact(RunId id, const ArtifactRow& artifact);
     void addOutput(RunId id, const OutputRow& output);
@@ -129,6 +143,7 @@ public:
     void setStar(RunId id, bool starred);
     void addTag(RunId id, const std::string& tag);
     void removeTag(RunId id, const std::string& tag);
+    /// Cells the run has committed; those of activations and of caches have no site (id −1).
     std::vector<SensitivityCell> knownCells(RunId id, const Model& model) const;
     /// Marks an interrupted run as running again. @throws Error(unknownRun).
     void resumeRun(RunId id);

@@ -2,6 +2,7 @@
 // Read models of the log over one read-only connection. Every call is a short read transaction of its own.
 #include "core/experiment/log_impl.h"
 #include "core/experiment/schema.h"
+#include "core/sensitivity/fisher.h"
 
 #include <cstring>
 #include <limits>
@@ -43,6 +44,8 @@ std::vector<T> blobOf(SQLite::Statement& row, int column) {
         std::memcpy(out.data(), value.getBlob(), out.size() * sizeof(T));
     return out;
 }
+
+constexpr int kVersionWithProbes = 4;
 
 constexpr const char* kSummaryColumns =
     "SELECT r.id, r.kind, r.name, r.status, c.name, r.started_at, r.seconds, r.error, r.starred, coalesce(n.text, '') "
@@ -223,14 +226,49 @@ RunDetail LogReader::run(RunId id) const {
     });
 }
 
+std::string LogReader::checkpointSha256(RunId id) const {
+    return impl_->read([&](SQLite::Database& database) -> std::string {
+        SQLite::Statement row(database, "SELECT json_extract(json, '$.checkpoint_sha256') FROM results WHERE run = ?");
+        bindValues(row, id);
+        return row.executeStep() && !row.getColumn(0).isNull() ? text(row, 0) : std::string();
+    });
+}
+
 std::vector<SensitivityRow> LogReader::sensitivities(RunId id) const {
     return impl_->read([&](SQLite::Database& database) {
         std::vector<SensitivityRow> out;
-        SQLite::Statement rows(database, "SELECT site, format, used, metric, bytes, value, standard_error FROM sensitivities WHERE run = ? ORDER BY site, format");
+        const std::string tokens = logVersion(database) < kVersionWithProbes ? "0" : "tokens"; // a log that is only read stays as old as it is
+        SQLite::Statement rows(database, "SELECT site, format, used, metric, bytes, value, standard_error, " + tokens +
+                                             " FROM sensitivities WHERE run = ? ORDER BY site, format");
         bindValues(rows, id);
         while (rows.executeStep())
-            out.push_back({text(rows, 0), text(rows, 1), text(rows, 2), text(rows, 3), unsignedOf(rows, 4), rows.getColumn(5).getDouble(), rows.getColumn(6).getDouble()});
+            out.push_back({text(rows, 0), text(rows, 1), text(rows, 2), text(rows, 3), unsignedOf(rows, 4), rows.getColumn(5).getDouble(), rows.getColumn(6).getDouble(),
+                           rows.getColumn(7).getInt64()});
         return out;
+    });
+}
+
+std::map<std::string, std::map<std::string, std::vector<float>>> LogReader::fisherProjections(RunId id) const {
+    return impl_->read([&](SQLite::Database& database) {
+        std::map<std::string, std::map<std::string, std::vector<float>>> out;
+        if (logVersion(database) < kVersionWithProbes)
+            return out;
+        SQLite::Statement rows(database, "SELECT site, format, projections FROM fisher_probes WHERE run = ?");
+        bindValues(rows, id);
+        while (rows.executeStep())
+            out[text(rows, 0)][text(rows, 1)] = blobOf<float>(rows, 2);
+        return out;
+    });
+}
+
+std::optional<FisherFacts> LogReader::fisherFacts(RunId id) const {
+    return impl_->read([&](SQLite::Database& database) -> std::optional<FisherFacts> {
+        SQLite::Statement row(database, "SELECT w.value, d.value, s.value FROM metrics w JOIN metrics d ON d.run = w.run JOIN metrics s ON s.run = w.run "
+                                        "WHERE w.run = ? AND w.name = 'fisher_windows' AND d.name = 'fisher_draws' AND s.name = 'saturation'");
+        bindValues(row, id);
+        if (!row.executeStep())
+            return std::nullopt;
+        return FisherFacts{row.getColumn(0).getInt64(), row.getColumn(1).getInt(), row.getColumn(2).getDouble()};
     });
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Rows that stages add to their run.
 #include "core/experiment/log_impl.h"
+#include "core/sensitivity/fisher.h"
 
 #include <algorithm>
 #include <cmath>
@@ -67,6 +68,30 @@ std::span<const std::byte> bytesOf(const std::vector<T>& values) {
     return std::as_bytes(std::span(values));
 }
 
+void insertCell(SQLite::Database& database, RunId id, const SensitivityCell& cell, SensitivityMetric metric) {
+    execute(database,
+            "INSERT OR REPLACE INTO sensitivities (run, site, format, used, metric, bytes, value, standard_error, tokens) VALUES (?,?,?,?,?,?,?,?,?)", id,
+            cell.site_name, cell.format, cell.used, std::string(metricName(metric)), cell.bytes, cell.value, cell.standardError, cell.tokens);
+}
+
+/// The site of a cell's name; −1 for the input of a group of sites and for a block's cache. @throws Error(usage).
+SiteId siteOfCell(const Model& model, const std::string& name, RunId run) {
+    if (const Site* site = model.findSite(name))
+        return site->id;
+    const auto& groups = model.inputGroups();
+    const bool input = std::any_of(groups.begin(), groups.end(), [&](const InputGroup& group) { return group.name == name; });
+    const auto isCache = [&] {
+        for (int b = 0; b < model.config().blocks; ++b)
+            if (const std::string block = "blk." + std::to_string(b); name == block + ".k_cache" || name == block + ".v_cache")
+                return true;
+        return false;
+    };
+    if (!input && !isCache())
+        throw Error(ErrorCode::usage, "run " + std::to_string(run.value()) + " has a cell for site '" + name + "', which this checkpoint lacks",
+                    "resume it with the checkpoint it began with");
+    return SiteId(-1);
+}
+
 } // namespace
 
 void ExperimentLog::addDataset(RunId id, const TextData& data, const std::string& role) {
@@ -99,11 +124,21 @@ void ExperimentLog::addSiteStatistics(RunId id, const CalibrationResult& result,
 void ExperimentLog::addSiteStatistics(RunId id, const CalibrationResult& result) { addSiteStatistics(id, result, {}); }
 
 void ExperimentLog::addSensitivity(RunId id, const SensitivityCell& cell, SensitivityMetric metric) {
+    impl_->transact([&](SQLite::Database& database) { insertCell(database, id, cell, metric); });
+}
+
+void ExperimentLog::addFisherRow(RunId id, const FisherRow& row) {
     impl_->transact([&](SQLite::Database& database) {
-        execute(database,
-                "INSERT OR REPLACE INTO sensitivities (run, site, format, used, metric, bytes, value, standard_error) VALUES (?,?,?,?,?,?,?,?)", id,
-                cell.site_name, cell.format, cell.used, std::string(metricName(metric)), cell.bytes, cell.value, cell.standardError);
+        insertCell(database, id, row.cell, SensitivityMetric::fisher);
+        execute(database, "INSERT OR REPLACE INTO fisher_probes (run, site, format, projections) VALUES (?,?,?,?)", id, row.cell.site_name,
+                row.cell.format, bytesOf(row.projections));
     });
+}
+
+void ExperimentLog::addFisherFacts(RunId id, const FisherFacts& facts) {
+    addMetrics(id, {{"fisher_windows", static_cast<double>(facts.windows), std::nullopt, "windows"},
+                    {"fisher_draws", static_cast<double>(facts.draws), std::nullopt, "draws"},
+                    {"saturation", facts.saturation, std::nullopt, "nats"}});
 }
 
 void ExperimentLog::addAssignments(RunId id, const std::vector<AssignmentRow>& rows) {
@@ -150,7 +185,11 @@ void ExperimentLog::setResult(RunId id, const Json& result) {
     }
     impl_->transact([&](SQLite::Database& database) {
         impl_->requireRun(id);
-        execute(database, "INSERT OR REPLACE INTO results (run, json) VALUES (?,?)", id, kept.dump(-1, ' ', false, Json::error_handler_t::replace));
+        // Which shards a merged sweep was made of stays known.
+        execute(database,
+                "INSERT INTO results (run, json) VALUES (?,?) ON CONFLICT (run) DO UPDATE SET json = CASE WHEN json_type(json, '$.merged') IS NULL "
+                "THEN excluded.json ELSE json_set(excluded.json, '$.merged', json_extract(json, '$.merged')) END",
+                id, kept.dump(-1, ' ', false, Json::error_handler_t::replace));
     });
 }
 
@@ -190,16 +229,13 @@ std::vector<SensitivityCell> ExperimentLog::knownCells(RunId id, const Model& mo
     return guarded(impl_->path, [&] {
         impl_->requireRun(id);
         std::vector<SensitivityCell> cells;
-        SQLite::Statement rows(*impl_->database, "SELECT site, format, used, bytes, value, standard_error FROM sensitivities WHERE run = ?");
+        SQLite::Statement rows(*impl_->database, "SELECT site, format, used, bytes, value, standard_error, tokens FROM sensitivities WHERE run = ?");
         bindValues(rows, id);
         while (rows.executeStep()) {
             const std::string name = rows.getColumn(0).getString();
-            const Site* site = model.findSite(name);
-            if (!site)
-                throw Error(ErrorCode::usage, "run " + std::to_string(id.value()) + " has a cell for site '" + name + "', which this checkpoint lacks",
-                            "resume it with the checkpoint it began with");
-            cells.push_back({site->id, name, rows.getColumn(1).getString(), rows.getColumn(2).getString(),
-                             static_cast<std::uint64_t>(rows.getColumn(3).getInt64()), rows.getColumn(4).getDouble(), rows.getColumn(5).getDouble()});
+            cells.push_back({siteOfCell(model, name, id), name, rows.getColumn(1).getString(), rows.getColumn(2).getString(),
+                             static_cast<std::uint64_t>(rows.getColumn(3).getInt64()), rows.getColumn(4).getDouble(), rows.getColumn(5).getDouble(),
+                             rows.getColumn(6).getInt64()});
         }
         return cells;
     });

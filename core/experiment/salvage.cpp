@@ -60,7 +60,8 @@ std::string freeName(const std::string& path) {
 
 /// Parents before children.
 constexpr std::array kTables{"checkpoints", "stacks", "datasets", "runs", "run_datasets", "metrics", "site_statistics", "clip_ranges", "histograms",
-                             "sensitivities", "assignments", "outputs", "token_scores", "artifacts", "notes", "tags", "results"};
+                             "sensitivities", "fisher_probes", "assignments", "outputs", "token_scores", "artifacts", "notes", "tags",
+                             "results"};
 
 using DatabasePtr = std::unique_ptr<SQLite::Database>;
 

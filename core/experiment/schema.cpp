@@ -211,10 +211,23 @@ CREATE TABLE results ( -- what a finished run gave; sites and cells are left out
 ) STRICT;
 )sql";
 
+constexpr std::string_view kFisher = R"sql(
+ALTER TABLE sensitivities ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0; -- that passed the site; 0: not recorded
+
+CREATE TABLE fisher_probes ( -- beside a row of sensitivities with metric fisher: what its damage is made of
+  run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+  site TEXT NOT NULL,
+  format TEXT NOT NULL,            -- as asked
+  projections BLOB NOT NULL,       -- float32 little-endian, one per probe, draws of a window side by side; value = mean square / 2
+  PRIMARY KEY (run, site, format)
+) STRICT;
+)sql";
+
 constexpr std::array kMigrations{
     Migration{1, "tables", kTables},
     Migration{2, "views for the sqlite3 shell", kViews},
     Migration{3, "results of finished runs, so that a stopped mix goes on where it was", kResults},
+    Migration{4, "projections of the Fisher sketch, and how many tokens a site saw", kFisher},
 };
 
 bool hasForeignTables(SQLite::Database& database) {

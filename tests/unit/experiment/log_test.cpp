@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The log: what is written is read back, other processes' runs are recovered, damage and rights are told clearly.
+#include "core/sensitivity/fisher.h"
 #include "tests/unit/experiment/log_support.h"
 
 #include <array>
@@ -75,6 +76,51 @@ TEST(Log, SensitivityCellsAreCommittedOneByOne) {
     const std::vector<SensitivityRow> rows = reader.sensitivities(id);
     ASSERT_EQ(rows.size(), 2u);
     EXPECT_NE(rows[0].metric, rows[1].metric);
+}
+
+TEST(Log, AFisherCellAndItsProjectionsAreOneCommit) {
+    const TempFolder folder;
+    ExperimentLog log(folder.file("log.db"));
+    const RunId id = begin(log), other = begin(log);
+    const FisherRow row{{SiteId(1), "blk.0.attn_q", "q4_0", "q4_0", 36864, 0.125, 0.01, 4096}, {0.5f, -0.25f, 1e-30f}};
+    log.addFisherRow(id, row);
+    log.addFisherRow(other, {{SiteId(-1), "blk.0.k_cache", "int8:token", "int8:token", 0, 0.5, 0.1, 64}, {1.0f}});
+    log.addFisherFacts(id, {64, 4, 2.75});
+    const LogReader reader(log.path());
+    ASSERT_EQ(reader.sensitivities(id).size(), 1u);
+    EXPECT_EQ(reader.sensitivities(id)[0].metric, "fisher");
+    EXPECT_EQ(reader.sensitivities(id)[0].tokens, 4096);
+    ASSERT_EQ(reader.fisherProjections(id).size(), 1u);
+    EXPECT_EQ(reader.fisherProjections(id).at("blk.0.attn_q").at("q4_0"), row.projections);
+    EXPECT_EQ(reader.fisherProjections(other).at("blk.0.k_cache").size(), 1u);
+    ASSERT_TRUE(reader.fisherFacts(id));
+    EXPECT_EQ(reader.fisherFacts(id)->windows, 64);
+    EXPECT_EQ(reader.fisherFacts(id)->draws, 4);
+    EXPECT_EQ(reader.fisherFacts(id)->saturation, 2.75);
+    EXPECT_FALSE(reader.fisherFacts(other));
+    tamper(log.path(), "CREATE TRIGGER no_probes BEFORE INSERT ON fisher_probes BEGIN SELECT RAISE(ABORT, 'no'); END");
+    FisherRow second = row;
+    second.cell.format = "q8_0";
+    EXPECT_ANY_THROW(log.addFisherRow(id, second));
+    EXPECT_EQ(reader.sensitivities(id).size(), 1u); // neither without the other
+}
+
+TEST(Log, KnownCellsCarryTokensAndNamesThatAreNoSites) {
+    const TempFolder folder;
+    ExperimentLog log(folder.file("log.db"));
+    const RunId id = begin(log);
+    const auto model = Model::open(Checkpoint::open(demoPath()), makeCpuDevice());
+    for (const char* name : {"blk.0.attn_q", "blk.1.ffn_in", "blk.0.v_cache"})
+        log.addFisherRow(id, {{SiteId(-1), name, "q8_0", "q8_0", 0, 0.5, 0.1, 7}, {1.0f}});
+    const std::vector<SensitivityCell> known = log.knownCells(id, *model);
+    ASSERT_EQ(known.size(), 3u);
+    for (const SensitivityCell& cell : known) {
+        EXPECT_EQ(cell.tokens, 7);
+        EXPECT_EQ(cell.site.value(), cell.site_name == "blk.0.attn_q" ? model->findSite("blk.0.attn_q")->id.value() : -1);
+    }
+    log.addFisherRow(id, {{SiteId(-1), "blk.99.v_cache", "q8_0", "q8_0", 0, 0.5, 0.1, 7}, {1.0f}});
+    const Error e = expectError(ErrorCode::usage, [&] { (void)log.knownCells(id, *model); });
+    EXPECT_NE(e.message().find("blk.99.v_cache"), std::string::npos);
 }
 
 TEST(Log, UnknownRunsAreNamed) {
@@ -265,8 +311,8 @@ TEST(Log, APlainShellReadsIt) {
 TEST(Log, EveryTableOfTheDesignIsThere) {
     const TempFolder folder;
     ExperimentLog log(folder.file("log.db"));
-    for (const char* table : {"checkpoints", "datasets", "stacks", "runs", "metrics", "site_statistics", "histograms", "sensitivities", "assignments",
-                              "outputs", "artifacts", "notes", "tags"})
+    for (const char* table : {"checkpoints", "datasets", "stacks", "runs", "metrics", "site_statistics", "histograms", "sensitivities", "fisher_probes",
+                              "assignments", "outputs", "artifacts", "notes", "tags"})
         EXPECT_EQ(query(log.path(), std::string("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '") + table + "'"), "1") << table;
 }
 

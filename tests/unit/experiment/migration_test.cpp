@@ -2,6 +2,7 @@
 // Older logs become newer ones with a backup, interrupted steps leave the last good version, newer logs are refused.
 #include "core/experiment/database.h"
 #include "core/experiment/schema.h"
+#include "core/sensitivity/fisher.h"
 #include "tests/unit/experiment/log_support.h"
 
 #include <filesystem>
@@ -33,6 +34,24 @@ TEST(Migration, EveryOldVersionBecomesTheCurrentOneWithABackup) {
         ASSERT_TRUE(std::filesystem::exists(backup));
         EXPECT_EQ(query(backup, "PRAGMA user_version"), std::to_string(version));
         EXPECT_EQ(query(backup, "SELECT count(*) FROM runs"), "1");
+    }
+}
+
+TEST(Migration, AMapWithoutProbesIsReadBeforeAndAfter) {
+    const TempFolder folder;
+    const std::string path = folder.file("log.db");
+    makeOldLog(path, 3);
+    tamper(path, "INSERT INTO sensitivities (run, site, format, used, metric, bytes, value, standard_error) VALUES (1,'blk.0.attn_q','q4_0','q4_0','kl',9,0.5,0.1)");
+    for (const bool migrated : {false, true}) {
+        SCOPED_TRACE(migrated);
+        if (migrated)
+            ExperimentLog log(path);
+        const LogReader reader(path);
+        ASSERT_EQ(reader.sensitivities(RunId(1)).size(), 1u);
+        EXPECT_EQ(reader.sensitivities(RunId(1))[0].value, 0.5);
+        EXPECT_EQ(reader.sensitivities(RunId(1))[0].tokens, 0);
+        EXPECT_TRUE(reader.fisherProjections(RunId(1)).empty());
+        EXPECT_FALSE(reader.fisherFacts(RunId(1)));
     }
 }
 

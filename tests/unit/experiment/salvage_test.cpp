@@ -3,6 +3,7 @@
 #include "core/experiment/database.h"
 #include "core/experiment/salvage.h"
 #include "core/experiment/schema.h"
+#include "core/sensitivity/fisher.h"
 #include "tests/unit/experiment/log_support.h"
 
 #include <chrono>
@@ -87,13 +88,17 @@ TEST(Salvage, ALostFirstPageIsRebuilt) {
     const TempFolder folder;
     const std::string path = folder.file("log.db");
     makeLog(path, 3);
+    const FisherRow sketched{{SiteId(1), "token_embd", "q4_0", "q4_0", 36864, 0.125, 0.01, 4096}, std::vector<float>(3000, 0.5f)};
+    ExperimentLog(path).addFisherRow(RunId(2), sketched);
+    tamper(path, "PRAGMA journal_mode = DELETE");
     overwrite(path, 0, kPage);
     expectError(ErrorCode::logCorrupt, [&] { LogReader reader(path); });
     JobContext job;
     const SalvageReport report = salvageLog(path, job);
     EXPECT_TRUE(report.rebuiltHeader);
     EXPECT_EQ(LogReader(path).runs().size(), 3u);
-    EXPECT_EQ(count(path, "sensitivities"), 300);
+    EXPECT_EQ(count(path, "sensitivities"), 301);
+    EXPECT_EQ(LogReader(path).fisherProjections(RunId(2)).at("token_embd").at("q4_0"), sketched.projections);
 }
 
 TEST(Salvage, WhatIsNoLogIsLeftAsItIs) {
