@@ -1,60 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Tokens per second of the forward pass in 512-token windows with the head and the log-softmax at every position, and
-// of generation, on a checkpoint of SmolLM2-135M's shape with random weights (or the one that BITWRIGHT_BENCH_MODEL
-// names). Beside them the bare GEMM in the same process, so that a busy machine can be told from slow code. The
+// of generation, on the checkpoint of bench_model.h. Beside them the bare GEMM in the same process, so that a busy
+// machine can be told from slow code. The
 // argument is the number of threads; "cpu" counters are per second of processor time of the whole process.
 #include "core/base/matrix.h"
 #include "core/base/parallel.h"
-#include "core/base/random.h"
-#include "core/compute/cpu_device.h"
 #include "core/model/generate.h"
-#include "core/model/walk.h"
-#include "tests/support/random_llama.h"
-#include "tests/support/temp_folder.h"
+#include "tests/bench/model/bench_model.h"
 
 #include <benchmark/benchmark.h>
-#include <cstdlib>
-#include <ctime>
 
 namespace {
 
 using namespace bw;
-
-double processSeconds() {
-    timespec t{};
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
-std::shared_ptr<const Model> benchModel() {
-    static const std::shared_ptr<const Model> model = [] {
-        std::shared_ptr<Device> device = makeCpuDevice();
-        if (const char* path = std::getenv("BITWRIGHT_BENCH_MODEL")) return Model::open(Checkpoint::open(path), device);
-        static const test::TempFolder folder; // mapped until the program ends
-        test::RandomLlama shape;
-        shape.blocks = 30;
-        shape.width = 576;
-        shape.feedForward = 1536;
-        shape.heads = 9;
-        shape.kvHeads = 3;
-        shape.headDim = 64;
-        shape.vocabulary = 49152;
-        shape.context = 8192;
-        shape.bf16 = true;
-        shape.write(folder.path());
-        return Model::open(Checkpoint::open(folder.path().string()), device);
-    }();
-    return model;
-}
-
-Windows randomWindows(const Model& model, std::int64_t count, std::int64_t length) {
-    Windows windows{count, length, {}};
-    Random random(7);
-    for (std::int64_t i = 0; i < count * length; ++i)
-        windows.ids.push_back(
-            static_cast<TokenId>(random.below(static_cast<std::uint64_t>(model.config().vocabulary))));
-    return windows;
-}
+using test::benchModel;
+using test::processSeconds;
+using test::randomWindows;
 
 void forward512(benchmark::State& state) {
     setThreadCount(static_cast<int>(state.range(0)));

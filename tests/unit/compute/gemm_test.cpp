@@ -62,6 +62,34 @@ TEST_P(GemmTest, TransposedProductMatchesReference) {
     }
 }
 
+/// Also past the depth at which the sum is taken in steps.
+TEST_P(GemmTest, TiledPlainProductMatchesReference) {
+    std::vector<Shape> shapes(std::begin(kShapes), std::end(kShapes));
+    shapes.push_back({7, 50, 9001});
+    for (const auto& s : shapes) {
+        for (const bool add : {false, true}) {
+            const Matrix a = randomMatrix(s.m, s.k + 3, 1), b = randomMatrix(s.k, s.n, 2);
+            Matrix y = randomMatrix(s.m, s.n, 3);
+            const Matrix before = randomMatrix(s.m, s.n, 3);
+            gemmTimes(a.view().middleCols(2, s.k), b.view(), y.view(), add);
+            ProductCheck check;
+            for (std::int64_t i = 0; i < s.m; ++i) {
+                for (std::int64_t j = 0; j < s.n; ++j) {
+                    const double start = add ? static_cast<double>(before.row(i)[j]) : 0.0;
+                    double sum = start, size = std::abs(start);
+                    for (std::int64_t k = 0; k < s.k; ++k) {
+                        const double product = static_cast<double>(a.row(i)[k + 2]) * static_cast<double>(b.row(k)[j]);
+                        sum += product;
+                        size += std::abs(product);
+                    }
+                    check.see(static_cast<double>(y.row(i)[j]), sum, size, factorFor(s.k));
+                }
+            }
+            EXPECT_LE(check.worst, 1.0) << s.m << "x" << s.n << "x" << s.k << (add ? " add" : "");
+        }
+    }
+}
+
 TEST_P(GemmTest, StridedViewsLeaveTheirSurroundingsAlone) {
     const Matrix a = randomMatrix(40, 100, 4), b = randomMatrix(50, 100, 5);
     Matrix y(40, 80);
