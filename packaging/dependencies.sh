@@ -8,7 +8,7 @@ BUILD_PACKAGES="g++ cmake ninja-build pkg-config ccache mold
   libsqlitecpp-dev libsqlite3-dev libcli11-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libpcre2-dev libssl-dev
   libgtest-dev libgmock-dev libbenchmark-dev
   fonts-dejavu-core mesa-vulkan-drivers"
-TEST_PACKAGES="clang libclang-rt-14-dev vulkan-validationlayers sqlite3"
+TEST_PACKAGES="clang libclang-rt-14-dev vulkan-validationlayers sqlite3 libglpk-dev"
 
 # ensure_packages NAME…: apt-get install of those that are not there, as root or with sudo.
 ensure_packages() {

@@ -12,7 +12,7 @@
 namespace bw {
 namespace {
 
-/// About a second and 70 MB of partial choices; real maps need thousands.
+/// A second and 20 MB of partial choices; real maps need thousands.
 constexpr std::int64_t kMaxNodes = 2'000'000;
 constexpr double kClosedGap = 1e-9;
 

@@ -6,13 +6,17 @@
 #include "core/base/random.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <tuple>
 
 namespace bw {
 namespace {
 
 constexpr std::int64_t kDraws = 64;
 constexpr double kSigmas = 2;
+/// Extremes that are solved anew: as many again as four times the draws. Past that the prices' word is taken.
+constexpr std::size_t kSolvedExtremes = 256;
 
 /// A normal number within ±2: what lies outside is drawn again.
 double withinTwo(Random& random) {
@@ -31,19 +35,69 @@ AssignProblem perturbed(const AssignProblem& problem, std::uint64_t seed) {
     return moved;
 }
 
-/// Options that the solution's prices would prefer at the ends of both error bars.
-std::vector<int> rivalsAtExtremes(const AssignItem& item, int chosen, double price) {
-    std::vector<int> rivals;
+/// An option that the solution's prices prefer when both error bars are at their ends, and by how much.
+struct Extreme { std::size_t item = 0; int rival = 0; double margin = 0; };
+
+void addExtremes(std::vector<Extreme>& found, const AssignItem& item, std::size_t index, int chosen, double price) {
     const auto reduced = [price](const AssignOption& o, double sigmas) {
         return o.cost + sigmas * o.error + price * static_cast<double>(o.bytes);
     };
     const AssignOption& now = item.options[static_cast<std::size_t>(chosen)];
     for (std::size_t j = 0; j < item.options.size(); ++j) {
         const AssignOption& other = item.options[j];
-        if (static_cast<int>(j) != chosen && now.error + other.error > 0 && reduced(other, -kSigmas) < reduced(now, kSigmas))
-            rivals.push_back(static_cast<int>(j));
+        const double margin = reduced(now, kSigmas) - reduced(other, -kSigmas);
+        if (static_cast<int>(j) != chosen && now.error + other.error > 0 && margin > 0)
+            found.push_back({index, static_cast<int>(j), margin});
     }
-    return rivals;
+}
+
+/// Whether the solution really leaves the chosen option when the two costs are at their ends and all others stay.
+bool turns(const AssignProblem& problem, const Extreme& extreme, int chosen, std::uint64_t budgetBytes, JobContext& job) {
+    AssignProblem moved = problem;
+    auto& options = moved.items[extreme.item].options;
+    AssignOption &now = options[static_cast<std::size_t>(chosen)], &rival = options[static_cast<std::size_t>(extreme.rival)];
+    now.cost += kSigmas * now.error;
+    rival.cost -= kSigmas * rival.error;
+    return solve(moved, budgetBytes, job).choice[extreme.item] == extreme.rival;
+}
+
+using Votes = std::vector<std::map<int, int>>; ///< of each item: option → draws that took it instead
+
+Votes drawVotes(const AssignProblem& problem, const AssignSolution& solution, std::uint64_t budgetBytes, std::uint64_t seed, JobContext& job) {
+    std::vector<std::vector<int>> drawn(static_cast<std::size_t>(kDraws));
+    parallelFor(kDraws, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t d = begin; d < end; ++d)
+            drawn[static_cast<std::size_t>(d)] = solve(perturbed(problem, seed + static_cast<std::uint64_t>(d)), budgetBytes, job).choice;
+    });
+    Votes votes(problem.items.size());
+    for (const std::vector<int>& choice : drawn)
+        for (std::size_t i = 0; i < votes.size(); ++i)
+            if (choice[i] != solution.choice[i])
+                ++votes[i][choice[i]];
+    return votes;
+}
+
+/// Adds, without votes, what only the ends of single error bars turn.
+void addTurned(Votes& votes, const AssignProblem& problem, const AssignSolution& solution, std::uint64_t budgetBytes, JobContext& job) {
+    const std::vector<int> limitOf = detail::limitOfItems(problem);
+    std::vector<Extreme> extremes;
+    for (std::size_t i = 0; i < problem.items.size(); ++i) {
+        double price = solution.price;
+        if (limitOf[i] >= 0)
+            price += solution.limitPrices[static_cast<std::size_t>(limitOf[i])];
+        addExtremes(extremes, problem.items[i], i, solution.choice[i], price);
+    }
+    std::erase_if(extremes, [&](const Extreme& e) { return votes[e.item].contains(e.rival); });
+    // The narrowest first: what the prices say by far needs no second look.
+    std::stable_sort(extremes.begin(), extremes.end(), [](const Extreme& a, const Extreme& b) { return a.margin < b.margin; });
+    std::vector<char> turned(extremes.size(), 1);
+    parallelFor(static_cast<std::int64_t>(std::min(extremes.size(), kSolvedExtremes)), 1, [&](std::int64_t begin, std::int64_t end) {
+        for (auto e = static_cast<std::size_t>(begin); e < static_cast<std::size_t>(end); ++e)
+            turned[e] = turns(problem, extremes[e], solution.choice[extremes[e].item], budgetBytes, job) ? 1 : 0;
+    });
+    for (std::size_t e = 0; e < extremes.size(); ++e)
+        if (turned[e])
+            votes[extremes[e].item].try_emplace(extremes[e].rival, 0);
 }
 
 } // namespace
@@ -55,27 +109,14 @@ std::vector<UncertainItem> uncertainItems(const AssignProblem& problem, std::uin
     });
     if (exact)
         return {};
-    std::vector<std::vector<int>> drawn(static_cast<std::size_t>(kDraws));
-    parallelFor(kDraws, 1, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t d = begin; d < end; ++d)
-            drawn[static_cast<std::size_t>(d)] = solve(perturbed(problem, seed + static_cast<std::uint64_t>(d)), budgetBytes, job).choice;
-    });
-    const std::vector<int> limitOf = detail::limitOfItems(problem);
+    Votes votes = drawVotes(problem, solution, budgetBytes, seed, job);
+    addTurned(votes, problem, solution, budgetBytes, job);
     std::vector<UncertainItem> found;
-    for (std::size_t i = 0; i < problem.items.size(); ++i) {
-        UncertainItem item{i, solution.choice[i], {}, 0};
-        std::map<int, int> taken; // option → draws that took it
-        for (const std::vector<int>& choice : drawn)
-            if (choice[i] != item.chosen)
-                ++taken[choice[i]];
-        double price = solution.price;
-        if (limitOf[i] >= 0 && !solution.limitPrices.empty())
-            price += solution.limitPrices[static_cast<std::size_t>(limitOf[i])];
-        for (const int rival : rivalsAtExtremes(problem.items[i], item.chosen, price))
-            taken.try_emplace(rival, 0);
-        if (taken.empty())
+    for (std::size_t i = 0; i < votes.size(); ++i) {
+        if (votes[i].empty())
             continue;
-        std::vector<std::pair<int, int>> order(taken.begin(), taken.end());
+        UncertainItem item{i, solution.choice[i], {}, 0};
+        std::vector<std::pair<int, int>> order(votes[i].begin(), votes[i].end());
         std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
         for (const auto& [option, draws] : order) {
             item.rivals.push_back(option);
