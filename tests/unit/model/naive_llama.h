@@ -11,6 +11,16 @@ namespace bw::test {
 
 using Rows = std::vector<std::vector<double>>;
 
+/// What may be changed on the way, to see how the logits follow: weights, and values of one token as they pass a place:
+/// "embedded", "blk.0.k" and "blk.0.v" as a cache holds them, or an input group's name.
+struct NaiveChanges {
+    const WeightSource* source = nullptr;
+    std::function<void(const std::string& place, std::size_t token, std::vector<double>& values)> touch;
+    void pass(const std::string& place, std::size_t token, std::vector<double>& values) const {
+        if (touch) touch(place, token, values);
+    }
+};
+
 inline std::vector<double> naiveTimes(const Matrix& weight, const std::vector<double>& x) {
     std::vector<double> y(static_cast<std::size_t>(weight.rows()), 0.0);
     for (std::int64_t o = 0; o < weight.rows(); ++o)
@@ -63,42 +73,61 @@ inline std::vector<double> naiveAttention(const ModelConfig& c, const std::vecto
     return out;
 }
 
-inline void naiveBlock(const Model& model, int block, Rows& x) {
+inline void naiveBlock(const Model& model, int block, Rows& x, const NaiveChanges& changes) {
     const std::string prefix = "blk." + std::to_string(block) + ".";
-    const auto weight = [&](const char* name) { return model.siteWeight(*model.findSite(prefix + name)); };
+    const auto weight = [&](const char* name) { return model.siteWeight(*model.findSite(prefix + name), changes.source); };
     const Matrix q = weight("attn_q"), k = weight("attn_k"), v = weight("attn_v"), o = weight("attn_output");
     const Matrix gate = weight("ffn_gate"), up = weight("ffn_up"), down = weight("ffn_down");
     Rows keys, values;
     for (std::size_t t = 0; t < x.size(); ++t) {
-        const auto n = naiveNorm(model, prefix + "attn_norm.weight", x[t]);
+        auto n = naiveNorm(model, prefix + "attn_norm.weight", x[t]);
+        changes.pass(prefix + "attn_in", t, n);
         auto query = naiveTimes(q, n);
         keys.push_back(naiveTimes(k, n));
         values.push_back(naiveTimes(v, n));
         naiveRope(model.config(), query, static_cast<double>(t));
         naiveRope(model.config(), keys.back(), static_cast<double>(t));
-        const auto mixed = naiveTimes(o, naiveAttention(model.config(), query, keys, values));
+        changes.pass(prefix + "k", t, keys.back());
+        changes.pass(prefix + "v", t, values.back());
+        auto attended = naiveAttention(model.config(), query, keys, values);
+        changes.pass(prefix + "attn_output_in", t, attended);
+        const auto mixed = naiveTimes(o, attended);
         for (std::size_t i = 0; i < mixed.size(); ++i) x[t][i] += mixed[i];
     }
-    for (auto& row : x) {
-        const auto n = naiveNorm(model, prefix + "ffn_norm.weight", row);
+    for (std::size_t t = 0; t < x.size(); ++t) {
+        auto n = naiveNorm(model, prefix + "ffn_norm.weight", x[t]);
+        changes.pass(prefix + "ffn_in", t, n);
         auto g = naiveTimes(gate, n);
         const auto u = naiveTimes(up, n);
         for (std::size_t i = 0; i < g.size(); ++i) g[i] = g[i] / (1 + std::exp(-g[i])) * u[i];
+        changes.pass(prefix + "ffn_down_in", t, g);
         const auto d = naiveTimes(down, g);
-        for (std::size_t i = 0; i < d.size(); ++i) row[i] += d[i];
+        for (std::size_t i = 0; i < d.size(); ++i) x[t][i] += d[i];
     }
 }
 
+inline Rows naiveLogitRows(const Model& model, std::span<const TokenId> ids, const NaiveChanges& changes = {}) {
+    const Matrix embedding = model.siteWeight(model.sites().front(), changes.source);
+    const Matrix head =
+        model.siteWeight(model.config().tiedHead ? model.sites().front() : model.sites().back(), changes.source);
+    Rows x, logits;
+    for (const TokenId id : ids) {
+        x.emplace_back(embedding.row(id), embedding.row(id) + embedding.cols());
+        changes.pass("embedded", x.size() - 1, x.back());
+    }
+    for (int b = 0; b < model.config().blocks; ++b) naiveBlock(model, b, x, changes);
+    for (std::size_t t = 0; t < x.size(); ++t) {
+        auto n = naiveNorm(model, "output_norm.weight", x[t]);
+        changes.pass("output_in", t, n);
+        logits.push_back(naiveTimes(head, n));
+    }
+    return logits;
+}
+
 inline std::vector<float> naiveLogits(const Model& model, std::span<const TokenId> ids) {
-    const Matrix embedding = model.siteWeight(model.sites().front());
-    const Matrix head = model.siteWeight(model.config().tiedHead ? model.sites().front() : model.sites().back());
-    Rows x;
-    for (const TokenId id : ids) x.emplace_back(embedding.row(id), embedding.row(id) + embedding.cols());
-    for (int b = 0; b < model.config().blocks; ++b) naiveBlock(model, b, x);
     std::vector<float> logits;
-    for (const auto& row : x)
-        for (const double v : naiveTimes(head, naiveNorm(model, "output_norm.weight", row)))
-            logits.push_back(static_cast<float>(v));
+    for (const auto& row : naiveLogitRows(model, ids))
+        for (const double v : row) logits.push_back(static_cast<float>(v));
     return logits;
 }
 
