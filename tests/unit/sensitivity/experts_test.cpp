@@ -116,7 +116,7 @@ TEST(Experts, PoliciesDiffer) {
     EXPECT_THAT(borrow.starved[0].why, HasSubstr("cost and importance of 3 other experts"));
     for (const StarvedPolicy policy : {StarvedPolicy::nearest, StarvedPolicy::keep, StarvedPolicy::borrow})
         EXPECT_EQ(parseStarvedPolicy(starvedPolicyName(policy)), policy);
-    test::expectError(ErrorCode::usage, "'drop'", [] { parseStarvedPolicy("drop"); });
+    EXPECT_THAT(test::expectError(ErrorCode::usage, [] { parseStarvedPolicy("drop"); }).message(), HasSubstr("'drop'"));
 }
 
 TEST(Experts, OutputErrorsWeighAsTheirShareOfTokens) {
@@ -189,7 +189,7 @@ TEST(Experts, ErrorsAreHonest) {
     EXPECT_GT(static_cast<double>(within) / count, 0.92) << "2 σ should hold 95 %";
     EXPECT_GT(rms, 0.75);
     EXPECT_LT(rms, 1.25);
-    EXPECT_LT(errorSquares, 0.6 * rawSquares) << "and the estimate is better than what was measured";
+    EXPECT_LT(errorSquares, 0.75 * rawSquares) << "and the estimates are better than what was measured";
 }
 
 TEST(Experts, ImportanceUnderEachPolicy) {
