@@ -70,30 +70,34 @@ HalfPanels::HalfPanels(MatrixView<const float> weight) : rows_(weight.rows), col
     });
 }
 
-void multiplyDifference(MatrixView<const float> x, MatrixView<const float> near, MatrixView<const float> known,
-                        const HalfPanels& w, MatrixView<float> y, bool add) {
-    assert(x.cols == w.cols() && y.cols == w.rows() && near.rows == x.rows && known.rows == x.rows && y.rows == x.rows);
-    if (y.empty()) return;
-    const std::int64_t lda = 2 * w.pairs();
-    std::vector<std::uint16_t> halves(static_cast<std::size_t>(x.rows * lda));
+HalfDifference::HalfDifference(MatrixView<const float> x, MatrixView<const float> near)
+    : rows_(x.rows), cols_(x.cols), values_(new std::uint16_t[static_cast<std::size_t>(rows_ * stride())]) {
+    assert(near.rows == x.rows && near.cols == x.cols);
     std::atomic<bool> any{false};
-    parallelFor(x.rows, std::max<std::int64_t>(1, kPieceValues / std::max<std::int64_t>(1, x.cols)),
+    parallelFor(rows_, std::max<std::int64_t>(1, kPieceValues / std::max<std::int64_t>(1, cols_)),
                 [&](std::int64_t begin, std::int64_t end) {
                     bool found = false;
                     for (std::int64_t r = begin; r < end; ++r)
-                        found |= half::subtractToHalf(x.row(r), near.row(r), x.cols, halves.data() + r * lda);
+                        found |= half::subtractToHalf(x.row(r), near.row(r), cols_, values_.get() + r * stride());
                     if (found) any.store(true, std::memory_order_relaxed);
                 });
-    if (!any.load()) return takeKnown(known, y, add);
+    any_ = any.load();
+}
+
+void multiplyDifference(const HalfDifference& difference, MatrixView<const float> known, const HalfPanels& w,
+                        MatrixView<float> y, bool add) {
+    assert(difference.cols() == w.cols() && y.cols == w.rows() && known.rows == difference.rows() && y.rows == known.rows);
+    if (y.empty()) return;
+    if (difference.isZero()) return takeKnown(known, y, add);
     const std::int64_t panels = ceilDivide(w.rows(), HalfPanels::kOutputs);
-    const std::int64_t rowTiles = ceilDivide(x.rows, kTileRows), panelTiles = ceilDivide(panels, kTilePanels);
+    const std::int64_t rowTiles = ceilDivide(y.rows, kTileRows), panelTiles = ceilDivide(panels, kTilePanels);
     parallelFor(rowTiles * panelTiles, 1, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t t = begin; t < end; ++t) {
             const std::int64_t row = t % rowTiles * kTileRows, first = t / rowTiles * kTilePanels;
             for (std::int64_t p = first; p < std::min(panels, first + kTilePanels); ++p) {
                 const std::int64_t col = p * HalfPanels::kOutputs;
-                half::multiplyPanel(halves.data() + row * lda, lda, w.panel(p), w.pairs(), known.row(row) + col,
-                                    known.stride, y.row(row) + col, y.stride, std::min(kTileRows, x.rows - row),
+                half::multiplyPanel(difference.row(row), difference.stride(), w.panel(p), w.pairs(), known.row(row) + col,
+                                    known.stride, y.row(row) + col, y.stride, std::min(kTileRows, y.rows - row),
                                     std::min(HalfPanels::kOutputs, w.rows() - col), add);
             }
         }

@@ -6,6 +6,9 @@
 
 #include "core/compute/device.h"
 
+#include <memory>
+#include <vector>
+
 namespace bw {
 
 /// Whether this processor multiplies pairs of bf16 numbers (AVX-512 BF16).
@@ -35,10 +38,28 @@ private:
     std::vector<std::uint16_t> values_;
 };
 
-/// y = known + (x − near)·wᵀ, or with `add` y += that. x, near T×I; known, y T×O. Where x equals `near` throughout, `known`
-/// is taken as it is. The error is 2⁻⁹ relative in each factor of a term of the difference. Needs hasHalfProducts().
+/// x − near, rounded to bf16: made once for all weights that read the same input.
+class HalfDifference {
+public:
+    HalfDifference() = default;
+    /// x, near T×I.
+    HalfDifference(MatrixView<const float> x, MatrixView<const float> near);
+    bool isZero() const { return !any_; } ///< x equals `near` throughout
+    std::int64_t rows() const { return rows_; }
+    std::int64_t cols() const { return cols_; }
+    std::int64_t stride() const { return (cols_ + 1) / 2 * 2; }
+    const std::uint16_t* row(std::int64_t r) const { return values_.get() + r * stride(); }
+
+private:
+    std::int64_t rows_ = 0, cols_ = 0;
+    bool any_ = false;
+    std::unique_ptr<std::uint16_t[]> values_;
+};
+
+/// y = known + (x − near)·wᵀ, or with `add` y += that. known, y T×O. Where x equals `near` throughout, `known` is taken as
+/// it is. The error is 2⁻⁹ relative in each factor of a term of the difference. Needs hasHalfProducts().
 /// Elements do not depend on the number of threads.
-void multiplyDifference(MatrixView<const float> x, MatrixView<const float> near, MatrixView<const float> known,
-                        const HalfPanels& w, MatrixView<float> y, bool add);
+void multiplyDifference(const HalfDifference& difference, MatrixView<const float> known, const HalfPanels& w,
+                        MatrixView<float> y, bool add);
 
 } // namespace bw

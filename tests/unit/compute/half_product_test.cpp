@@ -45,7 +45,7 @@ TEST_F(HalfProduct, AddsTheProductOfRoundedDifferences) {
             Matrix x(s.m, s.i), y = randomMatrix(s.m, s.o, 1, 5);
             const Matrix before = randomMatrix(s.m, s.o, 1, 5);
             for (std::int64_t i = 0; i < x.size(); ++i) x.data()[i] = near.data()[i] + step.data()[i];
-            multiplyDifference(x.view(), near.view(), known.view(), HalfPanels(w.view()), y.view(), add);
+            multiplyDifference({x.view(), near.view()}, known.view(), HalfPanels(w.view()), y.view(), add);
             for (std::int64_t r = 0; r < s.m; ++r)
                 for (std::int64_t o = 0; o < s.o; ++o) {
                     double sum = 0, sizes = 0;
@@ -67,8 +67,9 @@ TEST_F(HalfProduct, TakesWhatIsKnownForTheSameInput) {
     Matrix y(9, 50), sum = randomMatrix(9, 50, 1, 4);
     const Matrix before = randomMatrix(9, 50, 1, 4);
     const HalfPanels panels(w.view());
-    multiplyDifference(near.view(), near.view(), known.view(), panels, y.view(), false);
-    multiplyDifference(near.view(), near.view(), known.view(), panels, sum.view(), true);
+    multiplyDifference({near.view(), near.view()}, known.view(), panels, y.view(), false);
+    multiplyDifference({near.view(), near.view()}, known.view(), panels, sum.view(), true);
+    EXPECT_TRUE(HalfDifference(near.view(), near.view()).isZero());
     for (std::int64_t i = 0; i < y.size(); ++i) {
         EXPECT_EQ(y.data()[i], known.data()[i]);
         EXPECT_EQ(sum.data()[i], before.data()[i] + known.data()[i]);
@@ -79,7 +80,7 @@ TEST_F(HalfProduct, KeepsWhatIsNoNumber) {
     const Matrix near = randomMatrix(2, 16, 1, 1), w = randomMatrix(4, 16, 1, 2), known = randomMatrix(2, 4, 1, 3);
     Matrix x = randomMatrix(2, 16, 1, 1), y(2, 4);
     x.row(1)[3] = std::numeric_limits<float>::quiet_NaN();
-    multiplyDifference(x.view(), near.view(), known.view(), HalfPanels(w.view()), y.view(), false);
+    multiplyDifference({x.view(), near.view()}, known.view(), HalfPanels(w.view()), y.view(), false);
     for (int o = 0; o < 4; ++o) {
         EXPECT_EQ(y.row(0)[o], known.row(0)[o]);
         EXPECT_TRUE(std::isnan(y.row(1)[o]));
@@ -91,9 +92,9 @@ TEST_F(HalfProduct, DoesNotDependOnThreads) {
     const Matrix known = randomMatrix(200, 1000, 1, 4);
     Matrix one(200, 1000), two(200, 1000);
     setThreadCount(1);
-    multiplyDifference(x.view(), near.view(), known.view(), HalfPanels(w.view()), one.view(), false);
+    multiplyDifference({x.view(), near.view()}, known.view(), HalfPanels(w.view()), one.view(), false);
     setThreadCount(2);
-    multiplyDifference(x.view(), near.view(), known.view(), HalfPanels(w.view()), two.view(), false);
+    multiplyDifference({x.view(), near.view()}, known.view(), HalfPanels(w.view()), two.view(), false);
     setThreadCount(0);
     EXPECT_TRUE(std::equal(one.data(), one.data() + one.size(), two.data()));
 }
