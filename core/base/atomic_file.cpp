@@ -83,8 +83,8 @@ bool lockTemporary(int fd) {
     return ::fstat(fd, &info) != 0 || info.st_nlink > 0;
 }
 
-AtomicFile::AtomicFile(std::string path, Replace replace, std::uint64_t expectedBytes)
-    : path_(std::move(path)), replace_(replace) {
+AtomicFile::AtomicFile(std::string path, Replace replace, std::uint64_t expectedBytes, AfterPowerCut afterPowerCut)
+    : path_(std::move(path)), replace_(replace), sync_(afterPowerCut == AfterPowerCut::kept) {
     if (replace_ == Replace::no && exists(path_))
         throw Error(ErrorCode::targetExists, escapeForDisplay(path_) + " is there already",
                     "choose another name or ask for it to be replaced");
@@ -194,7 +194,7 @@ void AtomicFile::padTo(std::uint64_t alignment) {
 void AtomicFile::finish() {
     if (finished_) return;
     flush();
-    if (ioOps().fsync(fd_) != 0) fail("flush to disk", errno);
+    if (sync_ && ioOps().fsync(fd_) != 0) fail("flush to disk", errno);
     finished_ = true;
 }
 
@@ -202,11 +202,19 @@ void AtomicFile::commit() {
     finish();
     if (replace_ == Replace::no && exists(path_))
         throw Error(ErrorCode::targetExists, escapeForDisplay(path_) + " appeared while it was being written", "choose another name");
+    // The lock must outlive the temporary name, or another writer of this path takes the name for a leftover. It belongs
+    // to every descriptor of the open file, so that a copy keeps it while the file itself is closed and checked.
+    const int lock = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
     const int closed = ioOps().close(fd_);
+    const int closeError = errno;
     fd_ = -1;
-    if (closed != 0) fail("close", errno);
-    if (ioOps().rename(temporary_, path_) != 0) fail("rename", errno);
+    const int renamed = closed == 0 ? ioOps().rename(temporary_, path_) : 0;
+    const int renameError = errno;
+    if (lock >= 0) ::close(lock);
+    if (closed != 0) fail("close", closeError);
+    if (renamed != 0) fail("rename", renameError);
     committed_ = true;
+    if (!sync_) return;
     const int folder = ::open(folderOf(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder >= 0) {
         ioOps().fsync(folder);

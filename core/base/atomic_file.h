@@ -14,10 +14,13 @@ namespace bw {
 class AtomicFile {
 public:
     enum class Replace { no, yes };
+    /// lost: no fsync. After a power cut the file may be missing or torn, for content that is checked when it is read and
+    /// can be made again.
+    enum class AfterPowerCut { kept, lost };
 
     /// @param expectedBytes reserved in advance when > 0, so that a full disk is noticed before work is done.
     /// @throws Error targetExists, permissionDenied, diskFull, writeFailed; names the path.
-    AtomicFile(std::string path, Replace replace, std::uint64_t expectedBytes = 0);
+    AtomicFile(std::string path, Replace replace, std::uint64_t expectedBytes = 0, AfterPowerCut afterPowerCut = AfterPowerCut::kept);
     ~AtomicFile();
     AtomicFile(const AtomicFile&) = delete;
     AtomicFile& operator=(const AtomicFile&) = delete;
@@ -43,6 +46,7 @@ private:
     [[noreturn]] void fail(const char* what, int err) const;
     std::string path_, temporary_;
     Replace replace_;
+    bool sync_;
     int fd_ = -1;
     std::uint64_t position_ = 0;
     std::string buffer_;

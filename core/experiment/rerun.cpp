@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Repeating a logged run and holding its figures against the first time.
 #include "core/experiment/workbench.h"
+#include "core/quantize/tensor_cache.h"
 
 #include <algorithm>
 #include <cmath>
@@ -134,6 +135,7 @@ RunOutcome Runner::rerun(RunId id, JobContext& job, const std::string& commandLi
     if (exports)
         recipe.exporting.path = besidePath(recipe.exporting.path, id.value());
 
+    const WithoutTensorCache rounded; // again, not taken from what the first run left
     const RunOutcome outcome = run(recipe, job, commandLine);
     const RunDetail is = reader.run(outcome.run);
     const std::vector<std::string> changes = stackChanges(was.stack, is.stack);

@@ -5,9 +5,11 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/format/affine.h"
+#include "core/quantize/tensor_cache.h"
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 namespace bw {
 
@@ -103,24 +105,57 @@ QuantizedTensor quantizeSite(const Site& site, MatrixView<const float> weight, c
     }
 }
 
+namespace {
+
+/// One site to be rounded.
+struct Task {
+    const Site& site;
+    FormatPtr format;
+    std::span<const float> importance;
+    std::string key;                     ///< in the cache; empty without one
+    std::optional<QuantizedTensor> done; ///< from the cache
+};
+
+/// Several at once, since each is one file to read and to check.
+void takeFromCache(std::vector<Task>& tasks, TensorCache& cache, const RounderOptions& options, JobContext& job) {
+    const JobScope scope(&job);
+    parallelFor(static_cast<std::int64_t>(tasks.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+            Task& task = tasks[static_cast<std::size_t>(i)];
+            task.key = cache.key(task.site, task.format, task.importance, options);
+            task.done = cache.find(task.key, task.site, task.format);
+            if (task.done) job.advance(task.site.rows * task.site.cols);
+        }
+    });
+}
+
+} // namespace
+
 std::shared_ptr<QuantizedModel> QuantizedModel::build(const Model& model, const std::vector<SiteFormat>& formats,
                                                       const ImportanceLookup& importance, const RounderOptions& options,
-                                                      JobContext& job) {
+                                                      JobContext& job, TensorCache* cache) {
     auto result = std::make_shared<QuantizedModel>();
     result->formats_ = formats;
+    std::vector<Task> tasks;
     std::int64_t total = 0;
-    for (const SiteFormat& format : formats)
-        if (format.used) total += model.site(format.site).rows * model.site(format.site).cols;
-    job.beginStage("quantize", total, "weights");
     for (const SiteFormat& format : formats) {
-        job.checkpoint();
         if (!format.used) continue;
         const Site& site = model.site(format.site);
-        const Matrix weight = model.siteWeight(site);
+        tasks.push_back({site, format.used, importance ? importance(site) : std::span<const float>(), {}, {}});
+        total += site.rows * site.cols;
+    }
+    job.beginStage("quantize", total, "weights");
+    if (cache) takeFromCache(tasks, *cache, options, job);
+    for (Task& task : tasks) {
         job.checkpoint();
-        const std::span<const float> columns = importance ? importance(site) : std::span<const float>();
-        result->tensors_.insert_or_assign(site.id.value(), quantizeSite(site, weight.view(), format.used, columns, options));
-        job.advance(weight.size());
+        if (!task.done) {
+            const Matrix weight = model.siteWeight(task.site);
+            job.checkpoint();
+            task.done = quantizeSite(task.site, weight.view(), task.format, task.importance, options);
+            if (cache) cache->keep(task.key, task.site, *task.done);
+            job.advance(weight.size());
+        }
+        result->tensors_.insert_or_assign(task.site.id.value(), *std::move(task.done));
     }
     return result;
 }

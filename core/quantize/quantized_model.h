@@ -7,6 +7,8 @@
 
 namespace bw {
 
+class TensorCache;
+
 struct RounderOptions {
     bool weighted = false;   ///< use calibration importance (mean squared inputs)
     bool clipSearch = true;  ///< affine grids: search the clip of each group
@@ -31,9 +33,10 @@ using ImportanceLookup = std::function<std::span<const float>(const Site&)>;
 class QuantizedModel final : public WeightSource {
 public:
     /// Quantizes every site with a format; unit of progress: weights. Sites with `used == nullptr` stay.
+    /// @param cache tensors rounded before are taken from it and new ones kept there; null = none. The result is the same.
     static std::shared_ptr<QuantizedModel> build(const Model& model, const std::vector<SiteFormat>& formats,
                                                  const ImportanceLookup& importance, const RounderOptions& options,
-                                                 JobContext& job);
+                                                 JobContext& job, TensorCache* cache = nullptr);
     void apply(const Site& site, MatrixView<float> weight) const override;
     const QuantizedTensor* find(SiteId site) const;
     const std::vector<SiteFormat>& formats() const { return formats_; }

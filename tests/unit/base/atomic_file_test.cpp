@@ -139,3 +139,42 @@ TEST(AtomicFile, KnownLackOfSpaceIsToldBeforeAnythingIsMade) {
     EXPECT_EQ(0, folder.entries());
     AtomicFile(folder.file("out"), AtomicFile::Replace::no, 1000).commit();
 }
+
+TEST(AtomicFile, WritersOfOnePathDoNotTakeEachOthersTemporaries) {
+    // A cleaner that comes between the closing and the renaming, where the lock was once let go.
+    class CleanerBeforeRename final : public IoOps {
+    public:
+        CleanerBeforeRename() { setIoOps(this); }
+        ~CleanerBeforeRename() override { setIoOps(nullptr); }
+        int rename(const std::string& from, const std::string& to) override {
+            removed += removeLeftovers(to);
+            return IoOps::rename(from, to);
+        }
+        int removed = 0;
+    } cleaner;
+    const TempFolder folder;
+    AtomicFile file(folder.file("out"), AtomicFile::Replace::no);
+    file.write("whole");
+    file.commit();
+    EXPECT_EQ(0, cleaner.removed);
+    EXPECT_EQ("whole", readTextFile(folder.file("out"), 100));
+}
+
+TEST(AtomicFile, IsFlushedToDiskUnlessItMayBeLost) {
+    class CountingSyncs final : public IoOps {
+    public:
+        CountingSyncs() { setIoOps(this); }
+        ~CountingSyncs() override { setIoOps(nullptr); }
+        int fsync(int fd) override {
+            ++count;
+            return IoOps::fsync(fd);
+        }
+        int count = 0;
+    } syncs;
+    const TempFolder folder;
+    AtomicFile(folder.file("kept"), AtomicFile::Replace::no).commit();
+    EXPECT_EQ(2, syncs.count); // the file and its folder
+    AtomicFile(folder.file("lost"), AtomicFile::Replace::no, 0, AtomicFile::AfterPowerCut::lost).commit();
+    EXPECT_EQ(2, syncs.count);
+    EXPECT_EQ(2, folder.entries());
+}
