@@ -5,7 +5,7 @@
 BUILD_PACKAGES="g++ cmake ninja-build pkg-config ccache mold
   qt6-base-dev qt6-svg-dev libqt6svg6 libgl-dev libqcustomplot-dev
   libeigen3-dev libtbb-dev libhwy-dev libvulkan-dev glslc
-  libsqlitecpp-dev libsqlite3-dev libcli11-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libpcre2-dev libssl-dev
+  libsqlitecpp-dev libsqlite3-dev libcli11-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libpcre2-dev libssl-dev libcairo2-dev
   libgtest-dev libgmock-dev libbenchmark-dev
   fonts-dejavu-core mesa-vulkan-drivers"
 TEST_PACKAGES="clang libclang-rt-14-dev vulkan-validationlayers sqlite3 libglpk-dev"

@@ -19,6 +19,7 @@ const fs::path kRoot = BW_SOURCE;
 // Which folders of core/ each folder of core/ may include (itself besides).
 const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"base", {}},
+    {"plot", {"base"}},
     {"format", {"base"}},
     {"checkpoint", {"base", "format"}},
     {"tokenizer", {"base", "checkpoint"}},
