@@ -36,22 +36,36 @@ std::uint64_t availableMemory() {
     return std::min(group, availableOfMachine());
 }
 
-BlockStore::BlockStore(const Model& model, std::uint64_t memory) : model_(model), blocks_(static_cast<std::size_t>(model.config().blocks)) {
-    std::uint64_t bytes = 0;
+BlockStore::BlockStore(const Model& model, std::uint64_t memory, const WeightSource* source, bool near, std::int64_t tokens)
+    : model_(model), source_(source), near_(near), blocks_(static_cast<std::size_t>(model.config().blocks)), nearBlocks_(blocks_.size()) {
+    std::uint64_t weights = 0;
     for (const Site& site : model.sites())
         if (site.block.value() >= 0)
-            bytes += static_cast<std::uint64_t>(site.rows * site.cols) * sizeof(float);
+            weights += static_cast<std::uint64_t>(site.rows * site.cols);
+    const std::uint64_t bytes = weights * (sizeof(float) + (near ? kNearBytesPerWeight : 0));
     keepsAll_ = bytes <= memory;
+    keepsKnown_ = near && keepsAll_ && nearBytesPerToken(model) * static_cast<std::uint64_t>(tokens) * blocks_.size() <= memory - bytes;
 }
 
 BlockWeightsPtr BlockStore::block(BlockIndex index) {
     BlockWeightsPtr& wanted = blocks_[static_cast<std::size_t>(index.value())];
     if (wanted)
         return wanted;
-    if (!keepsAll_)
+    if (!keepsAll_) {
+        for (std::unique_ptr<NearBlock>& other : nearBlocks_)
+            other.reset();
         std::fill(blocks_.begin(), blocks_.end(), nullptr);
-    wanted = model_.loadBlock(index);
+    }
+    wanted = model_.loadBlock(index, source_);
     return wanted;
+}
+
+NearBlock& BlockStore::nearBlock(BlockIndex index) {
+    const BlockWeightsPtr full = block(index);
+    std::unique_ptr<NearBlock>& wanted = nearBlocks_[static_cast<std::size_t>(index.value())];
+    if (!wanted)
+        wanted = std::make_unique<NearBlock>(model_, full);
+    return *wanted;
 }
 
 PatchedBlock::PatchedBlock(const Model& model, BlockWeightsPtr base, const Site& site, Matrix weight) : base_(std::move(base)) {

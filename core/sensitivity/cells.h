@@ -5,6 +5,7 @@
 #include "core/sensitivity/sensitivity.h"
 
 #include <map>
+#include <set>
 
 namespace bw::detail {
 
@@ -20,7 +21,8 @@ struct SitePlan {
 /// Everything both sweeps need.
 class Sweep {
 public:
-    /// @throws Error(usage) without formats or scorable windows; Error(invalidFormat).
+    /// @throws Error(usage) without formats or scorable windows, for a pattern that matches no site, for an impossible
+    /// shard or share; Error(invalidFormat).
     Sweep(const Model& model, const Windows& windows, const SweepOptions& options, const ImportanceLookup& importance,
           const std::vector<SensitivityCell>& known, const std::function<void(const SensitivityCell&)>& onCell, JobContext& job);
 
@@ -31,11 +33,17 @@ public:
     /// Plans of the block's sites, of the embedding, of the head; in model order, only sites with something left.
     std::vector<const SitePlan*> blockPlans(BlockIndex block) const;
     std::vector<const SitePlan*> outerPlans() const;
+    std::vector<const SitePlan*> plans() const; ///< of all sites, in model order
+    const SweepOptions& options() const { return options_; }
+    const ImportanceLookup& importance() const { return importance_; }
     std::int64_t cellsLeft() const;
     std::int64_t handed() const { return handed_; } ///< new cells so far
 
     /// The weight of the site after encoding to `format` and decoding. @throws Error(nonFinite).
     Matrix quantized(const Site& site, MatrixView<const float> weight, const FormatPtr& format) const;
+
+    /// Tokens that reached an input group (of an expert: those routed to it); groups not told saw all.
+    void countTokens(int inputGroup, std::int64_t tokens);
 
     /// A cell is done: kept for the result and given to the caller. @throws Error(nonFinite) for a value that is none.
     void hand(const Site& site, const SitePlan::Cell& cell, const Measure& measure);
@@ -44,12 +52,19 @@ public:
     std::vector<SensitivityCell> result() const;
 
 private:
+    void check(const SweepOptions& options) const;
+    bool wants(const Site& site, const std::string& format) const;
+    /// The cells, by site name and format, that are this shard's: all of the request, dealt out in the order of a hash of
+    /// their names, so that shards of one request never meet, miss nothing, and are equally large.
+    std::set<std::pair<std::string, std::string>> cellsOfShard() const;
+
     const SweepOptions& options_;
     const ImportanceLookup& importance_;
     const std::function<void(const SensitivityCell&)>& onCell_;
     std::vector<std::string> formats_; ///< without repetitions
     std::vector<SitePlan> plans_;
     std::int64_t handed_ = 0;
+    std::map<int, std::int64_t> tokens_; ///< by input group
     std::map<std::pair<std::string, std::string>, SensitivityCell> done_; ///< by site name and asked format
 };
 

@@ -40,6 +40,7 @@ public:
     }
 
     void onInput(int group, std::int64_t window, MatrixView<const float> x) override {
+        sweep_.countTokens(group, x.rows);
         const bool wanted = std::any_of(plans_.begin(), plans_.end(), [&](const SitePlan* p) { return p->site->inputGroup == group; });
         if (wanted)
             grams_[static_cast<std::size_t>(group)].add(window, x);

@@ -15,6 +15,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <thread>
 
 namespace bw {
@@ -179,7 +180,9 @@ TEST(OutputError, EqualsNumpyOnThreeSites) {
 
 TEST(MeasuredKl, EqualsAWholeEvaluationOfThatSiteAlone) {
     const Windows windows = demoWindows(3, 64);
-    const auto cells = run(demo(), windows, options(SensitivityMetric::measuredKl, {"int2:g64:asym", "q4_0"}));
+    SweepOptions o = options(SensitivityMetric::measuredKl, {"int2:g64:asym", "q4_0"});
+    o.halfDifferences = false;
+    const auto cells = run(demo(), windows, o);
     EvaluateOptions evaluate;
     evaluate.protocol.length = 64;
     JobContext job;
@@ -195,6 +198,247 @@ TEST(MeasuredKl, EqualsAWholeEvaluationOfThatSiteAlone) {
         }
     for (const Site& site : demo().sites())
         EXPECT_GT(cell(cells, site.name, "int2:g64:asym").value, cell(cells, site.name, "q4_0").value) << site.name;
+}
+
+/// KL at every scored position of base against the model with the given replacement, worked out from whole forward passes.
+std::vector<double> divergences(const Model& model, const Windows& windows, const WeightSource* source) {
+    JobContext job;
+    Matrix base(windows.tokens(), model.config().vocabulary);
+    const auto logits = [&](const WeightSource* weights, const std::function<void(std::int64_t, MatrixView<const float>)>& use) {
+        const ScratchMatrix states = walkBlocks(model, windows, weights, nullptr, job);
+        walkHead(model, windows, states.view(), weights, job, use);
+    };
+    logits(nullptr, [&](std::int64_t w, MatrixView<const float> rows) { std::copy_n(rows.data, rows.size(), base.row(w * windows.length)); });
+    std::vector<double> kl;
+    logits(source, [&](std::int64_t w, MatrixView<const float> rows) {
+        for (std::int64_t t = 0; t + 1 < windows.length; ++t)
+            kl.push_back(klDivergence(std::as_const(base).view().rowSpan(w * windows.length + t), rows.rowSpan(t)));
+    });
+    return kl;
+}
+
+double meanOf(const std::vector<double>& values) {
+    double sum = 0;
+    for (const double v : values)
+        sum += v;
+    return sum / static_cast<double>(values.size());
+}
+
+/// σ/√n of a − b.
+double errorOf(const std::vector<double>& a, const std::vector<double>& b) {
+    const double mean = meanOf(a) - meanOf(b), n = static_cast<double>(a.size());
+    double squares = 0;
+    for (std::size_t i = 0; i < a.size(); ++i)
+        squares += std::pow(a[i] - b[i] - mean, 2);
+    return std::sqrt(squares / (n - 1) / n);
+}
+
+/// Everything in one format, apart from one site.
+class RestQuantized final : public WeightSource {
+public:
+    RestQuantized(const std::string& rest, std::string site, const std::string& format) : rest_(parseFormat(rest)), site_(std::move(site)), format_(format) {}
+    void apply(const Site& site, MatrixView<float> weight) const override {
+        FormatPtr format = rest_;
+        if (site.name == site_) {
+            if (format_.empty())
+                return;
+            format = parseFormat(format_);
+        }
+        format = fallbackFormat(format, site.rows, site.cols);
+        format->decode(quantizeSite(site, weight, format, {}, {}).bytes, weight);
+    }
+
+private:
+    FormatPtr rest_;
+    std::string site_, format_;
+};
+
+TEST(MeasuredKl, WithTheRestQuantizedIsADifferenceOfTwoWholeRuns) {
+    const Windows windows = demoWindows(2, 48);
+    SweepOptions o = options(SensitivityMetric::measuredKl, {"int2:g64:asym", "q8_0"});
+    o.context = SweepContext::rest;
+    o.rest = "q4_0";
+    o.sites = {"blk.0.attn_k", "blk.3.ffn_down", "token_embd"};
+    const auto fast = run(demo(), windows, o);
+    o.halfDifferences = false;
+    const auto cells = run(demo(), windows, o);
+    ASSERT_EQ(cells.size(), 6u);
+    for (const SensitivityCell& c : fast) {
+        // Differences of what is nearly the same: the rounding of either divergence (some 1e-4 of it) is a part of the error.
+        const SensitivityCell& exact = cell(cells, c.site_name, c.format);
+        EXPECT_NEAR(c.value, exact.value, 0.2 * exact.standardError) << c.site_name << " " << c.format;
+        EXPECT_NEAR(c.standardError, exact.standardError, 0.05 * exact.standardError);
+    }
+    for (const SensitivityCell& c : cells) {
+        const RestQuantized full("q4_0", c.site_name, ""), changed("q4_0", c.site_name, c.format);
+        const auto reference = divergences(demo(), windows, &full), kl = divergences(demo(), windows, &changed);
+        const double expected = meanOf(kl) - meanOf(reference), error = errorOf(kl, reference);
+        // Both KLs carry the rounding of other batches (1e-3 of a small one): what is left of the difference is bounded by
+        // a thousandth of the larger.
+        const double tolerance = 1e-3 * std::abs(expected) + 1e-4 * meanOf(kl);
+        EXPECT_NEAR(c.value, expected, tolerance) << c.site_name << " " << c.format;
+        EXPECT_NEAR(c.standardError, error, 1e-2 * error + tolerance) << c.site_name << " " << c.format;
+    }
+    EXPECT_LT(std::abs(cell(cells, "blk.3.ffn_down", "q8_0").value), cell(cells, "blk.3.ffn_down", "int2:g64:asym").value);
+    o.rest.clear();
+    expectError(ErrorCode::usage, [&] { run(demo(), windows, o); });
+}
+
+TEST(MeasuredKl, DifferencesInHalfPrecisionAgreeWithFullProducts) {
+    const Windows windows = demoWindows(3, 96);
+    SweepOptions o = options(SensitivityMetric::measuredKl, {"int2:g64:asym", "int4:g64", "q8_0"});
+    const auto fast = run(demo(), windows, o);
+    o.halfDifferences = false;
+    const auto exact = run(demo(), windows, o);
+    ASSERT_EQ(fast.size(), exact.size());
+    for (std::size_t i = 0; i < fast.size(); ++i) {
+        // 2⁻⁹ of each factor, averaged over thousands of terms, enters the divergence once linearly and once squared.
+        EXPECT_NEAR(fast[i].value, exact[i].value, 2e-3 * exact[i].value + 1e-9) << exact[i].site_name << " " << exact[i].format;
+        EXPECT_LT(std::abs(fast[i].value - exact[i].value), 0.05 * exact[i].standardError + 1e-9) << exact[i].site_name << " " << exact[i].format;
+    }
+}
+
+TEST(MeasuredKl, AShareOfThePositionsIsASampleOfAll) {
+    const Windows windows = demoWindows(4, 64);
+    SweepOptions o = options(SensitivityMetric::measuredKl, {"int3:g64"});
+    o.sites = {"blk.1.*", "token_embd"};
+    const auto all = run(demo(), windows, o);
+    o.positions = 0.25;
+    const auto some = run(demo(), windows, o);
+    ASSERT_EQ(some.size(), all.size());
+    double excess = 0;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        EXPECT_NE(some[i].value, all[i].value);
+        // The quarter's own error covers the distance to the whole, which it is part of; four errors over eight cells.
+        EXPECT_LT(std::abs(some[i].value - all[i].value), 4 * some[i].standardError) << all[i].site_name;
+        excess += some[i].standardError / all[i].standardError / static_cast<double>(all.size());
+    }
+    EXPECT_NEAR(excess, 2.0, 0.7) << "a quarter of the positions has twice the error";
+    // Exactly the positions that are evenly spread: 63 of 252, each in the middle of four.
+    const OneQuantized source("blk.1.ffn_up", "int3:g64");
+    const auto kl = divergences(demo(), windows, &source);
+    double sum = 0;
+    for (std::size_t i = 0; i < 63; ++i)
+        sum += kl[4 * i + 2];
+    EXPECT_NEAR(cell(some, "blk.1.ffn_up", "int3:g64").value, sum / 63, 1e-3 * sum / 63);
+    for (const double share : {0.0, -1.0, 1.5, std::nan("")}) {
+        o.positions = share;
+        expectError(ErrorCode::usage, [&] { run(demo(), windows, o); });
+    }
+}
+
+TEST(MeasuredKl, MeasuresTheDearestFirst) {
+    const Windows windows = demoWindows(2, 32);
+    SweepOptions o = options(SensitivityMetric::measuredKl, {"q4_0", "int3:g64"});
+    o.sites = {"blk.2.*", "token_embd", "blk.4.ffn_down"};
+    const auto plain = run(demo(), windows, o);
+    std::map<std::pair<std::string, std::string>, double> expected;
+    for (const SensitivityCell& c : plain)
+        expected[{c.site_name, c.format}] = c.value;
+    o.expected = [&](const std::string& site, const std::string& format) { return expected.at({site, format}); };
+    std::vector<double> order;
+    expectSame(run(demo(), windows, o, {}, [&](const SensitivityCell& c) { order.push_back(c.value); }), plain);
+    EXPECT_EQ(order.size(), plain.size());
+    EXPECT_TRUE(std::is_sorted(order.rbegin(), order.rend())) << "each candidate on its own, from the dearest down";
+}
+
+TEST(SweepRequest, ShardsAreDisjointAndComplete) {
+    const Windows windows = demoWindows(1, 16);
+    SweepOptions o = options(SensitivityMetric::measuredKl, {"q4_0", "q8_0", "int3:g64", "int2:g64"});
+    o.sites = {"blk.0.*", "blk.3.*", "token_embd"};
+    const auto whole = run(demo(), windows, o);
+    ASSERT_EQ(whole.size(), 60u);
+    std::map<std::pair<std::string, std::string>, const SensitivityCell*> found;
+    o.shards = 3;
+    std::vector<std::vector<SensitivityCell>> parts;
+    for (o.shard = 1; o.shard <= o.shards; ++o.shard)
+        parts.push_back(run(demo(), windows, o));
+    for (const auto& part : parts) {
+        EXPECT_EQ(part.size(), 20u) << "a fair share of 60";
+        for (const SensitivityCell& c : part)
+            EXPECT_TRUE(found.emplace(std::pair(c.site_name, c.format), &c).second) << c.site_name << " " << c.format << " in two shards";
+    }
+    ASSERT_EQ(found.size(), whole.size());
+    for (const SensitivityCell& c : whole)
+        EXPECT_EQ((found.at({c.site_name, c.format})->value), c.value) << c.site_name;
+    // The same cells in whatever order formats are named, and when some are known already.
+    std::swap(o.formats.front(), o.formats.back());
+    o.shard = 2;
+    const std::vector<SensitivityCell> known(parts[1].begin(), parts[1].begin() + 7);
+    std::size_t added = 0;
+    const auto again = run(demo(), windows, o, known, [&](const SensitivityCell&) { ++added; });
+    EXPECT_EQ(added, 13u);
+    EXPECT_EQ(again.size(), 20u);
+    for (const SensitivityCell& c : again)
+        EXPECT_EQ(cell(parts[1], c.site_name, c.format).value, c.value);
+    for (const auto& [shard, shards] : {std::pair{0, 3}, {4, 3}, {1, 0}}) {
+        o.shard = shard;
+        o.shards = shards;
+        expectError(ErrorCode::usage, [&] { run(demo(), windows, o); });
+    }
+}
+
+TEST(SweepRequest, TakesPatternsOfSites) {
+    const Windows windows = demoWindows(1, 16);
+    SweepOptions o = options(SensitivityMetric::outputError, {"q4_0"});
+    o.sites = {"blk.?.attn_v", "token_embd"};
+    const auto cells = run(demo(), windows, o);
+    EXPECT_EQ(cells.size(), 7u);
+    for (const SensitivityCell& c : cells)
+        EXPECT_EQ(c.tokens, 16) << c.site_name;
+    o.sites = {"blk.0.*", "blk.99.*"};
+    expectError(ErrorCode::usage, [&] { run(demo(), windows, o); });
+    o.sites.clear();
+    o.metric = SensitivityMetric::fisher;
+    expectError(ErrorCode::usage, [&] { run(demo(), windows, o); });
+    EXPECT_EQ(parseContext("rest"), SweepContext::rest);
+    EXPECT_EQ(contextName(parseContext("alone")), "alone");
+    expectError(ErrorCode::usage, [] { parseContext("both"); });
+}
+
+TEST(MeasuredKl, NeedsNoMemoryToBeRight) {
+    // Without room for the blocks, or for what they know, candidates run in batches that load them again.
+    const Windows windows = demoWindows(3, 32);
+    SweepOptions o = options(SensitivityMetric::measuredKl, {"int3:g64", "q4_0"});
+    o.sites = {"blk.0.attn_q", "blk.2.ffn_up", "blk.5.ffn_down", "token_embd"};
+    const auto roomy = run(demo(), windows, o);
+    std::uint64_t weights = 0;
+    for (const Site& site : demo().sites())
+        weights += site.block.value() >= 0 ? static_cast<std::uint64_t>(site.rows * site.cols) : 0;
+    for (const bool half : {true, false})
+        for (const std::uint64_t memory : {std::uint64_t{1}, 6 * weights}) { // nothing; the blocks alone
+            o.memory = memory;
+            o.halfDifferences = half;
+            const auto tight = run(demo(), windows, o);
+            ASSERT_EQ(tight.size(), roomy.size());
+            for (std::size_t i = 0; i < tight.size(); ++i)
+                EXPECT_NEAR(tight[i].value, roomy[i].value, 2e-3 * roomy[i].value + 1e-9) << roomy[i].site_name << " " << memory << " " << half;
+        }
+}
+
+TEST(DoubtfulCells, AreThoseThatCostMoreThanASmallerFormat) {
+    const auto made = [](const char* site, const char* format, std::uint64_t bytes, double value, double error) {
+        SensitivityCell c;
+        c.site_name = site;
+        c.format = format;
+        c.bytes = bytes;
+        c.value = value;
+        c.standardError = error;
+        return c;
+    };
+    const std::vector<SensitivityCell> cells{
+        made("a", "int2", 20, 0.10, 0.01), made("a", "int3", 30, 0.30, 0.02), made("a", "int4", 40, 0.01, 0.001), // int3 contradicts int2
+        made("b", "int2", 20, 0.10, 0.01), made("b", "int3", 30, 0.14, 0.02),  // within the errors
+        made("c", "int2", 20, 0.10, 0.0001), made("c", "int3", 30, 0.14, 0.0001), // far outside them, but by less than half
+        made("d", "int3", 30, 0.30, 0.02), made("e", "int2", 20, 0.10, 0.01), // other sites say nothing
+        made("f", "int4", 20, -0.01, 0.001), made("f", "int8", 30, 0.02, 0.001)}; // with the rest quantized, changes may help
+    const auto doubts = doubtfulCells(cells);
+    ASSERT_EQ(doubts.size(), 2u);
+    EXPECT_EQ(doubts[0].cell, 1u);
+    EXPECT_NE(doubts[0].why.find("int3"), std::string::npos);
+    EXPECT_NE(doubts[0].why.find("int2"), std::string::npos);
+    EXPECT_EQ(doubts[1].cell, 10u);
+    EXPECT_TRUE(doubtfulCells({}).empty());
 }
 
 class EitherMetric : public ::testing::TestWithParam<SensitivityMetric> {};
@@ -333,7 +577,8 @@ TEST(SweepRequest, RefusesWhatItCannotMeasure) {
     expectError(ErrorCode::textTooShort, [&] { run(demo(), Windows{}, options(SensitivityMetric::measuredKl, {"q4_0"})); });
     EXPECT_EQ(parseMetric("kl"), SensitivityMetric::measuredKl);
     EXPECT_EQ(parseMetric("output"), SensitivityMetric::outputError);
-    expectError(ErrorCode::usage, [] { parseMetric("fisher"); });
+    EXPECT_EQ(parseMetric("fisher"), SensitivityMetric::fisher);
+    expectError(ErrorCode::usage, [] { parseMetric("hessian"); });
 }
 
 } // namespace
