@@ -52,7 +52,7 @@ struct Incumbent {
 };
 
 struct State { std::int64_t weight = 0, cost = 0; };
-struct Back { std::uint32_t parent = 0; std::int32_t position = 0; };
+struct Back { std::uint32_t parent = 0; std::int32_t move = 0; };
 
 class Search {
 public:
@@ -123,8 +123,8 @@ private:
     void buildCore() {
         const double slack = static_cast<double>(best_.cost) - static_cast<double>(relaxation_.bound) + margin_;
         std::vector<CoreItem> core;
-        for (std::size_t i = 0; i < efficient_.size(); ++i)
-            core.push_back(coreItem(static_cast<int>(i), efficient_[i], break_[i], relaxation_.multiplier, slack));
+        for (const std::vector<int>& alike : classesOf(efficient_, std::vector<std::size_t>(efficient_.size(), 0)))
+            addCore(core, alike, efficient_[static_cast<std::size_t>(alike.front())], break_, relaxation_.multiplier, slack);
         core_ = orderedCore(std::move(core));
     }
 
@@ -190,7 +190,7 @@ private:
         best_.position = break_;
         for (int layer = bestLayer; layer >= 0; --layer) {
             const Back& back = layers[static_cast<std::size_t>(layer)][bestState];
-            best_.position[static_cast<std::size_t>(core_[static_cast<std::size_t>(layer)].item)] = back.position;
+            core_[static_cast<std::size_t>(layer)].place(back.move, best_.position);
             bestState = back.parent;
         }
     }

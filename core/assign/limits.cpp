@@ -21,7 +21,7 @@ struct Choice {
 
 /// A partial choice: deviations from the relaxation's whole steps. `own`: of the group being decided.
 struct State { std::int64_t weight = 0, own = 0, cost = 0; };
-struct Back { std::uint32_t parent = 0; std::int32_t position = 0; };
+struct Back { std::uint32_t parent = 0; std::int32_t move = 0; };
 
 /// Best rates of what a group may still decide, and its room.
 struct Rates {
@@ -218,11 +218,13 @@ private:
         const double slack = static_cast<double>(best_.cost) - static_cast<double>(relaxation_.bound) + margin_;
         std::vector<std::vector<CoreItem>> cores(groups_ + 1);
         Weights most(groups_ + 1, 0);
-        for (std::size_t i = 0; i < efficient_.size(); ++i) {
-            const std::size_t g = groupOf_[i];
-            cores[g].push_back(coreItem(static_cast<int>(i), efficient_[i], break_[i], relaxation_.groupPrice[g], slack));
-            most[g] += cores[g].back().moves.back().weight;
+        for (const std::vector<int>& alike : classesOf(efficient_, groupOf_)) {
+            const auto first = static_cast<std::size_t>(alike.front());
+            addCore(cores[groupOf_[first]], alike, efficient_[first], break_, relaxation_.groupPrice[groupOf_[first]], slack);
         }
+        for (std::size_t g = 0; g <= groups_; ++g)
+            for (const CoreItem& item : cores[g])
+                most[g] += item.moves.back().weight;
         for (std::size_t g = 0; g <= groups_; ++g) {
             if (g < groups_ && most[g] <= caps_[g] - relaxation_.weight[g]) {
                 std::move(cores[g].begin(), cores[g].end(), std::back_inserter(cores[groups_]));
@@ -334,7 +336,7 @@ private:
         best_.position = break_;
         for (int layer = bestLayer; layer >= 0; --layer) {
             const Back& back = layers[static_cast<std::size_t>(layer)][bestState];
-            best_.position[static_cast<std::size_t>(core_[static_cast<std::size_t>(layer)].item)] = back.position;
+            core_[static_cast<std::size_t>(layer)].place(back.move, best_.position);
             bestState = back.parent;
         }
         return closed;

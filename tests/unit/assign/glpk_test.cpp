@@ -153,7 +153,7 @@ TEST_P(GlpkAgrees, OnTheSmallestMixForADamage) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, GlpkAgrees, ::testing::Values(Shape::free, Shape::falling, Shape::ties, Shape::negative, Shape::hard));
+INSTANTIATE_TEST_SUITE_P(Shapes, GlpkAgrees, ::testing::Values(Shape::free, Shape::falling, Shape::ties, Shape::negative, Shape::hard, Shape::alike));
 
 TEST(GlpkAgrees, OnAMapWithTiesPinsForbiddenFormatsAndMemories) {
     Random random(12);

@@ -117,7 +117,7 @@ TEST_P(LimitsProperty, FrontIsTheSmallestMixOfEachCost) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, LimitsProperty,
-                         ::testing::Values(Shape::free, Shape::falling, Shape::ties, Shape::negative, Shape::hard));
+                         ::testing::Values(Shape::free, Shape::falling, Shape::ties, Shape::negative, Shape::hard, Shape::alike));
 
 /// Four memories of which two are short, and a total that is short as well.
 AssignProblem fourMemories(int items) {

@@ -10,7 +10,7 @@
 namespace bw::test {
 
 /// How the costs of a random problem relate to its bytes.
-enum class Shape { free, falling, ties, negative, hard };
+enum class Shape { free, falling, ties, negative, hard, alike };
 
 inline AssignProblem randomProblem(Random& random, Shape shape, int items, int options) {
     AssignProblem problem;
@@ -21,6 +21,7 @@ inline AssignProblem randomProblem(Random& random, Shape shape, int items, int o
         for (int j = 0; j < options; ++j) {
             AssignOption option{"f" + std::to_string(j), 0, 0};
             switch (shape) {
+            case Shape::alike: // most items are like an earlier one
             case Shape::free: option = {option.format, 1 + random.below(60), random.uniform()}; break;
             case Shape::falling:
                 option.bytes = 18 * (static_cast<std::uint64_t>(j) + 2) * (1 + random.below(3));
@@ -32,6 +33,8 @@ inline AssignProblem randomProblem(Random& random, Shape shape, int items, int o
             }
             item.options.push_back(option);
         }
+        if (shape == Shape::alike && i > 0 && random.below(4) > 0)
+            item.options = problem.items[random.below(static_cast<std::uint64_t>(i))].options;
         problem.items.push_back(std::move(item));
     }
     return problem;

@@ -109,7 +109,7 @@ TEST_P(SolverProperty, FrontIsConvexAndEachPointIsTheOptimumOfItsSize) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, SolverProperty,
-                         ::testing::Values(Shape::free, Shape::falling, Shape::ties, Shape::negative, Shape::hard));
+                         ::testing::Values(Shape::free, Shape::falling, Shape::ties, Shape::negative, Shape::hard, Shape::alike));
 
 TEST(Solver, SolvesThousandsOfItemsInWellUnderASecond) {
     JobContext job;
@@ -120,6 +120,20 @@ TEST(Solver, SolvesThousandsOfItemsInWellUnderASecond) {
         const AssignSolution s = solve(problem, range.floor + (range.ceiling - range.floor) / 3, job);
         EXPECT_TRUE(s.optimal);
         EXPECT_LT(timer.seconds(), 1.0 * test::kSlowdown) << s.nodes << " nodes";
+    }
+}
+
+TEST(Solver, ProvesSitesThatAreAllAlike) {
+    JobContext job;
+    const AssignProblem one = modelLike(3, 10);
+    AssignProblem problem;
+    for (int i = 0; i < 3000; ++i)
+        problem.items.push_back(one.items[static_cast<std::size_t>(i % 3)]);
+    const BudgetRange range = budgetRange(problem);
+    for (std::uint64_t part = 1; part < 16; ++part) {
+        const AssignSolution s = solve(problem, range.floor + (range.ceiling - range.floor) * part / 16, job);
+        EXPECT_TRUE(s.optimal) << part;
+        EXPECT_LT(s.nodes, 100'000) << "which of them takes what is not tried out";
     }
 }
 
