@@ -217,6 +217,16 @@ double logSumExp(std::span<const float> x) {
     return kernels::logSumExp(x.data(), static_cast<std::int64_t>(x.size()));
 }
 
+void softmaxRows(MatrixView<const float> x, MatrixView<float> y) {
+    assert(x.rows == y.rows && x.cols == y.cols);
+    parallelFor(x.rows, rowGrain(x.cols), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r) {
+            std::copy_n(x.row(r), x.cols, y.row(r));
+            kernels::softmaxRow(y.row(r), x.cols, x.cols, 1.0f);
+        }
+    });
+}
+
 double klDivergence(std::span<const float> base, std::span<const float> other) {
     assert(base.size() == other.size());
     return kernels::klDivergence(base.data(), other.data(), static_cast<std::int64_t>(base.size()));

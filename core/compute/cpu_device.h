@@ -23,6 +23,8 @@ void gemmTimes(MatrixView<const float> a, MatrixView<const float> b, MatrixView<
 void accumulateGram(MatrixView<const float> x, MatrixView<float> gram);
 /// log Σ exp(x), maximum subtracted, sum in f64.
 double logSumExp(std::span<const float> x);
+/// y = softmax(x), row by row; f32, the largest value subtracted. Parallel over rows.
+void softmaxRows(MatrixView<const float> x, MatrixView<float> y);
 /// KL(p‖q) in nats with p = softmax(base), q = softmax(other): Σ p·(log p − log q), f64 sums, never below −1e-9.
 double klDivergence(std::span<const float> base, std::span<const float> other);
 /// Σ (a−b)², sum in f64.

@@ -20,7 +20,8 @@ struct FisherOptions {
     std::vector<std::string> keys, values;
     int probes = 256;                      ///< in all: draws per window = max(1, ⌈probes / windows⌉)
     std::uint64_t seed = 1234;             ///< of the labels
-    bool includeHead = true;
+    bool includeHead = true;               ///< token_embd / output and the input of the head too
+    std::vector<std::string> sites;        ///< name patterns of weights' sites; empty = all
 };
 
 /// One cell's projections, the signed square roots of its damage.
@@ -40,9 +41,10 @@ struct FisherFacts {
 /// @param known  cells an interrupted run has already handed out: worked out neither again nor handed out again.
 /// @param onRow  called on the walk's thread when a block's cells are complete: head first, then the last block … the
 /// first, the embedding last (a tied embedding is complete only then); commit there.
-/// @throws as sweep(). A site whose gradient has NaN or Inf: Error(nonFinite) naming it.
+/// @throws as sweep(); also Error(usage) for a pattern without a site. A site whose gradient has NaN or Inf: Error(nonFinite) naming it.
 /// Same seed, same bytes, whatever the number of threads.
-/// Cost: about 2 + 2·draws forward passes over the windows, whatever the number of formats while they are few.
+/// Cost: about 2 + draws + min(draws, formats) forward passes over the windows.
+/// Memory: what the walk backwards takes, ≤ 1 GiB of W − Ŵ of one block (past that its encoded bytes), two products.
 /// Source: labels from the model itself make the outer products of gradients the Fisher matrix (Amari 1998; Kunstner et
 /// al. 2019 on why the data's own labels do not).
 FisherFacts fisherSketch(const Model& model, const Windows& windows, const FisherOptions& options,

@@ -45,6 +45,7 @@ Saturation refit(const Saturation& from, const std::vector<MeasuredPoint>& point
 class MixPredictor {
 public:
     /// @param draws probes of one window hang together: errors are taken over windows. 1 without projections.
+    /// @throws Error(usage) for projections of different probes, Error(nonFinite) naming site and format.
     MixPredictor(std::vector<PredictionSite> sites, int draws, Saturation saturation);
     const std::vector<PredictionSite>& sites() const { return sites_; }
     /// @param choice option index per site; −1 = full precision, no damage.
@@ -53,6 +54,7 @@ public:
     /// A mix that is changed step by step: O(probes) per change and per estimate.
     class State {
     public:
+        /// @throws Error(usage) for a choice of another length or an option that is none.
         State(const MixPredictor& predictor, std::vector<int> choice);
         void set(std::size_t site, int option);
         /// The best estimate if `site` took `option`, without taking it.
@@ -61,20 +63,35 @@ public:
         const std::vector<int>& choice() const { return choice_; }
 
     private:
+        friend class MixPredictor;
         const MixPredictor* predictor_;
         std::vector<int> choice_;
         std::vector<double> total_;        ///< Σ_s c[k]
-        double sum_ = 0, variance_ = 0;
+        std::vector<double> parts_;        ///< Σ_s ½·mean c² by window
+        double sum_ = 0, variance_ = 0;    ///< of what has no projections
     };
 
     /// Costs for a solver: each cell shrunk towards what its neighbours suggest by its own error, so that no cell is
-    /// bought for its luck. Same shape as `sites`.
+    /// bought for its luck. log value = kind of site + format + site + cell, the last two random with heavy tails for the
+    /// cell, fitted by expectation and maximization; a value whose error is 0 is kept. Same shape as `sites`.
     std::vector<std::vector<double>> shrunkCosts() const;
 
 private:
     friend class State;
-    Prediction estimate(double sum, double variance, const std::vector<double>& total) const;
+    /// What an option adds to a mix.
+    struct Part {
+        double value = 0, variance = 0;
+        bool probed = false;               ///< errors are then taken from `windows`
+        std::vector<float> projections;    ///< scaled so that ½·mean c² = value
+        std::vector<float> windows;        ///< ½·mean c² of each window's draws
+    };
+    const Part* part(std::size_t site, int option) const;
+    /// `less` and `more` (may be null): parts taken away and added without changing the sums.
+    Prediction estimate(const State& state, const Part* less, const Part* more) const;
+    std::size_t windows() const { return probes_ / cluster_; }
     std::vector<PredictionSite> sites_;
+    std::vector<std::vector<Part>> parts_;
+    std::size_t probes_ = 0, cluster_ = 1; ///< K, and how many of them hang together
     int draws_ = 1;
     Saturation saturation_;
 };

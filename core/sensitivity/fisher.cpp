@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/sensitivity/fisher.h"
+
+#include "core/base/error.h"
+#include "core/compute/cpu_device.h"
+#include "core/sensitivity/fisher_observer.h"
+#include "core/sensitivity/label_loss.h"
+
+namespace bw {
+namespace {
+
+constexpr std::uint64_t kChangeBytes = 1ull << 30;
+
+/// Only the predictions, when every cell is known already.
+void observePredictions(const Model& model, const Windows& windows, detail::LabelLoss& loss, JobContext& job) {
+    const ScratchMatrix states = walkBlocks(model, windows, nullptr, nullptr, job, "sketch: predictions");
+    Matrix probabilities(windows.length, model.config().vocabulary);
+    walkHead(model, windows, states.view(), nullptr, job, [&](std::int64_t, MatrixView<const float> logits) {
+        softmaxRows(logits, probabilities.view());
+        loss.observe(logits, probabilities.view());
+    });
+}
+
+} // namespace
+
+FisherFacts fisherSketch(const Model& model, const Windows& windows, const FisherOptions& options, const ImportanceLookup& importance,
+                         const std::vector<SensitivityCell>& known, const std::function<void(const FisherRow&)>& onRow, JobContext& job) {
+    model.requireForward();
+    if (windows.count < 1 || windows.length < 2)
+        throw Error(ErrorCode::textTooShort, "a Fisher sketch needs at least one window of two tokens", "give more text");
+    detail::FisherCells cells(model, options, known);
+    FisherFacts facts;
+    facts.windows = windows.count;
+    facts.draws = static_cast<int>((options.probes + windows.count - 1) / windows.count);
+    detail::LabelLoss loss(model.config().vocabulary, facts.draws, options.seed);
+    if (cells.empty()) {
+        observePredictions(model, windows, loss, job);
+    } else {
+        detail::WeightChanges changes(model, importance, options.rounder, kChangeBytes);
+        detail::FisherObserver observer(model, windows, facts.draws, cells, changes, onRow, job);
+        walkBackwards(model, windows, nullptr, loss, observer, job, "sketch: backwards");
+        observer.finish();
+    }
+    facts.saturation = loss.saturation();
+    return facts;
+}
+
+} // namespace bw

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Projects the gradients that a walk backwards passes onto the changes that formats make. Private to core/sensitivity.
+#pragma once
+
+#include "core/sensitivity/fisher_cells.h"
+#include "core/sensitivity/weight_changes.h"
+
+namespace bw::detail {
+
+class FisherObserver final : public GradientObserver {
+public:
+    /// @param draws of the walk's loss; k = window·draws + draw.
+    FisherObserver(const Model& model, const Windows& windows, int draws, FisherCells& cells, WeightChanges& changes,
+                   const std::function<void(const FisherRow&)>& onRow, JobContext& job);
+    bool wantsInputs() const override { return cells_.wantsInputs(); }
+    bool wantsCache() const override { return cells_.wantsCache(); }
+    void endBlock(BlockIndex block) override;
+    void onSite(const SiteGradients& g) override;
+    void onInput(const InputGradients& g) override;
+    void onCache(const CacheGradients& g) override;
+    void onEmbedding(const EmbeddingGradients& g) override;
+    void finish(); ///< after the walk: hands out the embedding
+
+    /// For a site with these numbers: is it cheaper to multiply the inputs with every change (once for all draws) than
+    /// to form the weight's gradient of every draw?
+    static bool multipliesChanges(std::int64_t rows, std::int64_t windows, std::size_t draws, std::size_t formats);
+
+private:
+    using Gradients = std::span<const MatrixView<const float>>;
+    void byProducts(FisherPlace& place, const SiteGradients& g);
+    void byWeightGradients(FisherPlace& place, const SiteGradients& g);
+    void byRounding(FisherPlace& place, const WindowRows& windows, MatrixView<const float> x, Gradients gradients);
+    /// sums[k] += Σ a⊙gradients over the rows of each window and draw.
+    void addDots(FisherFormat& format, const WindowRows& windows, MatrixView<const float> a, Gradients gradients);
+    double& sum(FisherFormat& format, std::int64_t window, std::size_t draw);
+    void hand(FisherPlace& place);
+    MatrixView<float> room(Matrix& matrix, std::int64_t rows, std::int64_t cols);
+
+    const Model& model_;
+    const Windows& windows_;
+    int draws_;
+    FisherCells& cells_;
+    WeightChanges& changes_;
+    const std::function<void(const FisherRow&)>& onRow_;
+    JobContext& job_;
+    Matrix product_, inputTurned_, outputTurned_, gradient_; ///< working memory
+    std::vector<double> parts_;
+};
+
+/// Σ a·b, in f32 over 16 lanes, 512 values at a time, those in f64: the order hangs on n only.
+double dot(const float* a, const float* b, std::int64_t n);
+
+} // namespace bw::detail

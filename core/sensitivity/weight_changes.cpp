@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/sensitivity/weight_changes.h"
+
+#include "core/base/parallel.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace bw::detail {
+
+void WeightChanges::prepare(const Site& site, const std::vector<FormatPtr>& formats, bool rowsOnly) {
+    if (has(site))
+        return;
+    const Matrix weight = model_.siteWeight(site);
+    const std::span<const float> importance = importance_ ? importance_(site) : std::span<const float>{};
+    std::vector<Change> made;
+    for (const FormatPtr& format : formats) {
+        Change& change = made.emplace_back();
+        change.format = format;
+        change.bytes = quantizeSite(site, weight.view(), format, importance, rounder_).bytes;
+        const std::uint64_t bytes = static_cast<std::uint64_t>(weight.size()) * sizeof(float);
+        if (rowsOnly || bytes > limit_ - std::min(limit_, taken_))
+            continue;
+        subtract(weight.view(), change, change.difference);
+        taken_ += bytes;
+        if (site.kind != SiteKind::tokenEmbedding)
+            change.bytes = {};
+    }
+    sites_.emplace(site.id.value(), std::move(made));
+}
+
+void WeightChanges::subtract(MatrixView<const float> weight, const Change& change, Matrix& into) const {
+    if (into.rows() != weight.rows || into.cols() != weight.cols)
+        into = Matrix(weight.rows, weight.cols);
+    change.format->decode(change.bytes, into.view());
+    constexpr std::int64_t kPieceWeights = 1 << 16;
+    parallelFor(weight.rows, std::max<std::int64_t>(1, kPieceWeights / weight.cols), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r)
+            for (std::int64_t c = 0; c < weight.cols; ++c)
+                into.row(r)[c] = weight(r, c) - into.row(r)[c];
+    });
+}
+
+const Matrix& WeightChanges::weightOf(const Site& site) {
+    if (weightSite_ != site.id.value()) {
+        weight_ = model_.siteWeight(site);
+        weightSite_ = site.id.value();
+    }
+    return weight_;
+}
+
+bool WeightChanges::keeps(const Site& site) const {
+    return std::ranges::all_of(sites_.at(site.id.value()), [](const Change& change) { return change.difference.size() > 0; });
+}
+
+void WeightChanges::loadWeight(const Site& site) { (void)weightOf(site); }
+
+MatrixView<const float> WeightChanges::of(const Site& site, std::size_t format) {
+    const Change& change = sites_.at(site.id.value()).at(format);
+    if (change.difference.size() > 0)
+        return change.difference.view();
+    subtract(weightOf(site).view(), change, decoded_);
+    return std::as_const(decoded_).view();
+}
+
+void WeightChanges::row(const Site& site, std::size_t format, std::int64_t row, std::span<float> out) const {
+    assert(weightSite_ == site.id.value());
+    const Change& change = sites_.at(site.id.value()).at(format);
+    change.format->decodeRows(change.bytes, site.rows, row, {out.data(), 1, site.cols});
+    const float* weight = weight_.row(row);
+    for (std::size_t c = 0; c < out.size(); ++c)
+        out[c] = weight[c] - out[c];
+}
+
+void WeightChanges::endBlock() {
+    std::erase_if(sites_, [&](const auto& entry) { return model_.site(SiteId(entry.first)).kind != SiteKind::tokenEmbedding; });
+    for (auto& [site, changes] : sites_)
+        for (Change& change : changes)
+            change.difference = Matrix();
+    weight_ = Matrix();
+    decoded_ = Matrix();
+    weightSite_ = -1;
+    taken_ = 0;
+}
+
+} // namespace bw::detail

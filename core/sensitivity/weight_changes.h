@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// W − Ŵ of one block's sites in every format that is tried: in f32 while they fit into a limit, else encoded and decoded
+// anew for each use. Private to core/sensitivity.
+#pragma once
+
+#include "core/quantize/quantized_model.h"
+
+#include <map>
+
+namespace bw::detail {
+
+class WeightChanges {
+public:
+    WeightChanges(const Model& model, const ImportanceLookup& importance, const RounderOptions& rounder, std::uint64_t limit)
+        : model_(model), importance_(importance), rounder_(rounder), limit_(limit) {}
+    /// Rounds the site to every format, unless that has been done. @param rowsOnly of() won't be asked for.
+    /// @throws Error(nonFinite) naming the site.
+    void prepare(const Site& site, const std::vector<FormatPtr>& formats, bool rowsOnly = false);
+    /// O×I; valid until the next call.
+    MatrixView<const float> of(const Site& site, std::size_t format);
+    /// Row `row` of the embedding's W − Ŵ into `out` (I values); any number of threads at once after loadWeight().
+    void row(const Site& site, std::size_t format, std::int64_t row, std::span<float> out) const;
+    void loadWeight(const Site& site); ///< the weight that row() subtracts from
+    /// Forgets everything but the embedding's encoded bytes, which a tied head has made and the look-up needs later.
+    void endBlock();
+    bool has(const Site& site) const { return sites_.contains(site.id.value()); }
+    bool keeps(const Site& site) const; ///< of() costs nothing
+
+private:
+    struct Change {
+        FormatPtr format;
+        std::vector<std::byte> bytes; ///< empty when `difference` is kept, but for the embedding
+        Matrix difference;
+    };
+    const Matrix& weightOf(const Site& site);
+    void subtract(MatrixView<const float> weight, const Change& change, Matrix& into) const;
+
+    const Model& model_;
+    const ImportanceLookup& importance_;
+    RounderOptions rounder_;
+    std::uint64_t limit_, taken_ = 0;
+    std::map<int, std::vector<Change>> sites_; ///< by SiteId
+    Matrix weight_, decoded_;                  ///< of the site last asked for that doesn't fit
+    int weightSite_ = -1;
+};
+
+} // namespace bw::detail
