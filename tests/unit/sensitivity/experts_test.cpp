@@ -227,13 +227,13 @@ TEST(Experts, ASweepOfAMixtureFindsItsStarvedExperts) {
         windows.ids.push_back(static_cast<TokenId>(random.below(static_cast<std::uint64_t>(model->config().vocabulary))));
     SweepOptions options;
     options.metric = SensitivityMetric::measuredKl;
-    options.formats = {"q4_0", "q8_0"};
+    options.formats = {"int4:channel", "int8:channel"};
     options.sites = {"blk.*.ffn_*"};
     JobContext job;
     const auto cells = sweep(*model, windows, options, {}, {}, {}, job);
     std::map<std::string, std::int64_t> perRole;
     for (const SensitivityCell& cell : cells)
-        if (cell.format == "q4_0")
+        if (cell.format == "int4:channel")
             perRole[cell.site_name.substr(0, cell.site_name.rfind('.'))] += cell.tokens;
     ASSERT_EQ(perRole.size(), 6u) << "two layers of gate, up and down";
     for (const auto& [role, tokens] : perRole)
