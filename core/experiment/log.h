@@ -87,6 +87,8 @@ public:
     RunDetail run(RunId id) const;                                   ///< @throws Error(unknownRun)
     /// Of the weights that a finished run worked on; empty while it is not known.
     std::string checkpointSha256(RunId id) const;
+    /// What a finished run gave its caller, as setResult took it; null while there is none.
+    Json result(RunId id) const;
     std::vector<SensitivityRow> sensitivities(RunId id) const;
     /// Projections of a Fisher sketch by site and asked format; empty when the run has none.
     std::map<std::string, std::map<std::string, std::vector<float>>> fisherProjections(RunId id) const;

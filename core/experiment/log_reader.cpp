@@ -234,6 +234,15 @@ std::string LogReader::checkpointSha256(RunId id) const {
     });
 }
 
+Json LogReader::result(RunId id) const {
+    const std::string found = impl_->read([&](SQLite::Database& database) -> std::string {
+        SQLite::Statement row(database, "SELECT json FROM results WHERE run = ?");
+        bindValues(row, id);
+        return row.executeStep() ? text(row, 0) : std::string();
+    });
+    return found.empty() ? Json() : parseJson(found, "result of run " + std::to_string(id.value()));
+}
+
 std::vector<SensitivityRow> LogReader::sensitivities(RunId id) const {
     return impl_->read([&](SQLite::Database& database) {
         std::vector<SensitivityRow> out;
