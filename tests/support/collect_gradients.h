@@ -50,8 +50,9 @@ public:
         int draw;
         auto operator<=>(const Key&) const = default;
     };
-    explicit CollectGradients(const Model& model) : model_(model) {}
-    bool wantsInputs() const override { return true; }
+    /// Without `withInputs` only weights, caches and embeddings are gathered.
+    explicit CollectGradients(const Model& model, bool withInputs = true) : model_(model), wantsInputs_(withInputs) {}
+    bool wantsInputs() const override { return wantsInputs_; }
     bool wantsCache() const override { return true; }
     void beginBlock(BlockIndex block) override { order.push_back(block.value()); }
 
@@ -64,7 +65,7 @@ public:
                 for (std::int64_t r = 0; r < x.rows; ++r)
                     for (std::int64_t o = 0; o < sum.rows; ++o)
                         for (std::int64_t i = 0; i < sum.cols; ++i) sum.at(o, i) += dy.at(r, o) * x.at(r, i);
-                addInput(g.site, dy, g.windows.first + b, static_cast<int>(k));
+                if (wantsInputs_) addInput(g.site, dy, g.windows.first + b, static_cast<int>(k));
             }
     }
     void onInput(const InputGradients& g) override {
@@ -118,6 +119,7 @@ private:
     }
 
     const Model& model_;
+    bool wantsInputs_;
 };
 
 /// Σ over positions of −log p(label), label t given, times `factors[draw]`.

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Reverse mode of every architecture family against torch's autograd. Origin of the numbers: make_gradients.py.
-#include "core/base/json.h"
 #include "tests/golden/families/family_model.h"
-#include "tests/support/collect_gradients.h"
+#include "tests/support/stored_gradients.h"
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdio>
 
 namespace bw::test {
@@ -18,41 +16,6 @@ constexpr double kTolerance = 5e-5;
 
 Json storedGradients(const std::string& name) {
     return readJsonFile(std::string(BW_TEST_DATA) + "/families/" + name + "/gradients.json");
-}
-
-/// Largest difference between a gradient and what is stored of it, over its norm; projections on cosines of as many
-/// values as it has are of the size of the norm.
-double difference(const Json& stored, const Doubles& gradient) {
-    const double norm = stored.at("norm").get<double>();
-    double sum = 0, worst = std::abs(gradient.norm() - norm);
-    for (const double v : gradient.values) sum += v;
-    const double values = std::sqrt(static_cast<double>(gradient.values.size()));
-    worst = std::max(worst, std::abs(sum - stored.at("sum").get<double>()) / values);
-    for (int j = 0; j < 3; ++j) {
-        double dot = 0;
-        for (std::int64_t r = 0; r < gradient.rows; ++r)
-            for (std::int64_t c = 0; c < gradient.cols; ++c)
-                dot += gradient.at(r, c) * std::cos(12.9898 * static_cast<double>(r) + 78.233 * static_cast<double>(c) + 4.1 * j);
-        worst = std::max(worst, std::abs(dot - stored.at("dots").at(static_cast<std::size_t>(j)).get<double>()));
-    }
-    return norm > 0 ? worst / norm : worst;
-}
-
-/// The same with `scale` times the stored values, of every entry of `stored`.
-double worstOf(const Json& stored, const std::map<CollectGradients::Key, Doubles>& found, int draw, double scale,
-               std::string& where) {
-    double worst = 0;
-    for (const auto& [name, values] : stored.items()) {
-        const auto at = found.find({name, 0, draw});
-        Doubles gradient = at == found.end() ? Doubles{} : at->second;
-        for (double& v : gradient.values) v /= scale;
-        // An expert that no token chooses has a gradient of zero, which isn't handed out.
-        const double gap = difference(values, gradient);
-        if (gap <= worst) continue;
-        worst = gap;
-        where = name;
-    }
-    return worst;
 }
 
 class FamilyGradients : public testing::TestWithParam<std::string> {};
@@ -73,10 +36,10 @@ TEST_P(FamilyGradients, areThoseOfTorch) {
     walkBackwards(*model, windows, nullptr, loss, collected, job);
 
     std::string where, whereCaches, whereSecond;
-    const double sites = worstOf(stored.at("sites"), collected.weights, 0, 1, where);
-    const double second = worstOf(stored.at("sites"), collected.weights, 1, -2, whereSecond);
-    const double caches = worstOf(stored.at("caches"), collected.caches, 0, 1, whereCaches);
-    const double embedded = difference(stored.at("embedded"), collected.inputs.at({"embedded", 0, 0}));
+    const double sites = worstDifference(stored.at("sites"), collected.weights, 0, 1, where);
+    const double second = worstDifference(stored.at("sites"), collected.weights, 1, -2, whereSecond);
+    const double caches = worstDifference(stored.at("caches"), collected.caches, 0, 1, whereCaches);
+    const double embedded = gradientDifference(stored.at("embedded"), collected.inputs.at({"embedded", 0, 0}));
     EXPECT_LE(sites, kTolerance) << where;
     EXPECT_LE(second, kTolerance) << whereSecond;
     EXPECT_LE(caches, kTolerance) << whereCaches;

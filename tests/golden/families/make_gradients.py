@@ -4,9 +4,10 @@
 
     pip install torch transformers safetensors numpy
     python3 tests/golden/families/make_gradients.py tests/data/families [NAME…]
+    python3 tests/golden/families/make_gradients.py --model resources/demo tests/data/golden/demo-256/gradients.json
 
-Reads NAME/model.safetensors and reference.json (made by make_families.py) and writes
-NAME/gradients.json. The loss is the sum over all positions of -log p(label), labels given. For the gradient G of every
+Reads NAME/model.safetensors and reference.json (made by make_families.py) and writes NAME/gradients.json; or takes
+200 arbitrary tokens through a Hugging Face folder. The loss is the sum over all positions of -log p(label), labels given. For the gradient G of every
 site's weight (O×I), of every block's keys and values as a cache holds them (T×width) and of the embedded tokens (T×C):
 norm, sum and the projections <G, R_j>, R_j(o, i) = cos(12.9898·o + 78.233·i + 4.1·j), j = 0 … 2, all in f64.
 """
@@ -79,11 +80,8 @@ def watch_attention(model, kept):
     return lambda: setattr(module, "eager_attention_forward", plain)
 
 
-def make(name, folder):
-    model, _ = families.build(name)
-    reference = json.loads((folder / "reference.json").read_text())
-    ids = torch.tensor([reference["ids"]])
-    labels = [(5 * i * i + 3 * i + 1) % families.VOCABULARY for i in range(ids.shape[1])]
+def measure(model, ids, labels):
+    """Everything that is written, and the logits."""
     kept, embedded = [], []
     stop = watch_attention(model, kept)
     first = next(m for n, m in model.named_modules() if re.search(r"\b(layers|h)\.0$", n))
@@ -94,10 +92,7 @@ def make(name, folder):
         embedded.append(states)
 
     hook = first.register_forward_pre_hook(keep, with_kwargs=True)
-    logits = model(ids, use_cache=False).logits[0]
-    known = families.base64.b64decode(reference["logits_f32_base64"])
-    drift = (logits.detach() - torch.frombuffer(bytearray(known), dtype=torch.float32).reshape(logits.shape)).abs().max()
-    assert drift < 1e-4, (name, drift)
+    logits = model(torch.tensor([ids]), use_cache=False).logits[0]
     loss = -torch.log_softmax(logits.double(), -1)[torch.arange(len(labels)), torch.tensor(labels)].sum()
     loss.backward()
     hook.remove()
@@ -110,19 +105,44 @@ def make(name, folder):
     for block, pair in enumerate(kept):
         for kind, tensor in zip(("k", "v"), pair):
             caches[f"blk.{block}.{kind}"] = facts(tensor.grad[0].transpose(0, 1).flatten(1))
-    out = dict(origin=f"transformers {transformers.__version__}, torch {torch.__version__}, f32, eager attention",
-               labels=labels, loss=loss.item(), sites=found, caches=caches, embedded=facts(embedded[0].grad[0]))
+    return dict(origin=f"transformers {transformers.__version__}, torch {torch.__version__}, f32, eager attention",
+                ids=ids, labels=labels, loss=loss.item(), sites=found, caches=caches,
+                embedded=facts(embedded[0].grad[0])), logits.detach()
+
+
+def write(out, path):
     text = json.dumps(out, indent=0)
     text = re.sub(r"\{\n(\"norm\".*?)\n\}", lambda m: "{" + m[1].replace("\n", " ") + "}", text, flags=re.S)
-    text = re.sub(r"(\"labels\": \[)(.*?)\]", lambda m: m[1] + m[2].replace("\n", "") + "]", text, flags=re.S)
+    text = re.sub(r"(\"(?:ids|labels)\": \[)(.*?)\]", lambda m: m[1] + m[2].replace("\n", "") + "]", text, flags=re.S)
     text = re.sub(r"-?\d+\.\d+(e[-+]?\d+)?", lambda m: f"{float(m[0]):.9g}", text)
-    (folder / "gradients.json").write_text(text + "\n")
-    print(f"{name:18} {len(found):3} sites, {len(caches)} caches, loss {loss.item():.3f}, embedded {out['embedded']['norm']:.3f}")
+    path.write_text(text + "\n")
+    print(f"{path}: {len(out['sites'])} sites, {len(out['caches'])} caches, loss {out['loss']:.3f}, "
+          f"embedded {out['embedded']['norm']:.3f}")
+
+
+def make(name, folder):
+    model, _ = families.build(name)
+    reference = json.loads((folder / "reference.json").read_text())
+    labels = [(5 * i * i + 3 * i + 1) % families.VOCABULARY for i in range(len(reference["ids"]))]
+    out, logits = measure(model, reference["ids"], labels)
+    known = torch.frombuffer(bytearray(families.base64.b64decode(reference["logits_f32_base64"])), dtype=torch.float32)
+    drift = (logits - known.reshape(logits.shape)).abs().max()
+    assert drift < 1e-4, (name, drift)
+    write(out, folder / "gradients.json")
+
+
+def make_folder(folder, path):
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    vocabulary = model.config.vocab_size
+    ids = [(7 * i * i + 11 * i + 3) % vocabulary for i in range(200)]
+    write(measure(model, ids, [(5 * i * i + 3 * i + 1) % vocabulary for i in range(200)])[0], path)
 
 
 def main():
-    root = pathlib.Path(sys.argv[1])
     torch.set_num_threads(1)
+    if sys.argv[1] == "--model":
+        return make_folder(sys.argv[2], pathlib.Path(sys.argv[3]))
+    root = pathlib.Path(sys.argv[1])
     for name in sys.argv[2:] or families.FAMILIES:
         make(name, root / name)
 
