@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The log: runs list, show, export; rerun; compare.
+// The log: runs list, show, export, merge, salvage; rerun; compare.
 #include "app/cli/output.h"
 #include "app/cli/run.h"
 #include "app/cli/signals.h"
 #include "core/base/atomic_file.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/experiment/merge.h"
 #include "core/experiment/salvage.h"
 
 #include <algorithm>
@@ -17,6 +18,7 @@ namespace {
 struct RunsOptions {
     std::int64_t id = 0, other = 0, limit = 50;
     std::vector<std::int64_t> ids;
+    std::vector<std::string> logs;
     std::string kind, out;
     bool replace = false;
 };
@@ -189,6 +191,34 @@ int runExport(Context& context, const RunsOptions& options) {
     return 0;
 }
 
+int runMerge(Context& context, const RunsOptions& options) {
+    const std::string path = context.logPath();
+    const MergeReport report = withProgress(context, [&] { return mergeLogs(path, options.logs, context.job, context.common.dryRun); });
+    if (context.common.json) {
+        Json sweeps = Json::array();
+        for (const MergedSweep& sweep : report.sweeps)
+            sweeps.push_back({{"run", sweep.run.value()}, {"shards", sweep.shards}, {"missing", sweep.missing}, {"cells", sweep.cells}});
+        printJson({{"log", path}, {"added", report.added}, {"known", report.known}, {"completed", report.completed}, {"sweeps", sweeps}});
+        return 0;
+    }
+    if (context.common.dryRun)
+        printLine("nothing is written; this is what would be done:");
+    printLine(fmt::format("{} {} new in {}, {} known{}", report.added, report.added == 1 ? "run is" : "runs are", escapeForDisplay(path, 400), report.known,
+                          report.completed > 0 ? fmt::format(" ({} of them with more than before)", report.completed) : ""));
+    for (const MergedSweep& sweep : report.sweeps) {
+        std::string missing;
+        for (const std::string& part : sweep.missing)
+            missing += (missing.empty() ? "" : ", ") + part;
+        if (missing.empty())
+            printLine(fmt::format("run {}: a sweep from {} shards, {} cells", sweep.run.value(), sweep.shards, sweep.cells));
+        else
+            printLine(fmt::format("run {}: a sweep in {} shards, {} cells so far; missing or unfinished: {}. Merge their logs, or measure what they lack with "
+                                  "'bitwright-cli sweep --resume {}'",
+                                  sweep.run.value(), sweep.shards, sweep.cells, missing, sweep.run.value()));
+    }
+    return 0;
+}
+
 int runSalvage(Context& context, const RunsOptions&) {
     const std::string path = context.logPath();
     const SalvageReport report = withProgress(context, [&] { return salvageLog(path, context.job); });
@@ -270,7 +300,7 @@ int runCompare(Context& context, const RunsOptions& options) {
 } // namespace
 
 void addRunsCommands(CLI::App& app, Context& context) {
-    CLI::App* runs = app.add_subcommand("runs", "Look into the log: list, show, export; salvage a damaged one");
+    CLI::App* runs = app.add_subcommand("runs", "Look into the log: list, show, export; merge others into it; salvage a damaged one");
     runs->require_subcommand(1);
     runs->footer("Examples:\n  bitwright-cli runs list\n  bitwright-cli runs show 7\n  bitwright-cli runs export --out runs.json");
     auto options = std::make_shared<RunsOptions>();
@@ -293,6 +323,13 @@ void addRunsCommands(CLI::App& app, Context& context) {
     exported->add_flag("--replace", options->replace, "replace an existing file");
     exported->footer("Examples:\n  bitwright-cli runs export 3 7 --out two.json");
     act(exported, runExport);
+    CLI::App* merge = runs->add_subcommand("merge", "Take the runs of other logs into this one; shards of a sweep become one run");
+    merge->add_option("LOG", options->logs, "logs to take runs from; they are only read")->required()->type_name("FILE");
+    merge->footer("Examples:\n  bitwright-cli runs merge shard1.db shard2.db --log sweep.db\n\n"
+                  "A run that is there already is not taken again. When shards of a sweep are missing, its run stays unfinished:\n"
+                  "merge them later, or measure what they lack with 'bitwright-cli sweep --resume ID'.");
+    act(merge, runMerge);
+    addAgreementCommand(*runs, context);
     CLI::App* salvage = runs->add_subcommand("salvage", "Save what can be read of a damaged log; a copy of it is kept");
     salvage->footer("Examples:\n  bitwright-cli runs salvage --log broken.db");
     act(salvage, runSalvage);
