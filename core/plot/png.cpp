@@ -65,10 +65,12 @@ public:
                     for (std::size_t i = 0; i < 2; ++i)
                         if (const auto file = files.find(family[i]); file != files.end()) open(i, file->second);
         }
-        if (!faces_[0]) faces_[0].reset(cairo_toy_font_face_create("sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL));
+        asciiOnly_ = !faces_[0]; // whatever is found then
+        if (asciiOnly_) faces_[0].reset(cairo_toy_font_face_create("sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL));
         if (!faces_[1]) faces_[1].reset(cairo_font_face_reference(faces_[0].get()));
     }
     cairo_font_face_t* face(bool bold) const { return faces_[bold ? 1 : 0].get(); }
+    bool asciiOnly() const { return asciiOnly_; }
 
 private:
     void open(std::size_t index, const std::string& path) {
@@ -76,8 +78,19 @@ private:
         if (FT_New_Face(library_, path.c_str(), 0, &face) == 0) faces_[index].reset(cairo_ft_font_face_create_for_ft_face(face, FT_LOAD_NO_HINTING));
     }
     FT_Library library_ = nullptr;
+    bool asciiOnly_ = false;
     std::array<Handle<cairo_font_face_t>, 2> faces_;
 };
+
+/// For cairo's built-in letters, which end at ASCII: "5·10⁻⁴" → "5e-4".
+std::string inAscii(std::string text) {
+    static constexpr std::array<std::pair<const char*, const char*>, 24> kSigns{
+        {{"·10⁻", "e-"}, {"10⁻", "1e-"}, {"⁰", "0"}, {"¹", "1"}, {"²", "2"}, {"³", "3"}, {"⁴", "4"}, {"⁵", "5"}, {"⁶", "6"}, {"⁷", "7"}, {"⁸", "8"}, {"⁹", "9"},
+         {"·", "-"}, {"−", "-"}, {"–", "-"}, {"—", "-"}, {"±", "+-"}, {"×", "x"}, {"…", ".."}, {"→", "->"}, {"ρ", "r"}, {"½", "1/2"}, {"≤", "<="}, {"≥", ">="}}};
+    for (const auto& [sign, plain] : kSigns)
+        for (std::size_t at = text.find(sign); at != std::string::npos; at = text.find(sign, at)) text.replace(at, std::string_view(sign).size(), plain);
+    return text;
+}
 
 class Painter {
 public:
@@ -118,8 +131,9 @@ public:
         if (t.text.empty()) return;
         cairo_set_font_face(cairo_, fonts_.face(t.bold));
         cairo_set_font_size(cairo_, t.size);
+        const std::string text = fonts_.asciiOnly() ? inAscii(t.text) : t.text;
         cairo_text_extents_t extents;
-        cairo_text_extents(cairo_, t.text.c_str(), &extents);
+        cairo_text_extents(cairo_, text.c_str(), &extents);
         const double width = textWidth(t.text, t.size, t.bold);
         const double fit = extents.x_advance > 0 && std::abs(extents.x_advance - width) > kFitTolerance * width ? width / extents.x_advance : 1;
         cairo_save(cairo_);
@@ -129,13 +143,13 @@ public:
         cairo_scale(cairo_, fit, 1);
         cairo_move_to(cairo_, 0, 0);
         if (t.halo) {
-            cairo_text_path(cairo_, t.text.c_str());
+            cairo_text_path(cairo_, text.c_str());
             cairo_set_line_join(cairo_, CAIRO_LINE_JOIN_ROUND);
             paint({}, Stroke{*t.halo, 3});
             cairo_move_to(cairo_, 0, 0);
         }
         use(t.color);
-        cairo_show_text(cairo_, t.text.c_str());
+        cairo_show_text(cairo_, text.c_str());
         cairo_new_path(cairo_); // it leaves a point behind
         cairo_restore(cairo_);
     }
