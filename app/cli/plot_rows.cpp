@@ -118,6 +118,15 @@ HeatmapPanel& addPanel(HeatmapData& data, std::size_t cells, std::string name, i
     return panel;
 }
 
+/// Cells that contradict their neighbours, with the reason.
+std::map<std::pair<std::string, std::string>, std::string> doubtsOf(const std::vector<SensitivityRow>& rows) {
+    std::vector<SensitivityCell> cells;
+    for (const SensitivityRow& row : rows) cells.push_back({SiteId(-1), row.site, row.format, row.used, row.bytes, row.value, row.standardError, row.tokens});
+    std::map<std::pair<std::string, std::string>, std::string> doubts;
+    for (const CellDoubt& doubt : doubtfulCells(cells)) doubts[{rows[doubt.cell].site, rows[doubt.cell].format}] = doubt.why;
+    return doubts;
+}
+
 // Heatmaps ----------------------------------------------------------------------------------------------------------------
 
 HeatmapData sweepHeatmap(const LogReader& log, const RunDetail& run, const std::vector<std::string>& formats) {
@@ -129,16 +138,27 @@ HeatmapData sweepHeatmap(const LogReader& log, const RunDetail& run, const std::
     data.unit = unitOf(recipe.sweep.metric);
     std::vector<SensitivityRow> rows = log.sensitivities(run.summary.id);
     std::erase_if(rows, [&](const SensitivityRow& row) { return row.metric != recipe.sweep.metric; });
-    std::set<std::string> sites;
-    for (const SensitivityRow& row : rows) sites.insert(row.site);
+    const std::vector<std::string>& shown = formats.empty() ? recipe.sweep.formats : formats;
+    std::set<std::string> sites, found; // of what is shown: activations and caches, in formats of their own, are other places
+    for (const SensitivityRow& row : rows)
+        if (std::find(shown.begin(), shown.end(), row.format) != shown.end()) {
+            sites.insert(row.site);
+            found.insert(row.format);
+        }
     const std::size_t cells = layOut(data, sites);
-    for (const std::string& format : formats.empty() ? recipe.sweep.formats : formats) {
-        if (!formats.empty() && std::none_of(rows.begin(), rows.end(), [&](const SensitivityRow& row) { return row.format == format; }))
-            throw Error(ErrorCode::usage, fmt::format("run {} has not measured '{}'", run.summary.id.value(), format), "choose from the sweep's formats: runs show " + std::to_string(run.summary.id.value()));
+    const std::map<std::pair<std::string, std::string>, std::string> doubts = doubtsOf(rows);
+    for (const std::string& format : shown) {
+        if (!formats.empty() && !found.contains(format))
+            throw Error(ErrorCode::usage, fmt::format("run {} has not measured '{}'", run.summary.id.value(), format),
+                        fmt::format("'bitwright-cli runs show {}' lists its formats", run.summary.id.value()));
         HeatmapPanel& panel = addPanel(data, cells, format, bitsOf(format));
         for (const std::string& site : sites) put(data, panel, site, {}); // measured or not, the site is there
-        for (const SensitivityRow& row : rows)
-            if (row.format == format) put(data, panel, row.site, {row.value, row.standardError, false, row.used == row.format ? std::string() : "as " + row.used});
+        for (const SensitivityRow& row : rows) {
+            if (row.format != format) continue;
+            const auto doubt = doubts.find({row.site, row.format});
+            const std::string note = doubt != doubts.end() ? doubt->second : row.used == row.format ? "" : "as " + row.used;
+            put(data, panel, row.site, {row.value, row.standardError, doubt != doubts.end(), note});
+        }
     }
     return data;
 }
