@@ -59,11 +59,14 @@ FormatRule parseRule(const std::string& text);
 void addInfoCommands(CLI::App& app, Context& context);     ///< info, formats, devices, version
 void addTextCommands(CLI::App& app, Context& context);     ///< tokenize, detokenize
 void addModelCommands(CLI::App& app, Context& context);    ///< logits, generate
-void addMeasureCommands(CLI::App& app, Context& context);  ///< eval, calibrate, sweep
+void addMeasureCommands(CLI::App& app, Context& context);  ///< eval, calibrate
+void addSweepCommand(CLI::App& app, Context& context);     ///< sweep
+void addAssignCommand(CLI::App& app, Context& context);    ///< assign
+void addAgreementCommand(CLI::App& runs, Context& context); ///< runs agreement
 void addQuantizeCommand(CLI::App& app, Context& context);  ///< quantize
 void addImatrixCommand(CLI::App& app, Context& context);   ///< imatrix
 void addVerifyCommand(CLI::App& app, Context& context);    ///< verify
-void addMixCommands(CLI::App& app, Context& context);      ///< assign, mix, demo
+void addMixCommands(CLI::App& app, Context& context);      ///< mix, demo
 void addRunsCommands(CLI::App& app, Context& context);     ///< runs, rerun, compare
 
 } // namespace bw::cli

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // bitwright-cli: parses the command line, runs one command, turns errors into one line (or one JSON object) and an exit
 // code: 0 ok, 1 failed, 2 usage, 3 a threshold broke, 130 interrupted.
+#include "app/cli/cache_command.h"
 #include "app/cli/context.h"
 #include "app/cli/output.h"
+#include "app/cli/plot_command.h"
 #include "app/cli/signals.h"
 #include "app/common/diagnostics.h"
 #include "core/base/error.h"
@@ -57,11 +59,15 @@ void addCommands(CLI::App& app, Context& context) {
     addTextCommands(app, context);
     addModelCommands(app, context);
     addMeasureCommands(app, context);
+    addSweepCommand(app, context);
+    addAssignCommand(app, context);
     addMixCommands(app, context);
     addQuantizeCommand(app, context);
     addImatrixCommand(app, context);
     addVerifyCommand(app, context);
     addRunsCommands(app, context);
+    addPlotCommand(app, context);
+    addCacheCommand(app, context);
 }
 
 int parseAndRun(int argc, char** argv, Context& context, bool json) {

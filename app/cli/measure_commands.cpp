@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Measuring: eval, calibrate, sweep.
+// Measuring: eval, calibrate.
 #include "app/cli/output.h"
 #include "app/cli/run.h"
 #include "core/base/error.h"
@@ -14,11 +14,9 @@ namespace {
 
 struct MeasureOptions {
     std::string path;
-    std::vector<std::string> texts, evalTexts, formats;
-    std::optional<std::string> base, protocol, metric, rounder;
+    std::vector<std::string> texts, evalTexts;
+    std::optional<std::string> base, protocol;
     std::optional<std::int64_t> tokens, samples, length;
-    std::int64_t resume = 0;
-    bool noClipSearch = false;
 };
 
 void applyCalibration(Recipe& recipe, const MeasureOptions& options) {
@@ -91,84 +89,6 @@ int runCalibrateCommand(Context& context, const MeasureOptions& options) {
     return planOrRun(context, recipe, printCalibration);
 }
 
-/// Sites down, formats across.
-void printMap(const Json& r, const std::vector<std::string>& formats) {
-    std::vector<Table::Column> columns{{"site", false}};
-    for (const std::string& format : formats)
-        columns.push_back({format});
-    std::map<std::string, std::map<std::string, double>> cells;
-    std::vector<std::string> sites;
-    for (const Json& cell : r.at("cells")) {
-        const std::string site = cell.at("site");
-        if (!cells.contains(site))
-            sites.push_back(site);
-        cells[site][cell.at("format")] = cell.at("value").get<double>();
-    }
-    Table table(columns);
-    for (const std::string& site : sites) {
-        std::vector<std::string> row{site};
-        for (const std::string& format : formats)
-            row.push_back(cells[site].contains(format) ? number(cells[site][format], 3) : "–");
-        table.add(std::move(row));
-    }
-    printLine(table.text());
-    printLine(r.at("metric") == "kl" ? "KL to the unquantized model, nats per token, each site alone" : "relative squared error of each site's output");
-}
-
-Recipe sweepRecipe(Context& context, const MeasureOptions& options) {
-    if (options.resume != 0) {
-        const LogReader reader(context.logPath());
-        const RunDetail begun = reader.run(RunId(options.resume));
-        Recipe recipe = Recipe::fromJson(begun.recipe);
-        if (!options.path.empty() || !options.texts.empty() || !options.formats.empty())
-            std::fprintf(stderr, "resuming run %lld with the options it was begun with\n", static_cast<long long>(options.resume));
-        return recipe;
-    }
-    Recipe recipe = context.baseRecipe("sweep");
-    applyCalibration(recipe, options);
-    if (!options.formats.empty())
-        recipe.sweep.formats = splitList(options.formats);
-    recipe.sweep.metric = options.metric.value_or(recipe.sweep.metric);
-    recipe.sweep.tokens = options.tokens.value_or(recipe.sweep.tokens);
-    recipe.rounder = options.rounder.value_or(recipe.rounder);
-    recipe.clipSearch = recipe.clipSearch && !options.noClipSearch;
-    for (const std::string& format : recipe.sweep.formats)
-        parseFormat(format); // a misspelt format is told before the checkpoint is opened
-    return recipe;
-}
-
-/// A person who starts a stopped sweep again may not know that it can go on.
-void offerResume(Context& context, const Recipe& recipe) {
-    const std::string status[] = {"cancelled", "interrupted", "failed"};
-    const LogReader log(context.log().path());
-    const Json wanted = withAbsolutePaths(recipe).toJson();
-    for (const RunSummary& run : log.runs(200)) {
-        if (run.kind != "sweep" || std::find(std::begin(status), std::end(status), run.status) == std::end(status) || log.run(run.id).recipe != wanted)
-            continue;
-        if (const std::size_t cells = log.sensitivities(run.id).size(); cells > 0)
-            context.job.note(fmt::format("run {} is the same sweep, {}, with {} cells done: 'bitwright-cli sweep --resume {}' goes on with it", run.id.value(), run.status,
-                                         cells, run.id.value()));
-        return;
-    }
-}
-
-int runSweepCommand(Context& context, const MeasureOptions& options) {
-    const Recipe recipe = sweepRecipe(context, options);
-    if (context.common.dryRun)
-        return printPlan(context, recipe);
-    if (options.resume == 0)
-        offerResume(context, recipe);
-    const RunOutcome outcome = runRecipe(context, recipe, RunId(options.resume));
-    if (context.common.json) {
-        printJson(outcome.result);
-        return 0;
-    }
-    printMap(outcome.result, recipe.sweep.formats);
-    printWhere(context, outcome.run);
-    printLine(fmt::format("next: bitwright-cli assign --run {} --budget 4.5bpw", outcome.run.value()));
-    return 0;
-}
-
 void addCalibrationOptions(CLI::App& command, MeasureOptions& options) {
     command.add_option("PATH", options.path, "checkpoint");
     command.add_option("--text", options.texts, "calibration text (.txt or .jsonl), several are fine")->type_name("FILE");
@@ -197,21 +117,6 @@ void addMeasureCommands(CLI::App& app, Context& context) {
     addCommon(*command, context.common);
     command->footer("Examples:\n  bitwright-cli calibrate model.gguf --text calib.txt\n  bitwright-cli calibrate model.gguf --text a.txt b.jsonl --samples 64 --length 256 --json");
     command->callback([&context, calibrate] { context.action = [&context, calibrate] { return runCalibrateCommand(context, *calibrate); }; });
-
-    auto sweep = std::make_shared<MeasureOptions>();
-    command = app.add_subcommand("sweep", "Measure what each site costs in each format");
-    addCalibrationOptions(*command, *sweep);
-    command->add_option("--formats", sweep->formats, "like q4_0,q5_0,q8_0")->type_name("A,B,C");
-    command->add_option("--metric", sweep->metric, "output (one walk) or kl (each site alone)")->check(CLI::IsMember({"output", "kl"}));
-    command->add_option("--tokens", sweep->tokens, "sweep only this many of the calibration tokens")->check(CLI::PositiveNumber)->type_name("N");
-    command->add_option("--rounder", sweep->rounder, "nearest or weighted")->check(CLI::IsMember({"nearest", "weighted"}));
-    command->add_flag("--no-clip-search", sweep->noClipSearch, "affine grids: keep the full range of every group");
-    command->add_option("--resume", sweep->resume, "go on with this interrupted run")->check(CLI::PositiveNumber)->type_name("RUN");
-    addCommon(*command, context.common);
-    command->footer("Examples:\n  bitwright-cli sweep model.gguf --text calib.txt --formats q4_0,q5_0,q8_0\n"
-                    "  bitwright-cli sweep model.gguf --text calib.txt --formats q4_0,q8_0 --metric kl --tokens 2048\n"
-                    "  bitwright-cli sweep --resume 12");
-    command->callback([&context, sweep] { context.action = [&context, sweep] { return runSweepCommand(context, *sweep); }; });
 }
 
 } // namespace bw::cli

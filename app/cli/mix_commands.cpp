@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// assign (solve a logged map), mix (the main job), demo (the main job on the embedded checkpoint).
+// mix (the main job), demo (the main job on the embedded checkpoint).
+#include "app/cli/cache_command.h"
 #include "app/cli/mix_report.h"
+#include "app/cli/mix_words.h"
 #include "app/cli/output.h"
+#include "app/cli/plot_command.h"
 #include "app/cli/run.h"
 #include "app/common/resources.h"
 #include "core/base/atomic_file.h"
@@ -16,85 +19,26 @@ namespace {
 namespace fs = std::filesystem;
 
 /// GGUF types that are written here, smallest first.
-const std::vector<std::string> kBlockFormats{"q3_k", "q4_0", "iq4_nl", "q4_1", "q5_0", "q5_1", "q8_0"};
+const std::vector<std::string> kBlockFormats{"q2_k", "q3_k", "iq4_xs", "q4_k", "q5_k", "q6_k", "q8_0"};
 
 struct MixArguments {
-    std::string path, out, budget, tie = "none", rounder = "weighted", metric = "kl", protocol = "windows:256";
-    std::vector<std::string> texts, evalTexts, formats, pins, uniforms;
-    std::int64_t samples = 128, length = 512, sweepTokens = 2048, tokens = 0, run = 0, scaleRun = 0;
+    CacheArguments cache;
+    std::string plot;
+    std::string path, out, budget, tie = "none", rounder = "weighted", metric = "fisher", protocol = "windows:256";
+    std::vector<std::string> texts, evalTexts, formats, pins, forbid, uniforms;
+    std::int64_t samples = 128, length = 512, probes = 256, sketchTokens = 0, sweepTokens = 2048, tokens = 0, uncertain = 0;
     bool replace = false, noClipSearch = false, fresh = false;
 };
-
-std::map<std::string, std::string> parsePins(const std::vector<std::string>& given) {
-    std::map<std::string, std::string> pins;
-    for (const std::string& text : given) {
-        const FormatRule rule = parseRule(text);
-        pins[rule.pattern] = rule.format;
-    }
-    return pins;
-}
-
-void writeRecipe(const std::string& path, const Json& recipe, bool replace) {
-    writeFileAtomically(path, recipe.dump(2, ' ', false, Json::error_handler_t::replace) + "\n", replace ? AtomicFile::Replace::yes : AtomicFile::Replace::no);
-}
-
-// assign ------------------------------------------------------------------------------------------------------------------
-
-int runAssignCommand(Context& context, const MixArguments& options) {
-    Recipe recipe = context.baseRecipe("assign");
-    if (options.run != 0)
-        recipe.assignment.sweepRun = options.run;
-    if (options.scaleRun != 0)
-        recipe.assignment.scaleRun = options.scaleRun;
-    if (recipe.assignment.sweepRun == 0)
-        throw Error(ErrorCode::usage, "no sweep is named", "add --run ID ('bitwright-cli runs list' shows them)");
-    if (!options.budget.empty())
-        recipe.assignment.budget = options.budget;
-    if (recipe.assignment.budget.empty())
-        throw Error(ErrorCode::usage, "no budget is named", "add --budget 4.5bpw, 1.2GiB, 123456B or kl=0.05");
-    recipe.assignment.tie = options.tie;
-    for (const auto& [site, format] : parsePins(options.pins))
-        recipe.assignment.pins[site] = format;
-    const RunDetail sweep = LogReader(context.logPath()).run(RunId(recipe.assignment.sweepRun));
-    const Recipe swept = Recipe::fromJson(sweep.recipe);
-    recipe.checkpoint = options.path.empty() ? swept.checkpoint : options.path;
-    // The quantization that follows rounds the way the map was measured.
-    recipe.rounder = swept.rounder;
-    recipe.clipSearch = swept.clipSearch;
-    recipe.calibration = swept.calibration;
-    recipe = Recipe::fromJson(recipe.toJson());
-    if (context.common.dryRun)
-        return printPlan(context, recipe);
-    const RunOutcome outcome = runRecipe(context, recipe);
-    const Json& r = outcome.result;
-    if (!options.out.empty())
-        writeRecipe(options.out, r.at("recipe"), options.replace);
-    if (context.common.json) {
-        printJson(r);
-        return 0;
-    }
-    Table table({{"site", false}, {"format", false}});
-    for (const auto& entry : r.at("formats").items())
-        table.add({entry.key(), entry.value()});
-    printLine(table.text());
-    printLine("mix        " + mixSummary(r.at("formats")));
-    printLine(fmt::format("size       {} bytes, {:.4f} bits/weight in the sites (reach: {} to {} bytes)", r.at("bytes").get<std::uint64_t>(),
-                          r.at("bits_per_weight").get<double>(), r.at("floor").get<std::uint64_t>(), r.at("ceiling").get<std::uint64_t>()));
-    printLine(fmt::format("predicted  {} {} (bound {}, gap {})", number(r.at("predicted_cost"), 5), r.at("metric") == "kl" ? "nats per token" : "summed relative error",
-                          number(r.at("bound"), 5), number(r.at("gap"), 2)));
-    printWhere(context, outcome.run);
-    if (!options.out.empty())
-        printLine(fmt::format("recipe     {}\nnext: bitwright-cli quantize --recipe {} --out mix.gguf", options.out, options.out));
-    return 0;
-}
-
-// mix and demo ------------------------------------------------------------------------------------------------------------
 
 Runner::MixOptions mixOptions(const Context& context, const MixArguments& given) {
     Runner::MixOptions options;
     options.checkpoint = given.path;
     options.budget = given.budget.empty() ? "4.5bpw" : given.budget;
-    options.metric = given.metric == "output" ? "output" : "kl";
+    options.metric = given.metric == "kl-all" ? "kl" : given.metric;
+    options.probes = given.probes;
+    options.sketchTokens = given.sketchTokens;
+    options.forbid = splitList(given.forbid);
+    options.uncertainCells = given.uncertain;
     options.measureEveryCell = given.metric == "kl-all";
     options.formats = given.formats.empty() ? kBlockFormats : splitList(given.formats);
     options.calibrationFiles = given.texts;
@@ -116,6 +60,8 @@ Runner::MixOptions mixOptions(const Context& context, const MixArguments& given)
     if (!given.out.ends_with(".json"))
         options.outPath = given.out;
     parseBudget(options.budget);
+    if (!isTie(options.tie))
+        throw Error(ErrorCode::usage, "'" + options.tie + "' is no tie", "use none, or fused, stacks, experts with + between them");
     parseProtocol(options.protocol);
     for (const std::string& format : options.formats)
         parseFormat(format);
@@ -138,8 +84,14 @@ int planMix(Context& context, const Runner::MixOptions& options) {
     };
     Recipe sweep = recipe;
     sweep.kind = "sweep";
-    sweep.sweep = {options.formats, "output", 0};
-    add("sweep by output error", sweep);
+    if (options.metric == "fisher") {
+        sweep.sweep = {options.formats, "fisher", options.sketchTokens};
+        sweep.sweep.probes = options.probes;
+        add("sketch of all sites and formats", sweep);
+    } else {
+        sweep.sweep = {options.formats, "output", 0};
+        add("sweep by output error", sweep);
+    }
     if (options.metric == "kl") {
         sweep.sweep = {options.measureEveryCell ? options.formats : std::vector{options.formats.front()}, "kl", options.sweepTokens};
         add("sweep by measured KL", sweep);
@@ -166,9 +118,10 @@ int planMix(Context& context, const Runner::MixOptions& options) {
     return 0;
 }
 
-int runMixJob(Context& context, const Runner::MixOptions& options, const std::string& recipePath, bool replaceRecipe, const std::string& title, const std::string& next) {
+int runMixJob(Context& context, const Runner::MixOptions& options, const std::string& recipePath, bool replaceRecipe, const std::string& title, const std::string& next, const std::string& plot = {}) {
     Runner runner = context.runner();
     const RunOutcome outcome = withProgress(context, [&] { return runner.mix(options, context.job, context.commandLine); });
+    plotRuns(context, PlotKind::pareto, {RunId(outcome.result.at("runs").at("assign").get<std::int64_t>())}, {plot, false, 1, replaceRecipe});
     if (!recipePath.empty())
         writeRecipe(recipePath, outcome.result.at("recipe"), replaceRecipe);
     if (context.common.json) {
@@ -191,12 +144,14 @@ int runMixCommand(Context& context, MixArguments given) {
     const Runner::MixOptions options = mixOptions(context, given);
     if (context.common.dryRun)
         return planMix(context, options);
+    requirePlot(given.plot, given.replace);
+    useCache(given.cache);
     const std::string recipePath = given.out.ends_with(".json") ? given.out : "";
-    return runMixJob(context, options, recipePath, given.replace, given.path, "next: bitwright-cli runs list");
+    return runMixJob(context, options, recipePath, given.replace, given.path, "next: bitwright-cli runs list", given.plot);
 }
 
-/// Sensible on two cores within a minute: 43 sites × 7 formats, windows of the length the demo model was
-/// trained on.
+/// Sensible on two cores in a quarter of a minute: 43 sites × 7 formats, windows of the length the demo model was trained
+/// on, two probes of each window that the sketch reads.
 MixArguments demoArguments(const Context& context, const std::string& out) {
     const fs::path resources = resourcesFolder();
     const fs::path folder = out.empty() ? fs::absolute(context.logPath()).parent_path() / "demo" : fs::path(out);
@@ -212,7 +167,8 @@ MixArguments demoArguments(const Context& context, const std::string& out) {
     given.budget = "4.5bpw";
     given.samples = 64;
     given.length = 256;
-    given.sweepTokens = 2048;
+    given.probes = 64;
+    given.sketchTokens = 32 * 256;
     given.uniforms = {"q4_0"};
     given.replace = true; // its own file
     return given;
@@ -224,6 +180,7 @@ int runDemo(Context& context, const std::string& out, bool fresh) {
     const Runner::MixOptions options = mixOptions(context, given);
     if (context.common.dryRun)
         return planMix(context, options);
+    useCache({});
     const std::string log = context.common.log.empty() ? "" : " --log " + context.logPath();
     const std::string next = fmt::format("try next\n  bitwright-cli runs list{0}\n  bitwright-cli generate {1} --prompt 'The sea'{0}\n"
                                          "  bitwright-cli mix {2} --text {3} --budget 4.8bpw --out my-mix.gguf{0}\n"
@@ -232,44 +189,34 @@ int runDemo(Context& context, const std::string& out, bool fresh) {
     return runMixJob(context, options, "", false, "the demo model (6 blocks, 5.2 M weights)", next);
 }
 
-void addAssign(CLI::App& app, Context& context) {
-    auto given = std::make_shared<MixArguments>();
-    CLI::App* command = app.add_subcommand("assign", "Solve which site gets which format under a budget");
-    command->add_option("PATH", given->path, "checkpoint (default: the sweep's)");
-    command->add_option("--run", given->run, "sweep whose map is solved")->check(CLI::PositiveNumber)->type_name("RUN");
-    command->add_option("--scale-run", given->scaleRun, "output-error sweep that fills formats the first has not measured")->check(CLI::PositiveNumber)->type_name("RUN");
-    command->add_option("--budget", given->budget, "4.5bpw (of the sites), 1.2GiB, 123456B (of the file) or kl=0.05");
-    command->add_option("--tie", given->tie, "fused: q/k/v and gate/up get one format")->check(CLI::IsMember({"none", "fused"}));
-    command->add_option("--pin", given->pins, "hold sites at a format")->type_name("SITE=FORMAT");
-    command->add_option("--out", given->out, "write the recipe for 'quantize --recipe'")->type_name("R.json");
-    command->add_flag("--replace", given->replace, "overwrite the recipe");
-    addCommon(*command, context.common);
-    command->footer("Examples:\n  bitwright-cli assign --run 3 --budget 4.5bpw --out mix.json\n"
-                    "  bitwright-cli assign --run 3 --budget 90MiB --tie fused --pin 'blk.0.*=q8_0'");
-    command->callback([&context, given] { context.action = [&context, given] { return runAssignCommand(context, *given); }; });
-}
-
 void addMix(CLI::App& app, Context& context) {
     auto given = std::make_shared<MixArguments>();
-    CLI::App* command = app.add_subcommand("mix", "Calibrate, sweep, solve, quantize, write, audit, evaluate: all in one");
+    CLI::App* command = app.add_subcommand("mix", "Calibrate, map, solve, quantize, measure beside uniform formats and rule lists, write, audit: all in one");
     command->add_option("PATH", given->path, "checkpoint")->required();
     command->add_option("--text", given->texts, "calibration text, several are fine")->type_name("FILE");
     command->add_option("--eval-text", given->evalTexts, "text to measure the damage on (default: embedded prose)")->type_name("FILE");
     command->add_option("--budget", given->budget, "4.5bpw (of the sites; the default), 1.2GiB, 123456B (of the file) or kl=0.05");
-    command->add_option("--formats", given->formats, "to choose from (default: the GGUF types of 3 to 8 bits)")->type_name("A,B,C");
+    command->add_option("--formats", given->formats, "to choose from (default: the GGUF types of 2 to 8 bits)")->type_name("A,B,C");
     command->add_option("--out", given->out, "new .gguf, folder, or .json (recipe only)")->type_name("OUT");
     command->add_option("--rounder", given->rounder, "weighted or nearest")->check(CLI::IsMember({"nearest", "weighted"}));
     command->add_flag("--no-clip-search", given->noClipSearch, "affine grids: keep the full range of every group");
-    command->add_option("--metric", given->metric, "kl (measured at the smallest format, scaled), kl-all, output")->check(CLI::IsMember({"kl", "kl-all", "output"}));
+    command->add_option("--metric", given->metric, "fisher (KL from gradients; the default), kl (measured at the smallest format, scaled), kl-all, output")
+        ->check(CLI::IsMember({"fisher", "kl", "kl-all", "output"}));
+    command->add_option("--probes", given->probes, "sampled gradients of the sketch")->check(CLI::PositiveNumber)->capture_default_str()->type_name("N");
+    command->add_option("--sketch-tokens", given->sketchTokens, "calibration tokens that the sketch reads (default: all)")->check(CLI::PositiveNumber)->type_name("N");
+    command->add_option("--measure-uncertain", given->uncertain, "measure the KL of at most N cells that could change the mix")->check(CLI::PositiveNumber)->type_name("N");
     command->add_option("--samples", given->samples, "calibration windows")->check(CLI::PositiveNumber)->capture_default_str()->type_name("N");
     command->add_option("--length", given->length, "tokens in a window")->check(CLI::PositiveNumber)->capture_default_str()->type_name("T");
-    command->add_option("--sweep-tokens", given->sweepTokens, "tokens of the KL sweep")->check(CLI::PositiveNumber)->capture_default_str()->type_name("N");
+    command->add_option("--sweep-tokens", given->sweepTokens, "tokens of a measured-KL sweep and of uncertain cells")->check(CLI::PositiveNumber)->capture_default_str()->type_name("N");
     command->add_option("--tokens", given->tokens, "at most this many evaluation tokens")->check(CLI::PositiveNumber)->type_name("N");
     command->add_option("--protocol", given->protocol, "windows:N or llama.cpp:N")->capture_default_str();
-    command->add_option("--tie", given->tie, "fused: q/k/v and gate/up get one format")->check(CLI::IsMember({"none", "fused"}));
+    command->add_option("--tie", given->tie, "what gets one format: fused (q/k/v, gate/up), stacks, experts, with + between")->type_name("TIE");
     command->add_option("--pin", given->pins, "hold sites at a format")->type_name("SITE=FORMAT");
+    command->add_option("--forbid", given->forbid, "formats that no site may take, or SITE=FORMAT")->type_name("A,B");
     command->add_option("--uniform", given->uniforms, "uniform formats to evaluate beside the nearest ones")->type_name("A,B");
-    command->add_flag("--replace", given->replace, "replace an existing output");
+    addPlotOption(*command, given->plot);
+    command->add_flag("--replace", given->replace, "replace an existing output and picture");
+    addCacheOptions(*command, given->cache);
     command->add_flag("--fresh", given->fresh, "measure everything anew, also what the log holds of an earlier, stopped call");
     addCommon(*command, context.common);
     command->footer("The same command after Ctrl-C or a crash goes on behind the last finished stage.\n"
@@ -281,8 +228,20 @@ void addMix(CLI::App& app, Context& context) {
 
 } // namespace
 
+std::map<std::string, std::string> parsePins(const std::vector<std::string>& given) {
+    std::map<std::string, std::string> pins;
+    for (const std::string& text : given) {
+        const FormatRule rule = parseRule(text);
+        pins[rule.pattern] = rule.format;
+    }
+    return pins;
+}
+
+void writeRecipe(const std::string& path, const Json& recipe, bool replace) {
+    writeFileAtomically(path, recipe.dump(2, ' ', false, Json::error_handler_t::replace) + "\n", replace ? AtomicFile::Replace::yes : AtomicFile::Replace::no);
+}
+
 void addMixCommands(CLI::App& app, Context& context) {
-    addAssign(app, context);
     addMix(app, context);
     auto out = std::make_shared<std::string>();
     auto fresh = std::make_shared<bool>(false);

@@ -38,16 +38,18 @@ std::string stagesTable(const Json& stages) {
 }
 
 std::string qualityTable(const Json& rows) {
-    Table table({{"model", false}, {"bytes"}, {"bits/weight"}, {"perplexity"}, {"KL, nats per token"}, {"same top 1"}});
+    Table table({{"model", false}, {"bytes"}, {"bits/weight"}, {"perplexity"}, {"KL predicted"}, {"KL measured"}, {"same top 1"}});
     for (const Json& row : rows)
-        table.add({row.at("name"), groupDigits(row.at("bytes").get<double>()), fmt::format("{:.3f}", row.at("bits_per_weight").get<double>()),
-                   number(row.at("perplexity"), 6) + (row.at("perplexity_se").is_number() ? " ± " + number(row.at("perplexity_se"), 2) : ""), withError(row.at("kl"), row.at("kl_se"), 5),
+        table.add({row.at("name"), groupDigits(row.at("bytes").get<double>()), fmt::format("{:.3f}", row.at("bits_per_weight").get<double>()), number(row.at("perplexity"), 5),
+                   row.at("predicted").is_number() ? withError(row.at("predicted"), row.at("predicted_se"), 4) : "–", withError(row.at("kl"), row.at("kl_se"), 4),
                    fmt::format("{:.2f} %", 100 * row.at("same_top1").get<double>())});
     return table.text();
 }
 
 /// The mix against the best uniform format of its size (or the next size up): what a person wants to know first.
 std::string verdict(const Json& result) {
+    if (!result.at("chosen").get<std::string>().starts_with("mix "))
+        return ""; // told below
     const double kl = result.at("measured_kl").get<double>(), bytes = result.at("bytes").get<double>();
     const Json* rival = nullptr;
     const auto rank = [](const Json& uniform) { return std::pair(uniform.at("bytes").get<double>(), uniform.at("kl").get<double>()); };
@@ -63,12 +65,20 @@ std::string verdict(const Json& result) {
                        number(kl < theirs ? theirs / kl : kl / theirs, 3), kl < theirs ? "lower" : "HIGHER", size);
 }
 
-std::string prediction(const Json& result) {
-    if (!result.at("predicted_kl").is_number())
-        return "";
-    const double predicted = result.at("predicted_kl").get<double>(), measured = result.at("measured_kl").get<double>();
-    return fmt::format("predicted KL {}, measured {}  (ratio {})\n", number(predicted, 4), withError(measured, result.at("measured_se"), 4),
-                       number(measured > 0 ? predicted / measured : 0.0, 3));
+/// Every mix tried, predicted beside measured.
+std::string rounds(const Json& result) {
+    std::string out;
+    for (const Json& round : result.at("rounds")) {
+        const double measured = round.at("measured").get<double>();
+        out += round.at("predicted").is_number()
+                   ? fmt::format("predicted KL {}, measured {}  (ratio {}){}\n", withError(round.at("predicted"), round.at("predicted_se"), 4), withError(measured, round.at("measured_se"), 4),
+                                 number(measured > 0 ? round.at("predicted").get<double>() / measured : 0.0, 3), round.value("refit", false) ? ", corrected by what was measured" : "")
+                   : fmt::format("measured KL {}\n", withError(measured, round.at("measured_se"), 4));
+    }
+    const std::string chosen = result.at("chosen");
+    if (!chosen.starts_with("mix "))
+        out += fmt::format("handed out: {}, which measured better on the evaluation text than the solved mix\n", chosen);
+    return out;
 }
 
 std::string solution(const Json& result) {
@@ -86,7 +96,18 @@ std::string written(const Json& result) {
                        number(audit.at("simulated_nll"), 7));
 }
 
+constexpr std::size_t kReportedSteps = 6; ///< of the explanation; --json has more
+
 } // namespace
+
+std::string explanationsText(const Json& result, std::size_t most) {
+    std::string out = result.at("budget_text").get<std::string>() + "\n";
+    std::size_t shown = 0;
+    for (const Json& step : result.at("explanations"))
+        if (shown++ < most)
+            out += "  " + step.at("text").get<std::string>() + "\n";
+    return out;
+}
 
 std::string mixSummary(const Json& formats) {
     std::map<std::string, int> uses;
@@ -101,9 +122,9 @@ std::string mixSummary(const Json& formats) {
 std::string mixReport(const Json& result, const std::string& checkpoint, const std::string& logPath) {
     std::string out = heading("Mixed bits: " + checkpoint);
     out += stagesTable(result.at("stages")) + "\n";
-    out += solution(result) + "\n";
+    out += solution(result) + explanationsText(result, kReportedSteps) + "\n";
     out += qualityTable(result.at("table")) + "\n";
-    out += verdict(result) + prediction(result) + "\n";
+    out += verdict(result) + rounds(result) + "\n";
     out += written(result);
     out += "memory   " + formatBytes(result.at("peak_memory").get<std::uint64_t>()) + " at most\n";
     out += "log      " + logPath + "\n";

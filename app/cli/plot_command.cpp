@@ -56,6 +56,11 @@ int runPlot(Context& context, const PlotArguments& given) {
 
 void addPlotOption(CLI::App& command, std::string& file) { command.add_option("--plot", file, "draw the result: .svg or .png")->type_name("FILE"); }
 
+void requirePlot(const std::string& file, bool replace) {
+    if (!file.empty())
+        plot::requirePlotFile({file, false, 1, replace});
+}
+
 void plotRuns(Context& context, PlotKind kind, const std::vector<RunId>& runs, const plot::PlotFile& file, const std::vector<std::string>& formats) {
     if (file.path.empty())
         return;

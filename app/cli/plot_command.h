@@ -9,6 +9,8 @@ namespace bw::cli {
 
 /// "--plot FILE" (a .svg or .png) for a command that makes a run worth a picture.
 void addPlotOption(CLI::App& command, std::string& file);
+/// Before the run: that the picture can be written after it; none asked for is fine. @throws as plot::requirePlotFile.
+void requirePlot(const std::string& file, bool replace = false);
 
 enum class PlotKind { heatmap, pareto, agreement };
 /// Draws these runs of the log and writes the file. `file.path` empty: does nothing.

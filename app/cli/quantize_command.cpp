@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // quantize: a recipe or a few options become an audited checkpoint.
+#include "app/cli/cache_command.h"
 #include "app/cli/output.h"
 #include "app/cli/run.h"
 #include "core/base/error.h"
@@ -13,6 +14,7 @@ namespace bw::cli {
 namespace {
 
 struct QuantizeOptions {
+    CacheArguments cache;
     std::string path;
     std::optional<std::string> out, imatrix, format, head, rounder, protocol;
     std::optional<std::string> preset, outputType, embeddingType, search, clone;
@@ -135,6 +137,7 @@ void printQuantized(const Json& r) {
 }
 
 int runQuantizeCommand(Context& context, const QuantizeOptions& options) {
+    useCache(options.cache);
     const Recipe recipe = quantizeRecipe(context, options);
     return planOrRun(context, recipe, printQuantized);
 }
@@ -168,6 +171,7 @@ void addQuantizeCommand(CLI::App& app, Context& context) {
     command->add_option("--protocol", options->protocol, "windows:N or llama.cpp:N");
     command->add_option("--tokens", options->tokens, "at most this many evaluation tokens")->check(CLI::PositiveNumber)->type_name("N");
     command->add_flag("--replace", options->replace, "replace an existing output");
+    addCacheOptions(*command, options->cache);
     addCommon(*command, context.common);
     command->footer("Examples:\n  bitwright-cli quantize model.gguf --format q4_0 --out small.gguf --dry-run\n"
                     "  bitwright-cli quantize model.gguf --format q4_0 --set 'blk.*.attn_v=q8_0' --out small.gguf --strict\n"

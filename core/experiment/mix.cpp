@@ -1,165 +1,39 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The main job: calibrate → sweep by output error → sweep by measured KL → solve → quantize, export, audit, evaluate →
-// uniform mixes → table. Every stage is a run of its own with its own recipe, so that each can be repeated alone, and a
-// stopped job goes on behind the last one that finished.
+// The main job: calibrate → map → solve → measure the mix and what it is held against → refit and solve again where the
+// prediction was off → write the best. Every stage is a run of its own with its own recipe, so that each can be repeated
+// alone, and a stopped job goes on behind the last one that finished.
+#include "core/experiment/mix_job.h"
 #include "core/experiment/plan_rows.h"
-#include "core/experiment/reuse.h"
 #include "core/experiment/stack.h"
-#include "core/experiment/workbench.h"
 
 #include <algorithm>
-#include <chrono>
+#include <cmath>
 #include <fmt/format.h>
 
 namespace bw {
 namespace {
 
-class MixJob {
-public:
-    MixJob(Workbench& bench, const Runner::MixOptions& options, JobContext& job, const std::string& commandLine)
-        : bench_(bench), options_(options), job_(job), commandLine_(commandLine) {}
+constexpr int kRounds = 3;        ///< of solving: the first and two with the correction refitted
+constexpr double kOffBy = 0.1;    ///< a prediction this near is good enough whatever its error bars say
+constexpr int kDamageRounds = 6;  ///< of aiming at a measured KL
+constexpr double kNearLimit = 0.97; ///< a mix that measures this near its limit can't be made much smaller
 
-    RunOutcome run();
-
-private:
-    Recipe recipe(const std::string& kind, const std::string& name) const;
-    RunOutcome stage(const std::string& key, const std::string& what, const Recipe& recipe);
-    void requireWritable(const Model& model);
-    Recipe quantizing(Recipe r) const;
-    std::string smallestFormat() const;
-    std::uint64_t uniformBytes(const std::string& format) const;
-    std::vector<std::pair<std::string, std::string>> uniformChoices(std::uint64_t mixBytes) const;
-    Json uniform(const std::string& format, const std::string& rounder);
-
-    Workbench& bench_;
-    const Runner::MixOptions& options_;
-    JobContext& job_;
-    const std::string& commandLine_;
-    Json runs_ = Json::object(), stages_ = Json::array();
-};
-
-Recipe MixJob::recipe(const std::string& kind, const std::string& name) const {
-    Recipe r;
-    r.kind = kind;
-    r.name = name;
-    r.checkpoint = options_.checkpoint;
-    r.seed = options_.seed;
-    r.device = options_.device;
-    r.calibration = {options_.calibrationFiles, options_.samples, options_.length};
-    r.rounder = options_.rounder;
-    r.clipSearch = options_.clipSearch;
-    r.assignment.tie = options_.tie;
-    return r;
+std::vector<std::pair<std::string, std::string>> choiceOf(const Recipe& recipe) {
+    std::vector<std::pair<std::string, std::string>> out;
+    for (const FormatRule& rule : recipe.assignment.rules)
+        out.emplace_back(rule.pattern, rule.format);
+    return out;
 }
 
-RunOutcome MixJob::stage(const std::string& key, const std::string& what, const Recipe& recipe) {
-    const auto begun = std::chrono::steady_clock::now();
-    const Recipe wanted = withAbsolutePaths(recipe);
-    std::optional<RunOutcome> outcome;
-    RunId resume;
-    if (!options_.fresh) {
-        outcome = finishedTwin(bench_, wanted, job_);
-        resume = outcome ? RunId(0) : unfinishedSweep(bench_, wanted, job_);
-    }
-    const bool taken = outcome.has_value(), resumed = resume.value() != 0;
-    job_.note(what + (taken ? fmt::format(": taken from run {}", outcome->run.value()) : resumed ? fmt::format(": going on with run {}", resume.value()) : ""));
-    if (!taken)
-        outcome = runLogged(bench_, recipe, job_, commandLine_, resume, false);
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-    runs_[key] = outcome->run.value();
-    stages_.push_back({{"stage", key}, {"what", what}, {"run", outcome->run.value()}, {"seconds", seconds}, {"taken", taken}, {"resumed", resumed}});
-    return *outcome;
-}
+/// Small-damage estimate of a mix, before damage levels off.
+double estimateOf(const Prediction& p) { return p.sum + p.interaction; }
 
-/// Bytes of the whole file in one format.
-std::uint64_t MixJob::uniformBytes(const std::string& format) const {
-    Recipe uniform = recipe("quantize", "");
-    uniform.assignment.format = format;
-    uniform.exporting = {options_.outPath, true}; // only planned: the same container as the mix
-    const std::shared_ptr<const Model> model = bench_.model(options_.checkpoint, options_.device);
-    return planFor(*model, recipeFormats(*model, uniform), uniform).fileBytes;
-}
-
-/// A target that exists or is the source is refused now, not after the sweeps. What an earlier, stopped call wrote there
-/// is no obstacle.
-void MixJob::requireWritable(const Model& model) {
-    if (options_.outPath.empty())
-        return;
-    Recipe planned = withAbsolutePaths(quantizing(recipe("quantize", "")));
-    planned.assignment.format = options_.formats.front();
-    planned.assignment.budget = options_.budget;
-    if (!options_.fresh && !planned.exporting.replace)
-        planned.exporting.replace = isOwnExport(bench_, planned, true, job_);
-    planFor(model, recipeFormats(model, planned), planned);
-}
-
-/// The recipe of the mix itself, apart from which site gets which format.
-Recipe MixJob::quantizing(Recipe r) const {
-    r.name = "mix " + options_.budget;
-    r.calibration = {options_.calibrationFiles, options_.samples, options_.length};
-    r.evaluation = {options_.evaluationFiles, options_.protocol, options_.evaluationTokens};
-    r.exporting = {options_.outPath, options_.replace};
-    return r;
-}
-
-std::string MixJob::smallestFormat() const {
-    return *std::min_element(options_.formats.begin(), options_.formats.end(),
-                             [&](const std::string& a, const std::string& b) { return uniformBytes(a) < uniformBytes(b); });
-}
-
-/// What the mix is held against: the format asked for, the uniform mix just above its size, and the one just below, all
-/// rounded as plainly as possible; those above also with the mix's own rounder, so that the mixing alone shows.
-std::vector<std::pair<std::string, std::string>> MixJob::uniformChoices(std::uint64_t mixBytes) const {
-    std::vector<std::string> wanted = options_.uniformFormats;
-    if (!options_.uniformFormat.empty())
-        wanted.push_back(options_.uniformFormat);
-    std::string above, below;
-    std::uint64_t aboveBytes = 0, belowBytes = 0;
-    for (const std::string& format : options_.formats) {
-        const std::uint64_t bytes = uniformBytes(format);
-        if (bytes >= mixBytes && (above.empty() || bytes < aboveBytes)) {
-            above = format;
-            aboveBytes = bytes;
-        }
-        if (bytes < mixBytes && (below.empty() || bytes > belowBytes)) {
-            below = format;
-            belowBytes = bytes;
-        }
-    }
-    if (!below.empty())
-        wanted.push_back(below);
-    for (const std::string& format : options_.formats)
-        if (!above.empty() && uniformBytes(format) == aboveBytes)
-            wanted.push_back(format); // rivals of one size are all heard
-    std::vector<std::pair<std::string, std::string>> choices;
-    for (const std::string& format : wanted)
-        if (std::find(choices.begin(), choices.end(), std::pair(format, std::string("nearest"))) == choices.end())
-            choices.emplace_back(format, "nearest");
-    if (options_.rounder == "nearest")
-        return choices;
-    for (const std::string& format : options_.formats)
-        if (!above.empty() && uniformBytes(format) == aboveBytes)
-            choices.emplace_back(format, options_.rounder);
-    return choices;
-}
-
-Json MixJob::uniform(const std::string& format, const std::string& rounder) {
-    Recipe r = recipe("quantize", "uniform " + format + (rounder == "nearest" ? "" : ", " + rounder));
-    r.rounder = rounder;
-    r.assignment.format = format;
-    r.evaluation = {options_.evaluationFiles, options_.protocol, options_.evaluationTokens};
-    const std::string key = "uniform_" + format + (rounder == "nearest" ? "" : "_" + rounder);
-    const RunOutcome outcome = stage(key, fmt::format("evaluate uniform {} ({})", format, rounder), r);
-    const Json& e = outcome.result.at("evaluation");
-    return {{"format", format},       {"rounder", rounder},     {"bytes", uniformBytes(format)}, {"bits_per_weight", outcome.result.at("bits_per_weight")},
-            {"kl", e.at("kl_mean")},  {"kl_se", e.at("kl_se")}, {"perplexity", e.at("perplexity")}, {"perplexity_se", e.at("perplexity_se")},
-            {"same_top1", e.at("same_top1")}, {"run", outcome.run.value()}};
-}
-
-Json tableRow(const std::string& name, const Json& bytes, const Json& bits, const Json& e, bool isBase) {
+Json tableRow(const std::string& name, const Json& bytes, const Json& bits, const Json& e, const std::optional<Prediction>& predicted, bool isBase) {
     return {{"name", name},
             {"bytes", bytes},
             {"bits_per_weight", bits},
+            {"predicted", predicted ? Json(predicted->kl) : Json()},
+            {"predicted_se", predicted ? Json(predicted->klSe) : Json()},
             {"perplexity", isBase ? e.at("base_perplexity") : e.at("perplexity")},
             {"perplexity_se", isBase ? Json() : e.at("perplexity_se")},
             {"kl", isBase ? Json(0.0) : e.at("kl_mean")},
@@ -167,82 +41,184 @@ Json tableRow(const std::string& name, const Json& bytes, const Json& bits, cons
             {"same_top1", isBase ? Json(1.0) : e.at("same_top1")}};
 }
 
+} // namespace
+
+Json MixCandidate::asJson() const {
+    const Json& e = result.at("evaluation");
+    Json row = tableRow(name, bytes, result.at("bits_per_weight"), e, predicted, false);
+    row.update(Json{{"format", format}, {"rounder", rounder}, {"run", run.value()}});
+    return row;
+}
+
+/// Fits the correction of large damage to what was measured; false: nothing changed.
+bool MixJob::refit(const MixCandidate& mix) {
+    std::vector<MeasuredPoint> points;
+    const auto add = [&](const MixCandidate& c) {
+        if (c.predicted && c.rounder == options_.rounder)
+            points.push_back({estimateOf(*c.predicted), c.kl, c.se});
+    };
+    add(mix);
+    for (const MixCandidate& rival : rivals_)
+        add(rival);
+    const Saturation fitted = bw::refit(map_->saturation, points);
+    if (fitted.limit == map_->saturation.limit && fitted.scale == map_->saturation.scale)
+        return false;
+    map_->saturation = fitted;
+    predictors_.emplace(mixPredictors(*map_, *model_));
+    assign_.assignment.refit = Recipe::Assignment::Refit{fitted.scale, fitted.limit};
+    return true;
+}
+
+/// The mix that measures best among those tried for a budget of bytes.
+MixCandidate MixJob::bestWithinBytes() {
+    for (int round = 1; round <= kRounds; ++round) {
+        MixCandidate mix = solved(options_.budget, round);
+        const bool known = std::any_of(mixes_.begin(), mixes_.end(), [&](const MixCandidate& m) { return choiceOf(m.recipe) == choiceOf(mix.recipe); });
+        if (known)
+            break; // the correction moves no decision
+        measure(mix, round == 1 ? "measure" : fmt::format("measure_{}", round));
+        mixes_.push_back(mix);
+        rounds_.push_back({{"round", round}, {"predicted", mix.predicted ? Json(mix.predicted->kl) : Json()}, {"predicted_se", mix.predicted ? Json(mix.predicted->klSe) : Json()},
+                           {"measured", mix.kl}, {"measured_se", mix.se}, {"bytes", mix.bytes}, {"refit", assign_.assignment.refit.has_value()}});
+        measureRivals(mix, std::max(mix.solved.at("budget_bytes").get<std::uint64_t>(), mix.bytes));
+        if (!mix.predicted)
+            break;
+        const double off = std::abs(mix.predicted->kl - mix.kl), bars = 2 * std::hypot(mix.predicted->klSe, mix.se);
+        if (off <= bars || off <= kOffBy * mix.kl || !refit(mix))
+            break;
+    }
+    return *std::min_element(mixes_.begin(), mixes_.end(), [](const MixCandidate& a, const MixCandidate& b) { return a.kl < b.kl; });
+}
+
+/// The smallest mix whose measured KL stays within the limit: the predicted limit is moved until the measured one is met.
+MixCandidate MixJob::smallestWithin(double limit) {
+    double aim = limit, aimWithin = 0, klWithin = 0, aimBeyond = 0, klBeyond = 0;
+    std::optional<MixCandidate> best;
+    for (int round = 1; round <= kDamageRounds; ++round) {
+        MixCandidate mix;
+        try {
+            mix = solved(fmt::format("kl={:.6g}", aim), round);
+        } catch (const Error& e) {
+            if (e.code() != ErrorCode::infeasibleBudget || round == 1)
+                throw;
+            break; // the aim went below the least damage there is
+        }
+        if (std::any_of(mixes_.begin(), mixes_.end(), [&](const MixCandidate& m) { return choiceOf(m.recipe) == choiceOf(mix.recipe); }))
+            break;
+        measure(mix, round == 1 ? "measure" : fmt::format("measure_{}", round));
+        mixes_.push_back(mix);
+        rounds_.push_back({{"round", round}, {"aim", aim}, {"predicted", mix.predicted ? Json(mix.predicted->kl) : Json()}, {"measured", mix.kl}, {"measured_se", mix.se}, {"bytes", mix.bytes}});
+        const bool within = mix.kl <= limit;
+        if (within && (!best || mix.bytes < best->bytes))
+            best = mix;
+        if (within && mix.kl >= kNearLimit * limit)
+            break;
+        (within ? aimWithin : aimBeyond) = aim;
+        (within ? klWithin : klBeyond) = mix.kl;
+        if (aimWithin > 0 && aimBeyond > 0) { // between both, by the slope in logarithms, a little on the safe side
+            const double slope = std::log(aimBeyond / aimWithin) / std::log(klBeyond / klWithin);
+            aim = aimWithin * std::pow(0.99 * limit / klWithin, std::clamp(slope, 0.0, 2.0));
+        } else {
+            aim *= 0.99 * limit / mix.kl;
+        }
+    }
+    const MixCandidate& nearest = best ? *best : mixes_.back();
+    measureRivals(nearest, nearest.bytes);
+    if (best)
+        return *best;
+    throw Error(ErrorCode::infeasibleBudget, fmt::format("no mix tried measured at most {:.4g} nats per token; the best measured {:.4g} ± {:.2g}", limit, nearest.kl, nearest.se),
+                "allow larger formats, or more damage");
+}
+
 RunOutcome MixJob::run() {
     if (options_.formats.empty())
         throw Error(ErrorCode::usage, "a mix needs formats to choose from", "add --formats q4_0,q5_0,q8_0");
     if (options_.evaluationFiles.empty())
         throw Error(ErrorCode::usage, "a mix needs evaluation text, so that its damage is measured and not only predicted", "add --eval-text FILE");
-    const bool byKl = options_.metric == "kl";
+    const Budget budget = parseBudget(options_.budget);
+    const bool byDamage = budget.kind == Budget::Kind::cost;
+    if (byDamage && options_.metric == "output")
+        throw Error(ErrorCode::usage, "a budget in KL needs a map in nats", "use --metric fisher or kl, or give a budget in bytes or bpw");
     const JobScope scope(&job_);
-    const std::shared_ptr<const Model> model = bench_.model(options_.checkpoint, options_.device);
-    requireWritable(*model);
-
+    model_ = bench_.model(options_.checkpoint, options_.device);
+    requireWritable();
     Recipe calibration = recipe("calibrate", "mix: calibrate");
     calibration.evaluation = {options_.evaluationFiles, options_.protocol, options_.evaluationTokens};
-    const RunOutcome calibrated = stage("calibrate", "calibrate", calibration);
+    calibration_ = stage("calibrate", "calibrate", calibration).result;
+    buildMap();
 
-    Recipe output = recipe("sweep", "mix: output error");
-    output.sweep = {options_.formats, "output", 0};
-    const RunOutcome outputSweep = stage("sweep_output", "sweep by output error", output);
-    RunOutcome map = outputSweep;
-    if (byKl) {
-        Recipe kl = recipe("sweep", "mix: measured KL");
-        kl.sweep = {options_.measureEveryCell ? options_.formats : std::vector{smallestFormat()}, "kl", options_.sweepTokens};
-        map = stage("sweep_kl", "sweep by measured KL", kl);
+    const MixCandidate mix = byDamage ? smallestWithin(budget.value) : bestWithinBytes();
+    const MixCandidate* chosen = &mix;
+    for (const MixCandidate& rival : rivals_) {
+        const bool better = byDamage ? rival.kl <= budget.value && rival.bytes < chosen->bytes : rival.kl < chosen->kl;
+        if (better)
+            chosen = &rival;
     }
-
-    Recipe assign = recipe("assign", "mix: solve " + options_.budget);
-    assign.calibration.files.clear();
-    assign.assignment.budget = options_.budget;
-    assign.assignment.pins = options_.pins;
-    assign.assignment.sweepRun = map.run.value();
-    assign.assignment.scaleRun = byKl && !options_.measureEveryCell ? outputSweep.run.value() : 0;
-    assign.exporting = {options_.outPath, options_.replace};
-    const RunOutcome solved = stage("assign", "solve " + options_.budget, assign);
-
-    const Recipe quantize = quantizing(Recipe::fromJson(solved.result.at("recipe")));
-    const RunOutcome made = stage("quantize", options_.outPath.empty() ? "quantize, evaluate" : "quantize, write, audit, evaluate", quantize);
-
-    const Json& measured = made.result.at("evaluation");
-    const std::uint64_t mixBytes = made.result.at("bytes").get<std::uint64_t>();
-    Json uniforms = Json::array();
-    for (const auto& [format, rounder] : uniformChoices(mixBytes))
-        uniforms.push_back(uniform(format, rounder));
-
-    Json table = Json::array();
-    table.push_back(tableRow("as it is", model->checkpoint().totalBytes(), model->checkpoint().bitsPerWeight(), measured, true));
-    table.push_back(tableRow("mix " + options_.budget, mixBytes, made.result.at("bits_per_weight"), measured, false));
-    for (const Json& u : uniforms) {
-        Json row = u;
-        row["name"] = fmt::format("uniform {} ({})", u.at("format").get<std::string>(), u.at("rounder").get<std::string>());
-        table.push_back(std::move(row));
+    if (chosen != &mix)
+        notes_.push_back(fmt::format("{} measured better than the solved mix on the evaluation text (KL {:.4g} against {:.4g}) and is handed out", chosen->name, chosen->kl, mix.kl));
+    for (const std::string& note : notes_)
+        bench_.warn(job_, note);
+    RunOutcome made{chosen->run, chosen->result};
+    if (!options_.outPath.empty()) {
+        Recipe written = chosen->recipe;
+        written.name = "mix " + options_.budget + (chosen == &mix ? "" : ": " + chosen->name);
+        written.assignment.budget = options_.budget;
+        written.assignment.tie = options_.tie;
+        written.exporting = {options_.outPath, options_.replace};
+        made = stage("quantize", "quantize, write, audit", written);
+    } else {
+        runs_["quantize"] = chosen->run.value();
     }
-
-    Json result = solved.result;
-    result.update(Json{{"run", made.run.value()},
-                       {"bytes", mixBytes},
-                       {"bits_per_weight", made.result.at("bits_per_weight")},
-                       {"file_bits_per_weight", made.result.at("file_bits_per_weight")},
-                       {"measured_kl", measured.at("kl_mean")},
-                       {"measured_se", measured.at("kl_se")},
-                       {"perplexity", measured.at("perplexity")},
-                       {"base_perplexity", measured.at("base_perplexity")},
-                       {"evaluation", measured},
-                       {"uniform", uniforms},
-                       {"calibration_tokens", calibrated.result.at("tokens")},
-                       {"warnings", calibrated.result.at("warnings")},
-                       {"runs", runs_},
-                       {"stages", stages_},
-                       {"table", table},
-                       {"peak_memory", peakMemoryBytes()}});
-    if (made.result.contains("audit")) {
-        result["audit"] = made.result.at("audit");
-        result["path"] = made.result.at("path");
-    }
-    return {made.run, std::move(result)};
+    const MixCandidate final = *chosen; // measuring for show adds to the rivals
+    measureForShow(final.bytes);
+    return {made.run, result(mix, final, made)};
 }
 
-} // namespace
+Json MixJob::result(const MixCandidate& mix, const MixCandidate& chosen, const RunOutcome& made) const {
+    const Json& measured = made.result.at("evaluation");
+    Json table = Json::array(), uniforms = Json::array(), lists = Json::array();
+    table.push_back(tableRow("as it is", model_->checkpoint().totalBytes(), model_->checkpoint().bitsPerWeight(), measured, std::nullopt, true));
+    table.push_back(mix.asJson());
+    for (const MixCandidate& rival : rivals_) {
+        (rival.name.starts_with("list ") ? lists : uniforms).push_back(rival.asJson());
+        table.push_back(rival.asJson());
+    }
+    Json out = mix.solved;
+    if (chosen.name != mix.name)
+        for (const SiteFormat& format : recipeFormats(*model_, chosen.recipe))
+            out["formats"][model_->site(format.site).name] = format.used ? format.used->name() : "keep";
+    out.update(Json{{"run", made.run.value()},
+                    {"chosen", chosen.name},
+                    {"bytes", made.result.at("bytes")},
+                    {"bits_per_weight", made.result.at("bits_per_weight")},
+                    {"file_bits_per_weight", made.result.at("file_bits_per_weight")},
+                    {"predicted_kl", chosen.predicted ? Json(chosen.predicted->kl) : Json()},
+                    {"predicted_se", chosen.predicted ? Json(chosen.predicted->klSe) : Json()},
+                    {"measured_kl", measured.at("kl_mean")},
+                    {"measured_se", measured.at("kl_se")},
+                    {"perplexity", measured.at("perplexity")},
+                    {"base_perplexity", measured.at("base_perplexity")},
+                    {"evaluation", measured},
+                    {"uniform", uniforms},
+                    {"lists", lists},
+                    {"rounds", rounds_},
+                    {"refinement", refinement_},
+                    {"refit", assign_.assignment.refit ? Json{{"scale", assign_.assignment.refit->scale}, {"limit", assign_.assignment.refit->limit}} : Json()},
+                    {"recipe", chosen.recipe.toJson()},
+                    {"calibration_tokens", calibration_.at("tokens")},
+                    {"warnings", calibration_.at("warnings")},
+                    {"runs", runs_},
+                    {"stages", stages_},
+                    {"table", table},
+                    {"peak_memory", peakMemoryBytes()}});
+    for (const std::string& note : notes_)
+        out["warnings"].push_back(note);
+    if (made.result.contains("audit")) {
+        out["audit"] = made.result.at("audit");
+        out["path"] = made.result.at("path");
+    }
+    return out;
+}
 
 RunOutcome Runner::mix(const MixOptions& options, JobContext& job, const std::string& commandLine) {
     Workbench bench(log_, devices_);

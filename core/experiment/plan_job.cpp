@@ -46,7 +46,15 @@ Json planSweep(const Model& model, const Recipe& recipe, std::int64_t tokens, do
     const auto cells = static_cast<std::int64_t>(model.sites().size() * recipe.sweep.formats.size());
     const std::int64_t swept = recipe.sweep.tokens > 0 ? std::min(recipe.sweep.tokens, tokens) : tokens;
     const double pass = forwardSeconds(model, swept, rate);
-    const double seconds = recipe.sweep.metric == "kl" ? pass * (1 + kMeanRestart * static_cast<double>(cells)) : 2.5 * pass;
+    double seconds = 2.5 * pass;
+    if (recipe.sweep.metric == "kl") {
+        seconds = pass * (1 + kMeanRestart * static_cast<double>(cells) / parseShard(recipe.sweep.shard).of);
+    } else if (recipe.sweep.metric == "fisher") { // two passes forward, then the way back for each draw of a window
+        const std::int64_t length = std::max<std::int64_t>(1, recipe.calibration.length);
+        const std::int64_t windows = std::clamp<std::int64_t>(swept / length, 1, recipe.sweep.probes);
+        const auto draws = static_cast<double>((recipe.sweep.probes + windows - 1) / windows);
+        seconds = forwardSeconds(model, windows * length, rate) * (2 + draws + std::min(draws, static_cast<double>(recipe.sweep.formats.size())));
+    }
     return {{"cells", cells}, {"tokens", swept}, {"seconds_estimate", seconds}};
 }
 

@@ -30,10 +30,12 @@ public:
     /// What `run` would do, without doing it: tensors with asked/used/why/bytes, exact file size, memory, disk, time.
     Json plan(const Recipe& recipe, JobContext& job);
 
-    /// calibrate → sweep (output, then KL) → solve → quantize + export + audit → evaluate mix and uniform formats →
-    /// compare, on any checkpoint. The main job: `demo` is this on the embedded model, `mix` on the user's.
+    /// calibrate → map of all sites × formats → solve → measure the mix, uniform formats and rule lists of its size → refit
+    /// and solve again where the prediction was off → quantize + export + audit the best, on any checkpoint. The main job:
+    /// `demo` is this on the embedded model, `mix` on the user's.
     struct MixOptions {
-        std::string checkpoint, outPath, budget = "4.5bpw", metric = "kl";
+        /// fisher: the sketch; kl: measured; output: relative output error, which predicts no KL.
+        std::string checkpoint, outPath, budget = "4.5bpw", metric = "fisher";
         std::vector<std::string> formats, calibrationFiles, evaluationFiles;
         std::int64_t samples = 128, length = 512, sweepTokens = 2048, evaluationTokens = 0;
         std::string protocol = "windows:256", tie = "none", device = "cpu", rounder = "weighted", uniformFormat = "q4_0";
@@ -46,13 +48,22 @@ public:
         bool measureEveryCell = false;
         /// Uniform mixes to evaluate beside the nearest larger and smaller one; empty = `uniformFormat` only.
         std::vector<std::string> uniformFormats;
+        std::int64_t probes = 256;       ///< of the sketch
+        std::int64_t sketchTokens = 0;   ///< calibration tokens that the sketch reads; 0 = all
+        std::vector<std::string> forbid; ///< "FORMAT" or "SITE=FORMAT"
+        /// Metrics fisher and kl: at most this many cells whose error bars could change the mix are measured exactly.
+        std::int64_t uncertainCells = 0;
         /// Measure everything anew, whatever the log holds.
         bool fresh = false;
     };
     /// Resumable as a whole: stages that the log holds finished with the same content are taken from it, a stopped sweep
     /// goes on, so that the same call after a stop or a kill continues behind the last finished stage. "stages" says for
     /// each whether it was "taken" or "resumed".
-    /// result: CLI.md's `mix` keys plus "runs" (ids by stage), "stages" (seconds each), "table" (rows for people).
+    /// The mix is never one that measured worse, on the evaluation text, than a uniform format or one of llama.cpp's rule
+    /// lists of its size or less: then that one is handed out and "chosen" names it. A budget "kl=0.05" is the smallest file
+    /// whose measured KL stays within.
+    /// result: CLI.md's `mix` keys plus "chosen", "rounds" (predicted and measured of every mix tried), "uniform" and
+    /// "lists" (measured), "runs" (ids by stage), "stages" (seconds each), "table" (rows for people).
     RunOutcome mix(const MixOptions& options, JobContext& job, const std::string& commandLine);
 
     /// Measures only what could change the mix: solve; of the sites whose error bars let the solution flip, measure the KL

@@ -7,6 +7,9 @@
 #include "core/experiment/workbench.h"
 
 #include "core/base/hash.h"
+#include "core/compute/cpu_device.h"
+#include "core/experiment/stack.h"
+#include "core/quantize/tensor_cache.h"
 
 #include <algorithm>
 #include <chrono>
@@ -148,7 +151,19 @@ Json sitesJson(const std::vector<AssignmentRow>& rows) {
     return sites;
 }
 
-Evaluation evaluateQuantized(const Stage& stage, const QuantizedModel& quantized, const TextSet& texts) {
+/// All that the figures depend on: the recipe but for its name, where the result goes and how its formats were found.
+std::string evaluationKey(const Stage& stage, const QuantizedModel& quantized) {
+    Json key = stage.recipe.toJson();
+    for (const char* other : {"name", "export", "assignment"})
+        key.erase(other);
+    Json formats = Json::array();
+    for (const SiteFormat& format : quantized.formats())
+        formats.push_back(format.used ? format.used->name() : "keep");
+    key["formats"] = formats;
+    return key.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Evaluation evaluateAnew(const Stage& stage, const QuantizedModel& quantized, const TextSet& texts) {
     const Recipe& recipe = stage.recipe;
     EvaluateOptions options;
     options.protocol = parseProtocol(recipe.evaluation.protocol);
@@ -156,10 +171,27 @@ Evaluation evaluateQuantized(const Stage& stage, const QuantizedModel& quantized
     const bool ownBase = recipe.base.empty();
     const std::shared_ptr<const Model> other = ownBase ? nullptr : stage.bench.model(recipe.base, recipe.device);
     const Model& base = ownBase ? stage.model : *other;
-    const Evaluation evaluation = evaluateAgainstBase(stage.model, &quantized, base, nullptr, texts.windows, options, stage.job);
+    return evaluateAgainstBase(stage.model, &quantized, base, nullptr, texts.windows, options, stage.job);
+}
+
+Evaluation evaluateQuantized(const Stage& stage, const QuantizedModel& quantized, const TextSet& texts) {
+    const std::string key = evaluationKey(stage, quantized);
+    auto known = stage.bench.evaluations().find(key);
+    if (known == stage.bench.evaluations().end())
+        known = stage.bench.evaluations().emplace(key, evaluateAnew(stage, quantized, texts)).first;
+    const Evaluation& evaluation = known->second;
     stage.log().addMetrics(stage.run, evaluationMetrics(evaluation));
     stage.log().addTokenScores(stage.run, tokenScoreRow(evaluation, texts.windows));
     return evaluation;
+}
+
+/// Null when it is off.
+std::unique_ptr<TensorCache> cacheFor(const Stage& stage, const ExportPlan& plan) {
+    TensorCacheOptions options = tensorCache();
+    if (options.folder.empty())
+        return nullptr;
+    options.keepFree = stage.recipe.exporting.path.empty() ? 0 : plan.fileBytes;
+    return std::make_unique<TensorCache>(options, stage.bench.checkpointSha256(stage.model, stage.job), buildIdentity() + ", " + cpuDescription());
 }
 
 } // namespace
@@ -177,11 +209,14 @@ Json runQuantize(const Stage& stage) {
         requireAsAsked(plan);
     const Texts texts = prepareTexts(stage);
 
-    const ImportanceLookup importance = texts.calibrated ? texts.calibrated->lookup() : [](const Site&) { return std::span<const float>(); };
+    const ImportanceLookup importance = texts.calibrated ? roundingImportance(stage.model, stage.recipe, *texts.calibrated) : [](const Site&) { return std::span<const float>(); };
     const RounderOptions rounder{stage.recipe.rounder == "weighted", stage.recipe.clipSearch, blockSearch(stage.recipe)};
+    const std::unique_ptr<TensorCache> cache = cacheFor(stage, plan);
     const Clock::time_point rounding = Clock::now();
-    const std::shared_ptr<QuantizedModel> quantized = QuantizedModel::build(stage.model, asPlanned(asked, plan), importance, rounder, stage.job);
+    const std::shared_ptr<QuantizedModel> quantized = QuantizedModel::build(stage.model, asPlanned(asked, plan), importance, rounder, stage.job, cache.get());
     const double roundingSeconds = secondsSince(rounding);
+    if (cache && !cache->problem().empty())
+        stage.bench.warn(stage.job, cache->problem());
 
     std::vector<AssignmentRow> rows = assignmentRows(stage.model, plan);
     for (AssignmentRow& row : rows)
@@ -197,6 +232,8 @@ Json runQuantize(const Stage& stage) {
     if (!stage.recipe.importance.empty() && texts.calibrated)
         for (const std::string& warning : texts.calibrated->result.warnings)
             out["warnings"].push_back(warning); // which sites the matrix says nothing of
+    if (cache)
+        out["tensor_cache"] = {{"taken", cache->counts().taken}, {"rounded", cache->counts().missed}, {"damaged", cache->counts().damaged}};
     if (!stage.recipe.exporting.path.empty()) {
         out["path"] = plan.path;
         out["audit"] = writeAndAudit(stage, *quantized, plan, planned.exporting.replace, texts);

@@ -4,6 +4,7 @@
 
 #include "core/checkpoint/digest.h"
 #include "core/experiment/importance.h"
+#include "core/sensitivity/experts.h"
 
 #include <filesystem>
 #include <fmt/format.h>
@@ -139,6 +140,18 @@ std::shared_ptr<const Calibrated> Workbench::calibrated(const Model& model, cons
 void Workbench::warn(JobContext& job, const std::string& warning) {
     if (warned_.insert(warning).second)
         job.note("warning: " + warning);
+}
+
+ImportanceLookup roundingImportance(const Model& model, const Recipe& recipe, const Calibrated& calibrated) {
+    if (calibrated.result.inputs.empty()) // importance from a file counts no tokens
+        return calibrated.lookup();
+    const auto tokens = [&calibrated](const Site& site) -> std::int64_t {
+        const InputStatistics* input = calibrated.result.forSite(site.id);
+        return input ? input->tokens : 0;
+    };
+    const StarvedPolicy policy = parseStarvedPolicy(recipe.assignment.starved);
+    const std::vector<StarvedExpert> starved = starvedExperts(model.sites(), tokens, {policy, kMinExpertTokens});
+    return starved.empty() ? calibrated.lookup() : expertImportance(model.sites(), starved, policy, tokens, calibrated.lookup());
 }
 
 std::vector<std::string> checkTexts(const Stage& stage, const TextSet& calibration, const TextSet* evaluation) {

@@ -44,6 +44,9 @@ public:
     TextSet calibrationTexts(const Model& model, const Recipe& recipe, JobContext& job);
     TextSet evaluationTexts(const Model& model, const Recipe& recipe, JobContext& job);
     std::shared_ptr<const Calibrated> calibrated(const Model& model, const Recipe& recipe, JobContext& job);
+    /// Evaluations of this job by everything they depend on, so that what was measured and is then written is not measured
+    /// twice.
+    std::map<std::string, Evaluation>& evaluations() { return evaluations_; }
     /// Notes a warning, once per job however many stages would give it.
     void warn(JobContext& job, const std::string& warning);
 
@@ -55,6 +58,7 @@ private:
     std::map<const Checkpoint*, std::string> digests_;
     std::map<std::pair<const Checkpoint*, std::string>, TextData> texts_;
     std::map<std::string, std::shared_ptr<const Calibrated>> calibrations_;
+    std::map<std::string, Evaluation> evaluations_;
     std::set<std::string> warned_;
     const TextData& text(const Model& model, const std::string& path, JobContext& job);
 };
@@ -78,6 +82,9 @@ Json runAssign(const Stage& stage);
 Json runQuantize(const Stage& stage);
 Json runEvaluate(const Stage& stage);
 Json runGenerate(const Stage& stage);
+
+/// Importance for rounding by the recipe's policy for experts that saw too few tokens. Valid while `calibrated` lives.
+ImportanceLookup roundingImportance(const Model& model, const Recipe& recipe, const Calibrated& calibrated);
 
 /// Refuses calibration on the evaluation text and notes the warnings of a careful engineer; returns the warnings.
 std::vector<std::string> checkTexts(const Stage& stage, const TextSet& calibration, const TextSet* evaluation);

@@ -67,6 +67,7 @@ protected:
             o.outPath = out_ + "/mix.gguf";
             o.replace = o.fresh = true; // every stop shall hit real work
             o.budget = "5.2bpw";
+            o.probes = 6;
             o.formats = {"q4_0", "q5_1", "q8_0"};
             o.calibrationFiles = {textPath("calib_prose.txt")};
             o.evaluationFiles = {textPath("eval_prose.txt")};

@@ -21,6 +21,7 @@ protected:
         options.checkpoint = folder.file("tiny");
         options.outPath = folder.file("mix.gguf");
         options.budget = "5.2bpw";
+        options.metric = "kl";
         options.formats = {"q4_0", "q5_1", "q8_0"};
         options.calibrationFiles = {folder.file("calib.txt")};
         options.evaluationFiles = {textPath("eval_prose.txt")};
@@ -85,8 +86,9 @@ TEST_F(Resumed, GoesOnBehindTheLastFinishedStage) {
     stopAt("sweep by output error", 20);
     stopAt("sweep by measured KL", 200);
     stopAt("solve", 2);
-    stopAt("quantize", 30);
+    stopAt("evaluate mix", 30);
     stopAt("evaluate uniform", 10);
+    stopAt("quantize", 30);
     const Json r = mix(options);
     EXPECT_EQ(figures(r), expected);
     const std::map<std::string, bool> was = taken(r);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Recipes as logged runs on the demo checkpoint: figures arrive in the log, failures too, sweeps go on where they
 // stopped, repetitions agree.
+#include "core/experiment/assign_map.h"
 #include "core/experiment/runner.h"
 #include "tests/unit/experiment/log_support.h"
 
@@ -11,14 +12,12 @@
 namespace bw::test {
 namespace {
 
-DeviceFactory cpuOnly() {
-    return [](const std::string&) { return std::shared_ptr<Device>(makeCpuDevice()); };
-}
+const DeviceFactory kCpuOnly = [](const std::string&) { return std::shared_ptr<Device>(makeCpuDevice()); };
 
 struct Bench {
     TempFolder folder;
     ExperimentLog log{folder.file("log.db")};
-    Runner runner{log, cpuOnly()};
+    Runner runner{log, kCpuOnly};
     JobContext job;
     LogReader reader{log.path()};
 
@@ -168,12 +167,14 @@ TEST(Runner, ScaledCostsCoverFormatsThatWereNotMeasured) {
     const std::map<std::string, double> errors = cellsOf(b.reader, output.run), kls = cellsOf(b.reader, measured.run);
     double sum = 0;
     int raised = 0;
+    Workbench bench(b.log, kCpuOnly);
+    const AssignMap map = readAssignMap(bench, *bench.model(demoPath(), "cpu"), assign.assignment, b.job);
     for (const AssignmentRow& row : b.reader.run(solved.run).assignments) {
-        const double base = std::max(0.0, kls.at(row.site + " q4_0"));
+        const double base = kls.at(row.site + " q4_0");
         const double expected = row.used == "q4_0" ? base : base * errors.at(row.site + " q8_0") / errors.at(row.site + " q4_0");
-        EXPECT_NEAR(row.cost, expected, 1e-12) << row.site;
+        EXPECT_NEAR(map.cells.at(row.site).at(row.used).value, expected, 1e-12) << row.site;
         raised += row.used == "q8_0";
-        sum += row.cost;
+        sum += row.cost; // of the value shrunk by its error
     }
     EXPECT_GT(raised, 0);
     EXPECT_NEAR(solved.result.at("predicted_kl").get<double>(), sum, 1e-9);
@@ -264,7 +265,7 @@ TEST(Runner, MixBeatsTheUniformFormatOfItsSize) {
     o.evaluationFiles = {textPath("eval_prose.txt")};
     o.samples = 8;
     o.length = 128;
-    o.sweepTokens = 128;
+    o.probes = 16;
     o.evaluationTokens = 512;
     o.protocol = "windows:128";
     const RunOutcome outcome = b.runner.mix(o, b.job, "test");
@@ -279,7 +280,7 @@ TEST(Runner, MixBeatsTheUniformFormatOfItsSize) {
         EXPECT_LT(r.at("measured_kl").get<double>(), uniform.at("kl").get<double>()) << uniform.dump();
     }
     EXPECT_TRUE(compared) << r.at("uniform").dump();
-    for (const char* stage : {"calibrate", "sweep_output", "sweep_kl", "assign", "quantize"})
+    for (const char* stage : {"calibrate", "sweep_fisher", "assign", "measure", "quantize"})
         EXPECT_EQ(b.reader.run(RunId(r.at("runs").at(stage).get<std::int64_t>())).summary.status, "done") << stage;
     // A target that is there already is refused before the work, not after.
     const std::size_t runs = b.reader.runs().size();
