@@ -8,17 +8,16 @@
 #include "core/base/job.h"
 #include "core/base/text.h"
 #include "core/checkpoint/folder_files.h"
+#include "core/checkpoint/temporary_folder.h"
 #include "core/checkpoint/writer.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <filesystem>
-#include <sys/stat.h>
+#include <optional>
 #include <unistd.h>
 #include <unordered_set>
 
@@ -29,29 +28,15 @@ namespace {
 
 constexpr std::uint64_t kCopyLimit = 1ull << 30; ///< larger "other" files are surely weights of some kind
 
-[[noreturn]] void failIo(const std::string& what, int err) {
-    const bool full = err == ENOSPC || err == EDQUOT || err == EFBIG;
-    const bool denied = err == EACCES || err == EPERM || err == EROFS;
-    throw Error(full ? ErrorCode::diskFull : denied ? ErrorCode::permissionDenied : ErrorCode::writeFailed, "cannot " + what + ": " + std::strerror(err),
-                full ? "Free space or choose another folder; nothing was left behind." : denied ? "Choose a folder that you may write to." : "Check the disk; nothing was left behind.");
-}
-
-void syncFolder(const std::string& folder) {
-    const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return;
-    ioOps().fsync(fd);
-    ::close(fd);
-}
-
 /// One output file written at chosen offsets. The folder's rename makes it visible, so it needs no name of its own.
 class ShardFile {
 public:
     ShardFile(std::string path, std::uint64_t bytes) : path_(std::move(path)), fd_(ioOps().openForWrite(path_)) {
-        if (fd_ < 0) failIo("create " + escapeForDisplay(path_), errno);
+        if (fd_ < 0) throwWriteError("create " + escapeForDisplay(path_), errno);
         if (bytes > 0 && ioOps().fallocate(fd_, static_cast<off_t>(bytes)) != 0 && (errno == ENOSPC || errno == EFBIG || errno == EDQUOT)) {
             const int err = errno;
             close();
-            failIo("reserve " + formatBytes(bytes) + " for " + escapeForDisplay(path_), err);
+            throwWriteError("reserve " + formatBytes(bytes) + " for " + escapeForDisplay(path_), err);
         }
     }
     ~ShardFile() { close(); }
@@ -64,14 +49,14 @@ public:
             if (JobContext* const job = JobScope::current()) job->throwIfStopped();
             const ssize_t n = ioOps().pwrite(fd_, data.data(), std::min(data.size(), kPiece), static_cast<off_t>(offset));
             if (n < 0 && errno == EINTR) continue;
-            if (n <= 0) failIo("write " + escapeForDisplay(path_), n == 0 ? EIO : errno);
+            if (n <= 0) throwWriteError("write " + escapeForDisplay(path_), n == 0 ? EIO : errno);
             offset += static_cast<std::uint64_t>(n);
             data = data.subspan(static_cast<std::size_t>(n));
         }
     }
     void finish() {
         if (fd_ < 0) return;
-        if (ioOps().fsync(fd_) != 0) failIo("flush " + escapeForDisplay(path_), errno);
+        if (ioOps().fsync(fd_) != 0) throwWriteError("flush " + escapeForDisplay(path_), errno);
         close();
     }
 
@@ -174,7 +159,8 @@ bool looksLikeCheckpoint(const fs::path& folder) {
 } // namespace
 
 struct SafetensorsFolderWriter::Impl {
-    std::string target, temporary;
+    std::string target;
+    std::optional<TemporaryFolder> temporary;
     AtomicFile::Replace replace = AtomicFile::Replace::no;
     std::vector<OutputTensor> tensors;
     std::vector<Placed> places;
@@ -182,15 +168,7 @@ struct SafetensorsFolderWriter::Impl {
     std::vector<std::size_t> left; ///< tensors still to come, per shard
     std::uint64_t totalBytes = 0;
     std::size_t next = 0;
-    bool finished = false, committed = false;
-    int lock = -1; ///< of the temporary folder, so that cleaners leave it alone
-
-    ~Impl() {
-        shards.clear();
-        std::error_code ignored;
-        if (!committed && !temporary.empty()) fs::remove_all(temporary, ignored);
-        if (lock >= 0) ::close(lock);
-    }
+    bool finished = false;
 
     void checkTarget(const Checkpoint& source) const {
         std::error_code error;
@@ -206,25 +184,6 @@ struct SafetensorsFolderWriter::Impl {
             throw Error(ErrorCode::targetExists, escapeForDisplay(target) + " is no checkpoint folder and is not replaced", "Remove it yourself or choose another name.");
     }
 
-    void makeTemporary() {
-        removeLeftovers(target);
-        static std::atomic<unsigned> counter{0};
-        const std::string name = target + ".partial-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
-        if (::mkdir(name.c_str(), 0755) != 0) {
-            const int err = errno;
-            if (err == ENOENT || err == ENOTDIR)
-                throw Error(ErrorCode::fileNotFound, "no such folder: " + escapeForDisplay(fs::path(target).parent_path().string()), "Make the folder first.");
-            failIo("make the folder " + escapeForDisplay(name), err);
-        }
-        lock = ::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (lock >= 0 && !lockTemporary(lock)) {
-            ::close(lock);
-            lock = -1;
-            return makeTemporary();
-        }
-        temporary = name;
-    }
-
     void openShards(std::uint64_t shardBytes) {
         const auto members = divide(tensors, shardBytes);
         std::vector<std::string> headers, names;
@@ -237,14 +196,11 @@ struct SafetensorsFolderWriter::Impl {
             totalBytes = checkedAdd(totalBytes, headers.back().size(), "size of the output");
         }
         for (const auto& place : places) totalBytes = checkedAdd(totalBytes, place.bytes, "size of the output");
-        const std::int64_t space = ioOps().freeBytes(temporary);
-        if (space >= 0 && static_cast<std::uint64_t>(space) < totalBytes)
-            throw Error(ErrorCode::diskFull, escapeForDisplay(target) + " needs " + formatBytes(totalBytes) + "; " + formatBytes(static_cast<std::uint64_t>(space)) + " are free",
-                        "Free space or choose another folder.");
+        requireSpace(temporary->path(), totalBytes, target);
         for (std::size_t s = 0; s < members.size(); ++s) {
             std::uint64_t bytes = headers[s].size();
             for (const std::size_t i : members[s]) bytes += places[i].bytes;
-            shards.push_back(std::make_unique<ShardFile>((fs::path(temporary) / names[s]).string(), bytes));
+            shards.push_back(std::make_unique<ShardFile>((fs::path(temporary->path()) / names[s]).string(), bytes));
             shards.back()->writeAt(0, std::as_bytes(std::span(headers[s])));
         }
         if (members.size() > 1) writeIndex(names);
@@ -258,7 +214,7 @@ struct SafetensorsFolderWriter::Impl {
             bytes += places[i].bytes;
         }
         const Json index = {{"metadata", {{"total_size", bytes}}}, {"weight_map", map}};
-        writeFileAtomically((fs::path(temporary) / "model.safetensors.index.json").string(), index.dump(2) + "\n", AtomicFile::Replace::no);
+        writeFileAtomically((fs::path(temporary->path()) / "model.safetensors.index.json").string(), index.dump(2) + "\n", AtomicFile::Replace::no);
     }
 
     /// Tokenizer, licence, templates …: every plain file that holds no weights, byte by byte. Not what says how the source
@@ -276,7 +232,7 @@ struct SafetensorsFolderWriter::Impl {
             std::error_code error;
             if (const auto size = fs::file_size(real, error); error || size > kCopyLimit) continue;
             const MappedFile file(real);
-            AtomicFile out((fs::path(temporary) / name).string(), AtomicFile::Replace::no, file.size());
+            AtomicFile out((fs::path(temporary->path()) / name).string(), AtomicFile::Replace::no, file.size());
             out.write(file.bytes());
             out.commit();
         }
@@ -297,9 +253,9 @@ SafetensorsFolderWriter::SafetensorsFolderWriter(std::string folder, const Check
     checkTensors(impl.tensors);
     for (const auto& tensor : impl.tensors) impl.places.push_back({0, 0, outputBytes(tensor)});
     impl.checkTarget(source);
-    impl.makeTemporary();
+    impl.temporary.emplace(impl.target);
     impl.openShards(shardBytes);
-    writeFileAtomically((fs::path(impl.temporary) / "config.json").string(), config.dump(2) + "\n", AtomicFile::Replace::no);
+    writeFileAtomically((fs::path(impl.temporary->path()) / "config.json").string(), config.dump(2) + "\n", AtomicFile::Replace::no);
     impl.copyOthers(source.folder());
 }
 
@@ -317,7 +273,7 @@ std::uint64_t SafetensorsFolderWriter::weightBytes(const std::vector<OutputTenso
 }
 
 std::uint64_t SafetensorsFolderWriter::totalBytes() const { return impl_->totalBytes; }
-const std::string& SafetensorsFolderWriter::temporaryPath() const { return impl_->temporary; }
+const std::string& SafetensorsFolderWriter::temporaryPath() const { return impl_->temporary->path(); }
 
 void SafetensorsFolderWriter::writeTensor(std::span<const std::byte> data) {
     Impl& impl = *impl_;
@@ -335,7 +291,7 @@ void SafetensorsFolderWriter::finish() {
     if (impl.next != impl.tensors.size())
         throw Error(ErrorCode::internal, "writing " + escapeForDisplay(impl.target) + ": " + std::to_string(impl.next) + " of " + std::to_string(impl.tensors.size()) + " tensors were written");
     for (auto& shard : impl.shards) shard->finish();
-    syncFolder(impl.temporary);
+    syncFolder(impl.temporary->path());
     impl.finished = true;
 }
 
@@ -347,15 +303,15 @@ void SafetensorsFolderWriter::commit() {
     if (fs::symlink_status(impl.target, error).type() != fs::file_type::not_found) {
         if (impl.replace == AtomicFile::Replace::no)
             throw Error(ErrorCode::targetExists, escapeForDisplay(impl.target) + " appeared while it was being written", "Choose another name.");
-        old = impl.temporary + ".old";
-        if (ioOps().rename(impl.target, old) != 0) failIo("move " + escapeForDisplay(impl.target) + " aside", errno);
+        old = impl.temporary->path() + ".old";
+        if (ioOps().rename(impl.target, old) != 0) throwWriteError("move " + escapeForDisplay(impl.target) + " aside", errno);
     }
-    if (ioOps().rename(impl.temporary, impl.target) != 0) {
+    if (ioOps().rename(impl.temporary->path(), impl.target) != 0) {
         const int err = errno;
         if (!old.empty()) ioOps().rename(old, impl.target);
-        failIo("rename " + escapeForDisplay(impl.temporary), err);
+        throwWriteError("rename " + escapeForDisplay(impl.temporary->path()), err);
     }
-    impl.committed = true;
+    impl.temporary->release();
     syncFolder(fs::path(impl.target).parent_path().string());
     if (!old.empty()) fs::remove_all(old, error);
 }

@@ -15,7 +15,6 @@ namespace bw {
 namespace {
 
 constexpr const char* kHint = "Files of different downloads were mixed, or one is damaged; fetch all parts of the model again.";
-constexpr std::int64_t kMaximumParts = 10'000;
 
 /// Five digits, nothing else.
 std::int64_t fiveDigits(std::string_view text) {
@@ -78,7 +77,7 @@ std::optional<SplitName> parseSplitName(const std::string& name) {
     if (name.size() <= kTail || !name.ends_with(kEnd)) return std::nullopt;
     const std::string_view tail = std::string_view(name).substr(name.size() - kTail);
     SplitName split{name.substr(0, name.size() - kTail), fiveDigits(tail.substr(1, 5)), fiveDigits(tail.substr(10, 5))};
-    if (tail[0] != '-' || tail.substr(6, 4) != kMiddle || split.number < 1 || split.count < split.number || split.count > kMaximumParts) return std::nullopt;
+    if (tail[0] != '-' || tail.substr(6, 4) != kMiddle || split.number < 1 || split.count < split.number || split.count > kMostSplitParts) return std::nullopt;
     return split;
 }
 

@@ -11,6 +11,8 @@
 
 namespace bw {
 
+constexpr std::int64_t kMostSplitParts = 10'000;
+
 /// "NAME-00002-of-00003.gguf" in its parts.
 struct SplitName {
     std::string prefix;             ///< "NAME"

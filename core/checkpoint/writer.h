@@ -27,6 +27,7 @@ public:
     void writeTensor(std::span<const std::byte> data);
     /// Streams a large tensor in pieces; the sum of pieces must be its bytes.
     void writeTensorPart(std::span<const std::byte> part);
+    bool complete() const { return next_ == tensors_.size(); }
     void finish();                           ///< flushed, fsynced, still under temporaryPath()
     const std::string& temporaryPath() const;
     void commit();

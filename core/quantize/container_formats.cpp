@@ -56,13 +56,26 @@ std::int64_t ggufFileType(const std::vector<ExportTensor>& tensors) {
     case StorageType::q5_0: return 8;
     case StorageType::q5_1: return 9;
     case StorageType::bf16: return 32;
-    case StorageType::q2_k: return 10; // kept tensors of a GGUF source; the "M" mixes are the usual ones
+    case StorageType::q2_k: return 10; // llama.cpp's guess of a file that does not say: the "M" mixes are the usual ones
     case StorageType::q3_k: return 12;
     case StorageType::q4_k: return 15;
     case StorageType::q5_k: return 17;
     case StorageType::q6_k: return 18;
+    case StorageType::iq2_xxs: return 19;
+    case StorageType::iq2_xs: return 20;
+    case StorageType::iq3_xxs: return 23;
+    case StorageType::iq1_s: return 24;
     case StorageType::iq4_nl: return 25;
+    case StorageType::iq3_s: return 26;
+    case StorageType::iq2_s: return 28;
     case StorageType::iq4_xs: return 30;
+    case StorageType::iq1_m: return 31;
+    case StorageType::tq1_0: return 36;
+    case StorageType::tq2_0: return 37;
+    case StorageType::mxfp4: return 38;
+    case StorageType::nvfp4: return 39;
+    case StorageType::q1_0: return 40;
+    case StorageType::q2_0: return 41;
     default: return 0;
     }
 }

@@ -42,8 +42,8 @@ std::vector<SiteFormat> formatsOf(const Model& model, const QuantizedModel& quan
 
 /// The layout once more, from what was really quantized; it must be the planned one.
 ExportLayout plannedLayout(const Model& model, const QuantizedModel& quantized, const ExportPlan& plan) {
-    ExportLayout layout = layOutExport(model, formatsOf(model, quantized, plan), plan.kind);
-    bool same = layout.tensors.size() == plan.tensors.size() && layout.fileBytes == plan.fileBytes;
+    ExportLayout layout = layOutExport(model, formatsOf(model, quantized, plan), plan.kind, plan.target, plan.options);
+    bool same = layout.tensors.size() == plan.tensors.size() && layout.fileBytes == plan.fileBytes && layout.parts.size() == plan.files.size();
     for (std::size_t i = 0; same && i < plan.tensors.size(); ++i) {
         const PlannedTensor &a = layout.tensors[i].planned, &b = plan.tensors[i];
         same = a.name == b.name && a.site == b.site && a.used == b.used && a.bytes == b.bytes;
@@ -88,6 +88,7 @@ std::vector<std::byte> converted(const Checkpoint& source, const ExportTensor& t
 }
 
 void writePart(GgufWriter& writer, std::span<const std::byte> bytes) { writer.writeTensorPart(bytes); }
+void writePart(SplitGgufWriter& writer, std::span<const std::byte> bytes) { writer.writeTensorPart(bytes); }
 void writePart(SafetensorsFolderWriter& writer, std::span<const std::byte> bytes) { writer.writeTensor(bytes); }
 
 template <class Writer>
@@ -149,6 +150,10 @@ void keepFailed(const std::string& temporary, const std::string& target, const A
 }
 
 template <class Writer>
+std::string openableName(const Writer& writer) { return writer.temporaryPath(); }
+std::string openableName(const SplitGgufWriter& writer) { return writer.temporaryFirstPart(); }
+
+template <class Writer>
 AuditReport writeAuditCommit(Writer& writer, const Model& model, const QuantizedModel& quantized, const ExportLayout& layout,
                              const ExportPlan& plan, const Windows& windows, JobContext& job) {
     job.beginStage("write", static_cast<std::int64_t>(plan.tensorBytes), "bytes");
@@ -163,8 +168,8 @@ AuditReport writeAuditCommit(Writer& writer, const Model& model, const Quantized
         job.advance(static_cast<std::int64_t>(t.planned.bytes));
     }
     writer.finish();
-    AuditReport report = auditExport(model, quantized, layout, writer.temporaryPath(), windows, job);
-    if (!report.ok) keepFailed(writer.temporaryPath(), plan.path, report);
+    AuditReport report = auditExport(model, quantized, layout, openableName(writer), windows, job);
+    if (!report.ok) keepFailed(writer.temporaryPath(), plan.target, report);
     job.checkpoint();
     writer.commit();
     return report;
@@ -176,6 +181,10 @@ AuditReport exportModel(const Model& model, const QuantizedModel& quantized, con
                         const Windows& auditWindows, JobContext& job) {
     const ExportLayout layout = plannedLayout(model, quantized, plan);
     const auto mode = replace ? AtomicFile::Replace::yes : AtomicFile::Replace::no;
+    if (layout.parts.size() > 1) {
+        SplitGgufWriter writer(plan.target, layout.parts, mode);
+        return writeAuditCommit(writer, model, quantized, layout, plan, auditWindows, job);
+    }
     if (plan.kind == ExportKind::gguf) {
         GgufWriter writer(plan.path, layout.metadata, layout.outputs(), mode);
         return writeAuditCommit(writer, model, quantized, layout, plan, auditWindows, job);

@@ -18,9 +18,23 @@ struct PlannedTensor {
     std::uint64_t bytes = 0;   ///< in the output, all parts of it
 };
 
+/// What a GGUF is to be besides its tensors; folders of safetensors have shards of their own.
+struct ExportOptions {
+    std::uint64_t partBytes = 0; ///< longest file: above it parts "-00001-of-00003.gguf" are written; 0 = one file
+    int fileType = -1;           ///< general.file_type: of the named mix; −1 = that of the type most weights have
+};
+
+struct PlannedFile {
+    std::string path;
+    std::uint64_t bytes = 0; ///< exact
+};
+
 struct ExportPlan {
     ExportKind kind = ExportKind::gguf;
-    std::string path;
+    std::string path;               ///< what opens the result: the file, its first part, or the folder
+    std::string target;             ///< as asked, absolute: the same, but without the number of a part
+    std::vector<PlannedFile> files; ///< GGUF: one, or the parts in order
+    ExportOptions options;
     std::vector<PlannedTensor> tensors;
     std::uint64_t tensorBytes = 0, fileBytes = 0; ///< fileBytes: exact size of all weight files
     std::uint64_t memoryBytes = 0;                ///< peak estimate
@@ -33,7 +47,8 @@ struct ExportPlan {
 
 /// Kind from the path: ".gguf" or a folder. Formats that the container can't hold (affine in GGUF, k-quants in
 /// safetensors) get the nearest one it can, with the reason. @throws Error targetIsSource, targetExists, diskFull, unsupportedModel.
-ExportPlan planExport(const Model& model, const std::vector<SiteFormat>& formats, const std::string& outPath, bool replace);
+ExportPlan planExport(const Model& model, const std::vector<SiteFormat>& formats, const std::string& outPath, bool replace,
+                      const ExportOptions& options = {});
 
 struct AuditReport {
     bool ok = false;
@@ -43,7 +58,7 @@ struct AuditReport {
     std::int64_t evaluatedTokens = 0;
 };
 
-/// Writes under a temporary name, re-opens, audits, renames. On a mismatch the file is kept with the suffix
+/// Writes under a temporary name, re-opens, audits, renames (of several parts all or none). On a mismatch the file is kept with the suffix
 /// ".failed-audit", nothing appears under the final name, and Error(auditFailed) lists the differences.
 /// @param auditWindows tokens for the short evaluation (may be empty: skipped).
 AuditReport exportModel(const Model& model, const QuantizedModel& quantized, const ExportPlan& plan, bool replace,

@@ -52,7 +52,8 @@ struct Group {
 
 class LayoutBuilder {
 public:
-    LayoutBuilder(const Model& model, ExportKind kind, const std::vector<SiteFormat>& formats) : model_(model), source_(model.checkpoint()) {
+    LayoutBuilder(const Model& model, ExportKind kind, const std::vector<SiteFormat>& formats, const std::string& target, const ExportOptions& options)
+        : model_(model), source_(model.checkpoint()), target_(target), options_(options) {
         layout_.kind = kind;
         formatOf_.resize(model.sites().size());
         for (const SiteFormat& f : formats) formatOf_[static_cast<std::size_t>(f.site.value())] = &f;
@@ -262,8 +263,9 @@ private:
 
     void finish() {
         if (layout_.kind == ExportKind::gguf) {
-            layout_.metadata = ggufMetadataFor(source_, ggufFileType(layout_.tensors));
-            layout_.fileBytes = GgufWriter::fileBytes(layout_.metadata, layout_.outputs());
+            layout_.metadata = ggufMetadataFor(source_, fileType());
+            layout_.parts = divideGguf(target_, layout_.metadata, layout_.outputs(), options_.partBytes);
+            for (const GgufPartLayout& part : layout_.parts) layout_.fileBytes += part.bytes;
             return;
         }
         std::map<std::string, std::string> packed;
@@ -282,8 +284,18 @@ private:
         layout_.fileBytes = SafetensorsFolderWriter::weightBytes(layout_.outputs());
     }
 
+    /// Of the mix that was asked for; of the source, where nothing is quantized; else by the types.
+    std::int64_t fileType() const {
+        if (options_.fileType >= 0) return options_.fileType;
+        const bool kept = std::none_of(layout_.tensors.begin(), layout_.tensors.end(), [](const ExportTensor& t) { return t.format != nullptr; });
+        const std::optional<std::int64_t> known = kept ? source_.metadata().integer("general.file_type") : std::nullopt;
+        return known.value_or(ggufFileType(layout_.tensors));
+    }
+
     const Model& model_;
     const Checkpoint& source_;
+    const std::string& target_;
+    const ExportOptions& options_;
     std::vector<const SiteFormat*> formatOf_;                   ///< by site; nullptr where none was given
     std::map<std::string, std::vector<const Site*>> sitesOf_;   ///< by canonical tensor name, in the order of their rows
     ExportLayout layout_;
@@ -309,8 +321,9 @@ ExportKind exportKind(const std::string& path) {
     return ExportKind::safetensors;
 }
 
-ExportLayout layOutExport(const Model& model, const std::vector<SiteFormat>& formats, ExportKind kind) {
-    return LayoutBuilder(model, kind, formats).build();
+ExportLayout layOutExport(const Model& model, const std::vector<SiteFormat>& formats, ExportKind kind, const std::string& target,
+                          const ExportOptions& options) {
+    return LayoutBuilder(model, kind, formats, target, options).build();
 }
 
 } // namespace bw

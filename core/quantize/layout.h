@@ -3,7 +3,7 @@
 // cannot disagree. Private to core/quantize.
 #pragma once
 
-#include "core/checkpoint/writer.h"
+#include "core/checkpoint/split_gguf_writer.h"
 #include "core/quantize/export.h"
 
 namespace bw {
@@ -37,6 +37,7 @@ struct ExportLayout {
     std::vector<ExportTensor> tensors;
     std::vector<std::string> leftOut; ///< names of tensors that the container's readers don't want
     GgufMetadata metadata;            ///< GGUF only
+    std::vector<GgufPartLayout> parts; ///< GGUF only: one, or the parts of a split model
     Json config;                      ///< safetensors only
     std::uint64_t fileBytes = 0;
     std::int64_t parameters = 0;
@@ -46,7 +47,9 @@ struct ExportLayout {
 /// @throws Error(usage) for a path that names neither a .gguf file nor a folder.
 ExportKind exportKind(const std::string& path);
 /// @param formats per site; sites not named are kept. @throws Error unsupportedModel, unsupportedTokenizer, invalidTensor.
-ExportLayout layOutExport(const Model& model, const std::vector<SiteFormat>& formats, ExportKind kind);
+/// @param target absolute path of the output, which parts of a GGUF are named after.
+ExportLayout layOutExport(const Model& model, const std::vector<SiteFormat>& formats, ExportKind kind, const std::string& target,
+                          const ExportOptions& options);
 
 /// The format itself, or the nearest one that the container holds.
 FormatPtr nearestIn(ExportKind kind, const FormatPtr& format);

@@ -163,13 +163,20 @@ bool ExportPlan::differsFromAsked() const {
     return std::any_of(tensors.begin(), tensors.end(), [](const PlannedTensor& t) { return !t.whyDiffers.empty(); });
 }
 
-ExportPlan planExport(const Model& model, const std::vector<SiteFormat>& formats, const std::string& outPath, bool replace) {
+ExportPlan planExport(const Model& model, const std::vector<SiteFormat>& formats, const std::string& outPath, bool replace,
+                      const ExportOptions& options) {
     ExportPlan plan;
     plan.kind = exportKind(outPath);
+    plan.options = options;
     const fs::path target = absoluteTarget(outPath);
-    plan.path = target.string();
-    checkTarget(model.checkpoint(), target, plan.kind, replace);
-    const ExportLayout layout = layOutExport(model, formats, plan.kind);
+    plan.path = plan.target = target.string();
+    const bool divisible = plan.kind == ExportKind::gguf && options.partBytes > 0; // the names are known only with the sizes
+    if (!divisible) checkTarget(model.checkpoint(), target, plan.kind, replace);
+    const ExportLayout layout = layOutExport(model, formats, plan.kind, plan.target, options);
+    for (const GgufPartLayout& part : layout.parts) plan.files.push_back({part.path, part.bytes});
+    if (divisible)
+        for (const PlannedFile& file : plan.files) checkTarget(model.checkpoint(), file.path, plan.kind, replace);
+    if (!plan.files.empty()) plan.path = plan.files.front().path;
     for (const ExportTensor& t : layout.tensors) {
         plan.tensors.push_back(t.planned);
         plan.tensorBytes += t.planned.bytes;
@@ -186,6 +193,10 @@ ExportPlan planExport(const Model& model, const std::vector<SiteFormat>& formats
                         "free space or choose another folder");
     }
     for (const std::string& name : layout.leftOut) plan.warnings.push_back("tensor '" + escapeForDisplay(name) + "' is left out: every reader computes it");
+    for (const PlannedFile& file : plan.files)
+        if (options.partBytes > 0 && file.bytes > options.partBytes)
+            plan.warnings.push_back(fmt::format("{} takes {}: one tensor, or the metadata of the first part, is longer than {}",
+                                                escapeForDisplay(fs::path(file.path).filename().string()), formatBytes(file.bytes), formatBytes(options.partBytes)));
     warnAboutSize(model, layout, plan);
     warnAboutFormats(model, layout, plan);
     warnAboutFusedLayers(model, layout, plan);

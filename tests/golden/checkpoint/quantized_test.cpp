@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Already quantized checkpoints: every stored layout decodes to the values that make_quantized.py packed, and what is
-// damaged is refused by name.
+// Already quantized checkpoints: every stored layout decodes to the values that make_quantized.py packed, and to those that
+// the packages which define the layouts read from their own files; what is damaged is refused by name.
 #include "core/base/json.h"
 #include "core/base/matrix.h"
 #include "core/checkpoint/checkpoint.h"
@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 #include <iterator>
 #include <map>
+#include <span>
 
 namespace bw::test {
 namespace {
@@ -26,6 +27,8 @@ const std::string kModule = "model.layers.0.mlp.up_proj";
 struct Case {
     const char* folder;
     const char* format;
+    bool warns = true;        ///< codes that this program packs itself open without a word
+    double tolerance = 2e-7;  ///< one product of two f32: the order of its factors moves the last bit
 };
 constexpr Case kCases[] = {{"gptq2", "gptq int2:g32"}, {"gptq3", "gptq int3:g32"}, {"gptq4", "gptq int4:g32"}, {"gptq8", "gptq int8:g32"}, {"gptq4-v2", "gptq int4:g16"},
                            {"gptq3-act-order", "gptq int3:act-order"}, {"gptq4-channel", "gptq int4:channel"}, {"awq", "awq int4:g32"}, {"fp8-block", "fp8_e4m3:block16x16"},
@@ -33,26 +36,37 @@ constexpr Case kCases[] = {{"gptq2", "gptq int2:g32"}, {"gptq3", "gptq int3:g32"
                            {"int8-asym", "int8:channel:asym"}, {"nf4", "nf4:b64"}, {"nf4-nested", "nf4:b64:nested"}, {"llm-int8", "int8:channel:sym (LLM.int8)"}, {"nvfp4", "nvfp4"},
                            {"mxfp4", "mxfp4"}, {"packed-act-order", "packed int4:act-order"}};
 
-TEST(QuantizedGolden, everyLayoutDecodesToWhatWasPacked) {
-    for (const Case& c : kCases) {
+/// Made by the packages themselves (make_with_packages.py).
+const std::string kPackages = BW_TEST_DATA "/checkpoint/packages/";
+constexpr Case kPackageCases[] = {{"ct-w4a16-sym", "int4:g32:sym", false}, {"ct-w4a16-asym", "int4:g32:asym", false}, {"ct-w8a16-channel", "int8:channel:sym", false}, {"ct-w8a8-int", "int8:channel:sym"},
+                                  {"ct-fp8-channel", "fp8_e4m3:channel"}, {"ct-fp8-tensor", "fp8_e4m3:tensor"}, {"ct-nvfp4", "nvfp4", true, 0x1p-8 /* the package rounds scale and product to bf16 */}, {"ct-mxfp4", "mxfp4"}, {"bnb-nf4", "nf4:b64"},
+                                  {"bnb-nf4-nested", "nf4:b64:nested"}, {"bnb-fp4", "fp4:b64"}, {"bnb-int8", "int8:channel:sym (LLM.int8)"}};
+
+void expectDecodes(const std::string& data, std::span<const Case> cases) {
+    for (const Case& c : cases) {
         SCOPED_TRACE(c.folder);
-        const auto checkpoint = Checkpoint::open(kData + c.folder);
+        const auto checkpoint = Checkpoint::open(data + c.folder);
         ASSERT_EQ(checkpoint->tensors().size(), 2u) << "the weight and its expected values";
         const TensorInfo& tensor = checkpoint->require("blk.0.ffn_up.weight");
         const TensorInfo& expected = checkpoint->require("expected");
         ASSERT_EQ(tensor.shape, expected.shape);
         ASSERT_TRUE(tensor.packed);
         EXPECT_EQ(tensor.packed->name(), c.format);
-        EXPECT_THAT(checkpoint->warnings(), testing::Contains(HasSubstr("already quantized (" + std::string(c.format) + ")")));
+        if (c.warns) {
+            EXPECT_THAT(checkpoint->warnings(), testing::Contains(HasSubstr("already quantized (" + std::string(c.format) + ")")));
+        }
         Matrix values(tensor.rows(), tensor.cols()), wanted(tensor.rows(), tensor.cols()), part(3, tensor.cols());
         checkpoint->readRows(tensor, 0, values.view());
         checkpoint->readRows(expected, 0, wanted.view());
-        for (std::int64_t i = 0; i < values.size(); ++i) // one product of two f32: the order of its factors moves the last bit
-            ASSERT_NEAR(values.data()[i], wanted.data()[i], 2e-7 * std::abs(wanted.data()[i])) << "element " << i;
+        for (std::int64_t i = 0; i < values.size(); ++i) ASSERT_NEAR(values.data()[i], wanted.data()[i], c.tolerance * std::abs(wanted.data()[i])) << "element " << i;
         checkpoint->readRows(tensor, 5, part.view());
         EXPECT_EQ(0, std::memcmp(part.data(), values.row(5), static_cast<std::size_t>(part.size()) * sizeof(float))) << "rows read alone";
     }
 }
+
+TEST(QuantizedGolden, everyLayoutDecodesToWhatWasPacked) { expectDecodes(kData, kCases); }
+
+TEST(QuantizedGolden, whatThePackagesWroteDecodesToWhatTheyRead) { expectDecodes(kPackages, kPackageCases); }
 
 /// A fixture in memory, to be damaged and written again.
 class Fixture {

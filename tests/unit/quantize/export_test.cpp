@@ -114,6 +114,62 @@ TEST(Export, replacesOnlyWhenAsked) {
     EXPECT_EQ(folder.names(), (std::vector<std::string>{"out", "out.gguf"}));
 }
 
+TEST(Export, partsHaveThePlannedSizesAndOpenAsOne) {
+    const test::TempFolder folder;
+    const auto formats = resolveFormats(demoModel(), "q4_0", "", {});
+    const ExportPlan one = planExport(demoModel(), formats, folder / "out.gguf", false);
+    ASSERT_EQ(one.files.size(), 1u);
+    EXPECT_EQ(one.files.front().bytes, one.fileBytes);
+    EXPECT_EQ(planExport(demoModel(), formats, folder / "out.gguf", false, {one.fileBytes, -1}).path, folder / "out.gguf") << "it fits: no parts";
+
+    constexpr std::uint64_t kPart = 500'000;
+    const ExportPlan plan = planExport(demoModel(), formats, folder / "out.gguf", false, {kPart, -1});
+    ASSERT_GE(plan.files.size(), 4u);
+    EXPECT_EQ(plan.path, plan.files.front().path);
+    const auto quantized = quantize(demoModel(), asPlanned(formats, plan));
+    JobContext job;
+    const AuditReport audit = exportModel(demoModel(), *quantized, plan, false, someWindows(demoModel().config().vocabulary), job);
+    EXPECT_TRUE(audit.ok);
+    EXPECT_EQ(audit.evaluatedTokens, 46);
+    std::uint64_t sum = 0;
+    std::vector<std::string> names;
+    for (const PlannedFile& file : plan.files) {
+        EXPECT_EQ(test::fs::file_size(file.path), file.bytes);
+        sum += file.bytes;
+        names.push_back(test::fs::path(file.path).filename().string());
+        EXPECT_LE(file.bytes, kPart) << file.path;
+    }
+    EXPECT_EQ(sum, plan.fileBytes);
+    EXPECT_EQ(folder.names(), names);
+    expectSameWeights(demoModel(), *quantized, *openModel(plan.files.back().path)); // any part opens the whole
+    EXPECT_EQ(codeOf([&] { planExport(demoModel(), formats, folder / "out.gguf", false, {kPart, -1}); }), ErrorCode::targetExists);
+    EXPECT_TRUE(exportModel(demoModel(), *quantized, planExport(demoModel(), formats, folder / "out.gguf", true, {kPart, -1}), true, {}, job).ok);
+    EXPECT_EQ(folder.names(), names);
+    // Parts are what is read from: the same names are refused.
+    const auto source = openModel(plan.path);
+    const auto same = resolveFormats(*source, "keep", "", {});
+    EXPECT_EQ(codeOf([&] { planExport(*source, same, folder / "out.gguf", true, {kPart, -1}); }), ErrorCode::targetIsSource);
+}
+
+TEST(Export, fileTypeIsThatOfTheMixOrOfMostWeights) {
+    const test::TempFolder folder;
+    const auto written = [&](const std::string& format, int fileType) {
+        const auto formats = resolveFormats(demoModel(), format, "", {});
+        const ExportPlan plan = planExport(demoModel(), formats, folder / "t.gguf", true, {0, fileType});
+        JobContext job;
+        exportModel(demoModel(), *quantize(demoModel(), asPlanned(formats, plan)), plan, true, {}, job);
+        return Checkpoint::open(plan.path)->metadata().integer("general.file_type");
+    };
+    EXPECT_EQ(written("q5_1", -1), 9);
+    EXPECT_EQ(written("q4_0", 11), 11);
+    const auto formats = resolveFormats(*openModel(folder / "t.gguf"), "keep", "", {});
+    JobContext job;
+    const auto source = openModel(folder / "t.gguf");
+    const ExportPlan kept = planExport(*source, formats, folder / "kept.gguf", false);
+    exportModel(*source, *quantize(*source, formats), kept, false, {}, job);
+    EXPECT_EQ(Checkpoint::open(kept.path)->metadata().integer("general.file_type"), 11) << "nothing was quantized: the file is what it was";
+}
+
 TEST(Export, planAndQuantizedModelMustBelongTogether) {
     const test::TempFolder folder;
     JobContext job;

@@ -86,6 +86,7 @@ std::string demoHash() {
 
 struct Case {
     const char *format, *name;
+    std::uint64_t partBytes = 0; ///< 0 = one file
     friend std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.format << " → " << c.name; }
 };
 
@@ -93,8 +94,18 @@ class ExportFaults : public testing::TestWithParam<Case> {
 protected:
     void SetUp() override {
         formats = resolveFormats(demoModel(), GetParam().format, "", {});
-        plan = planExport(demoModel(), formats, folder / GetParam().name, true);
+        plan = planned();
+        names = {GetParam().name};
+        if (GetParam().partBytes > 0) {
+            names.clear();
+            for (const PlannedFile& file : plan.files) names.push_back(test::fs::path(file.path).filename().string());
+            ASSERT_GE(names.size(), 3u);
+        }
         quantized = quantize(demoModel(), asPlanned(formats, plan));
+    }
+    ExportPlan planned() const { return planExport(demoModel(), formats, folder / GetParam().name, true, {GetParam().partBytes, -1}); }
+    void removeResult() const {
+        for (const std::string& name : names) test::fs::remove_all(folder / name);
     }
     AuditReport run() {
         JobContext job;
@@ -117,6 +128,7 @@ protected:
     test::TempFolder folder;
     std::vector<SiteFormat> formats;
     ExportPlan plan;
+    std::vector<std::string> names; ///< in the folder after a whole export
     std::shared_ptr<QuantizedModel> quantized;
 };
 
@@ -124,7 +136,7 @@ TEST_P(ExportFaults, failingCallsLeaveNothingBehind) {
     const std::string before = demoHash();
     const std::vector<int> calls = callsToFail();
     EXPECT_GE(calls.size(), 6u);
-    test::fs::remove_all(folder / GetParam().name);
+    removeResult();
     std::size_t harmless = 0;
     for (const int k : calls) {
         ErrorCode code = ErrorCode::internal;
@@ -134,28 +146,28 @@ TEST_P(ExportFaults, failingCallsLeaveNothingBehind) {
             EXPECT_TRUE(io.reached()) << k;
         }
         if (code == ErrorCode::internal) { // no error: the call was an fsync of a folder, which not every file system offers
-            EXPECT_EQ(folder.names(), std::vector<std::string>{GetParam().name}) << k;
-            EXPECT_EQ(Checkpoint::open(folder / GetParam().name)->parameters(), demoModel().checkpoint().parameters());
-            test::fs::remove_all(folder / GetParam().name);
+            EXPECT_EQ(folder.names(), names) << k;
+            EXPECT_EQ(Checkpoint::open(plan.path)->parameters(), demoModel().checkpoint().parameters());
+            removeResult();
             ++harmless;
             continue;
         }
         EXPECT_TRUE(code == ErrorCode::diskFull || code == ErrorCode::writeFailed) << k << " " << errorCodeName(code);
         EXPECT_TRUE(folder.names().empty()) << "call " << k << " left " << folder.names().front();
     }
-    EXPECT_LE(harmless, 8u); // the copied files' folder and the target's
+    EXPECT_LE(harmless, 8u); // the copied files' folder and the target's, or the folders of the parts
     EXPECT_EQ(demoHash(), before);
 }
 
 TEST_P(ExportFaults, failedReplacementKeepsTheOldResult) {
     const std::vector<int> calls = callsToFail();
-    const std::uint64_t bytes = Checkpoint::open(folder / GetParam().name)->totalBytes();
+    const std::uint64_t bytes = Checkpoint::open(plan.path)->totalBytes();
     for (const int k : calls) {
         if (k > 4 && k + 4 < calls.back()) continue; // the calls between differ in nothing from those of the test above
         FaultyIo io(FaultyIo::Fault::fail, k, EIO);
         codeOf([&] { run(); });
-        ASSERT_EQ(folder.names(), std::vector<std::string>{GetParam().name}) << k;
-        ASSERT_EQ(Checkpoint::open(folder / GetParam().name)->totalBytes(), bytes) << k;
+        ASSERT_EQ(folder.names(), names) << k;
+        ASSERT_EQ(Checkpoint::open(plan.path)->totalBytes(), bytes) << k;
     }
 }
 
@@ -177,7 +189,7 @@ TEST_P(ExportFaults, knownLackOfSpaceIsRefusedBeforeAnyWork) {
     {
         const SmallDisk disk(needed - 1);
         std::string line;
-        EXPECT_EQ(codeOf([&] { planExport(demoModel(), formats, folder / GetParam().name, true); }, &line), ErrorCode::diskFull);
+        EXPECT_EQ(codeOf([&] { planned(); }, &line), ErrorCode::diskFull);
         EXPECT_THAT(line, testing::HasSubstr(formatBytes(plan.fileBytes)));
         // One that plans elsewhere and writes here is refused by the writer itself.
         EXPECT_EQ(codeOf([&] { run(); }), ErrorCode::diskFull);
@@ -185,10 +197,10 @@ TEST_P(ExportFaults, knownLackOfSpaceIsRefusedBeforeAnyWork) {
     }
     {
         const SmallDisk disk(needed);
-        EXPECT_EQ(planExport(demoModel(), formats, folder / GetParam().name, true).diskFree, plan.fileBytes);
+        EXPECT_EQ(planned().diskFree, plan.fileBytes);
     }
     const SmallDisk unknown(-1); // the file system does not say: no reason to refuse
-    EXPECT_NO_THROW(planExport(demoModel(), formats, folder / GetParam().name, true));
+    EXPECT_NO_THROW(planned());
 }
 
 TEST_P(ExportFaults, cancelledExportLeavesNothing) {
@@ -198,8 +210,8 @@ TEST_P(ExportFaults, cancelledExportLeavesNothing) {
     EXPECT_TRUE(folder.names().empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Containers, ExportFaults, testing::Values(Case{"q4_0", "out.gguf"}, Case{"int4:g64", "out"}),
-                         [](const auto& test) { return test.param.name == std::string("out") ? "folder" : "gguf"; });
+INSTANTIATE_TEST_SUITE_P(Containers, ExportFaults, testing::Values(Case{"q4_0", "out.gguf"}, Case{"int4:g64", "out"}, Case{"q4_0", "out.gguf", 700'000}),
+                         [](const auto& test) { return test.param.partBytes > 0 ? "parts" : test.param.name == std::string("out") ? "folder" : "gguf"; });
 
 } // namespace
 } // namespace bw
