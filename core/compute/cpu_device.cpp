@@ -232,6 +232,11 @@ double klDivergence(std::span<const float> base, std::span<const float> other) {
     return kernels::klDivergence(base.data(), other.data(), static_cast<std::int64_t>(base.size()));
 }
 
+double klDivergenceFast(std::span<const float> base, double baseNorm, std::span<const float> other) {
+    assert(base.size() == other.size());
+    return kernels::klDivergenceFast(base.data(), baseNorm, other.data(), static_cast<std::int64_t>(base.size()));
+}
+
 double squaredDistance(std::span<const float> a, std::span<const float> b) {
     assert(a.size() == b.size());
     return kernels::squaredDistance(a.data(), b.data(), static_cast<std::int64_t>(a.size()));

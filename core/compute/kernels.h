@@ -48,6 +48,7 @@ void product(const float* a, const float* b, const float* c, float* y, std::int6
 // statistic_kernels.cpp
 double logSumExp(const float* x, std::int64_t n);
 double klDivergence(const float* base, const float* other, std::int64_t n);
+double klDivergenceFast(const float* base, double baseNorm, const float* other, std::int64_t n);
 double squaredDistance(const float* a, const float* b, std::int64_t n);
 /// counts[0 … bins) += values in [low, high): bin = ⌊(x − low)·scale⌋, at most bins − 1, all in f32;
 /// then counts[bins + 0…3] += below, above (≥ high), NaN, infinite.

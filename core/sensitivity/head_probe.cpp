@@ -13,7 +13,7 @@ namespace {
 /// Logits of as many rows as fit into this are made by one product: that pays for reading the head.
 constexpr std::int64_t kLogitBytes = 256 << 20;
 constexpr std::int64_t kPositions = 4; // per piece of the comparison
-/// Logits that a background may keep beside the base's, to be near to.
+/// What a background may keep beside the base's logits, to be near to: its own and the head in bf16.
 constexpr std::int64_t kKnownBytes = 1ll << 30;
 
 } // namespace
@@ -50,17 +50,23 @@ void HeadProbe::gather(MatrixView<const float> states, std::int64_t first, Matri
 
 void HeadProbe::setBase(const HeadWeights& head, MatrixView<const float> states) {
     base_ = ScratchMatrix(positions(), model_.config().vocabulary);
+    baseNorms_.assign(rows_.size(), 0.0);
     inBatches([&](std::int64_t first, std::int64_t count) {
         const auto x = states_.view().middleRows(0, count);
         gather(states, first, x);
         model_.logits(head, x, base_.view().middleRows(first, count));
+        parallelFor(count, kPositions, [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t i = first + begin; i < first + end; ++i)
+                baseNorms_[static_cast<std::size_t>(i)] = logSumExp(std::as_const(base_).view().rowSpan(i));
+        });
     });
 }
 
 void HeadProbe::setBackground(const HeadWeights& head, MatrixView<const float> states) {
     background_ = &head;
     near_ = {};
-    const std::int64_t bytes = positions() * model_.config().vocabulary * static_cast<std::int64_t>(sizeof(float));
+    const std::int64_t bytes = model_.config().vocabulary * (positions() * static_cast<std::int64_t>(sizeof(float)) +
+                                                             model_.config().width * static_cast<std::int64_t>(kNearBytesPerWeight));
     // A capped logit is no linear function of the states any more.
     if (!canUseNearBlocks(model_) || model_.config().headSoftCap > 0 || bytes > kKnownBytes)
         return;
@@ -86,9 +92,10 @@ std::vector<double> HeadProbe::divergences(const HeadWeights* head, MatrixView<c
         model_.logits(*head, x, logits);
         job_.checkpoint();
         parallelFor(count, kPositions, [&](std::int64_t begin, std::int64_t end) {
-            for (std::int64_t i = begin; i < end; ++i)
-                kl[static_cast<std::size_t>(first + i)] =
-                    klDivergence(std::as_const(base_).view().rowSpan(first + i), std::span<const float>(logits.rowSpan(i)));
+            for (std::int64_t i = begin; i < end; ++i) {
+                const auto at = static_cast<std::size_t>(first + i);
+                kl[at] = klDivergenceFast(std::as_const(base_).view().rowSpan(first + i), baseNorms_[at], std::span<const float>(logits.rowSpan(i)));
+            }
         });
     });
     return kl;

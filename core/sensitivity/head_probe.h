@@ -34,6 +34,7 @@ private:
     std::vector<std::int64_t> rows_;
     std::int64_t batch_ = 1;
     ScratchMatrix base_;
+    std::vector<double> baseNorms_;        ///< log Σ exp of each row
     Matrix states_, logits_;               ///< of one batch
     const HeadWeights* background_ = nullptr;
     NearWeight::Cursor cursor_;

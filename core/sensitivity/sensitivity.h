@@ -50,8 +50,8 @@ struct SweepOptions {
     std::string rest;                  ///< format of the rest in that context
     /// Share of the scored positions that the head is run for, evenly spread, in (0, 1]: the errors grow as it shrinks.
     double positions = 1;
-    /// Products of what differs from the unchanged model in bf16 where the CPU has them: twice as fast, and figures change
-    /// by far less than their errors (some 1e-4 of a divergence). False: all products in f32.
+    /// Products of what differs from the unchanged model in bf16 where the CPU has them: twice as fast, and a divergence
+    /// changes by up to 2e-3 of itself, a fiftieth of its error on 1,000 tokens. False: all products in f32.
     bool halfDifferences = true;
     std::uint64_t memory = 0;          ///< bytes that blocks in f32 and what they know may take; 0 = half of what is free
     int shard = 1, shards = 1;         ///< only every `shards`-th cell, the `shard`-th (1 …): by site and format, not by order
@@ -68,8 +68,8 @@ std::vector<CellDoubt> doubtfulCells(const std::vector<SensitivityCell>& cells);
 /// @param onCell called on the walk's thread for every new cell as soon as it is known: block by block in model order,
 /// embedding and head last, or by `expected`; commit there. Formats that fall back to the same one at a site are measured once.
 /// @return known and new cells, in model order, then in the order of the formats.
-/// @throws Error(usage) (also for a pattern without a site), Error(textTooShort), Error(nonFinite) naming site and format, Error(cancelled): cells handed out
-/// before stay valid.
+/// @throws Error(usage), also for a pattern without a site; Error(textTooShort); Error(nonFinite) naming site and format;
+/// Error(cancelled): cells handed out before stay valid.
 /// Memory: output error: the Gram matrices of one block (≤ 1 GiB of folds, at least one); KL: every block's boundary and
 /// the base logits (scratch, spilled past the limit), all blocks in f32 when half of the free memory holds them, and what
 /// their linears make of the base (2 bytes a weight, 4 a value) when that fits too.

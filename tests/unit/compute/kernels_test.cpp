@@ -305,6 +305,35 @@ TEST_P(KernelTest, KlOfExtremesAndNan) {
     EXPECT_TRUE(std::isnan(kernels::klDivergence(spoiled.data(), good.data(), 40)));
 }
 
+TEST_P(KernelTest, KlDivergenceFast) {
+    const auto fast = [](const float* p, const float* q, std::int64_t n) {
+        return kernels::klDivergenceFast(p, kernels::logSumExp(p, n), q, n);
+    };
+    for (const auto n : lengths_) {
+        const Matrix p = randomMatrix(1, n, 21, 4.0);
+        EXPECT_NEAR(fast(p.data(), p.data(), n), 0.0, 2e-13); // half the square of a normaliser's error
+        for (const double distance : {8.0, 2.0, 1e-2, 1e-4}) {
+            Matrix q = randomMatrix(1, n, 22, distance);
+            for (std::int64_t i = 0; i < n; ++i) q.data()[i] += p.data()[i];
+            const double reference = referenceKl(p, q, n), value = fast(p.data(), q.data(), n);
+            // f32 terms of which none is negative, and normalisers rounded to f32, whose errors of 1e-7 enter squared.
+            EXPECT_NEAR(value, reference, 1e-5 * reference + 1e-12) << n << " " << distance;
+        }
+    }
+    const std::vector<float> p{0.0f, -500.0f, -500.0f}, q{-200.0f, 0.0f, -500.0f};
+    EXPECT_NEAR(fast(p.data(), q.data(), 3), 200.0, 2e-3);
+    constexpr float kNone = -std::numeric_limits<float>::infinity();
+    const std::vector<float> a{0.0f, 1.0f, kNone}, b{0.5f, 1.0f, kNone};
+    EXPECT_NEAR(fast(a.data(), b.data(), 3), fast(a.data(), b.data(), 2), 1e-7) << "a token that neither gives adds nothing";
+    for (const std::size_t at : {std::size_t{3}, std::size_t{39}}) {
+        std::vector<float> spoiled(40, 1.0f);
+        const std::vector<float> good(40, 1.0f);
+        spoiled[at] = kNan;
+        EXPECT_TRUE(std::isnan(fast(good.data(), spoiled.data(), 40)));
+        EXPECT_TRUE(std::isnan(fast(spoiled.data(), good.data(), 40)));
+    }
+}
+
 TEST_P(KernelTest, SquaredDistance) {
     for (const auto n : lengths_) {
         const Matrix a = randomMatrix(1, n, 23), b = randomMatrix(1, n, 24);
