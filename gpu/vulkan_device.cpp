@@ -55,10 +55,10 @@ float knownValue(std::int64_t row, std::int64_t col, std::int64_t salt) {
 }
 
 enum Operation {
-    kMultiply, kNorm, kRope, kAttention, kActivation, kAdd, kSoftCap, kHistogram, kOperations
+    kMultiply, kNorm, kRope, kAttention, kActivation, kAdd, kSoftCap, kHistogram, kReverse, kOperations
 };
 constexpr std::array<const char*, kOperations> kOperationNames{
-    "multiply", "norm", "rope", "attention", "activation", "add", "softCap", "histogram"};
+    "multiply", "norm", "rope", "attention", "activation", "add", "softCap", "histogram", "reverse"};
 
 class VulkanDevice final : public Device {
 public:
@@ -157,6 +157,41 @@ public:
     void softCap(MatrixView<float> x, float cap) override {
         count(kSoftCap, false);
         cpu_->softCap(x, cap);
+    }
+
+    void multiplyBack(MatrixView<const float> dy, const DeviceWeight& w, MatrixView<float> dx, bool accumulate) override {
+        count(kReverse, false);
+        cpu_->multiplyBack(dy, w, dx, accumulate);
+    }
+    void rmsNormBack(MatrixView<const float> x, std::span<const float> weight, float epsilon,
+                     MatrixView<const float> dy, MatrixView<float> dx, bool accumulate) override {
+        count(kReverse, false);
+        cpu_->rmsNormBack(x, weight, epsilon, dy, dx, accumulate);
+    }
+    void layerNormBack(MatrixView<const float> x, std::span<const float> weight, float epsilon,
+                       MatrixView<const float> dy, MatrixView<float> dx, bool accumulate) override {
+        count(kReverse, false);
+        cpu_->layerNormBack(x, weight, epsilon, dy, dx, accumulate);
+    }
+    void attentionBack(MatrixView<const float> q, MatrixView<const float> k, MatrixView<const float> v,
+                       const AttentionShape& shape, std::int64_t windowLength, MatrixView<const float> dOut,
+                       MatrixView<float> dq, MatrixView<float> dk, MatrixView<float> dv) override {
+        count(kReverse, false);
+        cpu_->attentionBack(q, k, v, shape, windowLength, dOut, dq, dk, dv);
+    }
+    void activateMultiplyBack(Activation f, MatrixView<const float> gate, MatrixView<const float> up,
+                              MatrixView<const float> dHidden, MatrixView<float> dGate,
+                              MatrixView<float> dUp) override {
+        count(kReverse, false);
+        cpu_->activateMultiplyBack(f, gate, up, dHidden, dGate, dUp);
+    }
+    void activateBack(Activation f, MatrixView<const float> x, MatrixView<float> d) override {
+        count(kReverse, false);
+        cpu_->activateBack(f, x, d);
+    }
+    void softCapBack(MatrixView<const float> y, float cap, MatrixView<float> d) override {
+        count(kReverse, false);
+        cpu_->softCapBack(y, cap, d);
     }
 
 private:

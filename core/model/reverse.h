@@ -83,7 +83,7 @@ public:
 /// Error(unsupportedModel) for a model opened for its weights only; Error(cancelled).
 /// Cost: per token two forward passes and, per draw, one backward pass of the inputs (about one forward pass).
 /// Memory: one block, (blocks+1)·B·T·C floats of boundaries, K·B·T·C of gradients and, at the head, K·T·V in scratch; on
-/// the way back what batchWindows() allows, twice.
+/// the way back K times the activations of some windows, as much as batchWindows() allows or those of one window.
 void walkBackwards(const Model& model, const Windows& windows, const WeightSource* source, LogitLoss& loss,
                    GradientObserver& observer, JobContext& job, const std::string& stage = "reverse");
 

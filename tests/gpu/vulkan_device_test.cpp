@@ -84,6 +84,19 @@ TEST_F(VulkanKernels, RowsWiderThanABindingGoToTheCpu) {
     EXPECT_EQ(device->operationCounts().at("multiply").onDevice, 1u);
 }
 
+TEST_F(VulkanKernels, ReverseRunsOnTheCpuAndIsCounted) {
+    const auto device = test::openDevice();
+    Matrix w = randomMatrix(7, 5, 6), dy = randomMatrix(3, 7, 7), dx(3, 5);
+    device->multiplyBack(dy.view(), *device->prepare(w.view()), dx.view());
+    for (std::int64_t r = 0; r < 3; ++r)
+        for (std::int64_t i = 0; i < 5; ++i) {
+            double sum = 0;
+            for (std::int64_t o = 0; o < 7; ++o) sum += static_cast<double>(dy.view()(r, o)) * static_cast<double>(w.view()(o, i));
+            EXPECT_NEAR(static_cast<double>(dx.view()(r, i)), sum, 1e-5);
+        }
+    EXPECT_EQ(device->operationCounts().at("reverse").onCpu, 1u);
+}
+
 TEST_F(VulkanKernels, WeightsMayOutliveTheirDevice) {
     Matrix w = randomMatrix(8, 8, 6);
     DeviceWeightPtr weight;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The way back against the way forward, in windows of 256 tokens: of one block, and of the whole model with the head.
 // "draw/forward" is the processor time of one draw's gradients over that of a forward pass of the same tokens in the
-// same run, the recomputed activations included in neither; "all/forward" is everything over a forward pass. The
-// argument is the number of draws.
+// same run, the recomputed activations included in neither; "all/forward" is everything over a forward pass. Longest
+// without a look: how long a stop may have to wait, in processor time of one thread. The argument is the number of draws.
 #include "core/base/matrix.h"
 #include "core/base/parallel.h"
 #include "core/model/reverse.h"
@@ -27,7 +27,7 @@ Matrix randomStates(std::int64_t rows, std::int64_t cols) {
 
 class Nothing final : public GradientObserver {};
 
-/// Seconds of one block's way back for `draws` draws of 2048/4 tokens, the recomputation among them.
+/// Processor seconds of one block's way back for `draws` draws, the recomputation among them.
 double backSeconds(const Model& model, const BlockWeights& weights, int draws, std::int64_t rows) {
     const Matrix x = randomStates(rows, model.config().width);
     std::vector<Matrix> gradients;
@@ -81,9 +81,15 @@ void walkOfAllBlocks(benchmark::State& state) {
     setThreadCount(1);
     const auto model = test::benchModel();
     const Windows windows = test::randomWindows(*model, 4, kLength);
-    double forward = 0, all = 0;
+    double forward = 0, all = 0, looked = 0, longest = 0;
     for (auto _ : state) {
         JobContext job;
+        looked = processSeconds();
+        job.setProbe([&] {
+            const double now = processSeconds();
+            longest = std::max(longest, now - looked);
+            looked = now;
+        });
         Nothing nothing;
         FixedLoss loss(static_cast<int>(state.range(0)));
         const double start = processSeconds();
@@ -96,6 +102,7 @@ void walkOfAllBlocks(benchmark::State& state) {
     }
     state.counters["all/forward"] = all / forward;
     state.counters["tokens/cpu-s"] = static_cast<double>(windows.tokens() * state.iterations()) / all;
+    state.counters["longest without a look, ms"] = 1e3 * longest;
     state.counters["forward tokens/cpu-s"] = static_cast<double>(windows.tokens() * state.iterations()) / forward;
     setThreadCount(0);
 }
