@@ -44,6 +44,8 @@ struct ProblemOptions {
 
 /// Whether `tie` is one of the combinations above.
 bool isTie(std::string_view tie);
+/// The tie with "stacks" in it, for containers that keep the experts of a block in one tensor.
+std::string withStacks(std::string_view tie);
 /// What the item is called that decides the site under a tie: "blk.3.attn_qkv", "blk.3.ffn_gate_up.e5",
 /// "blk.3.ffn_up_exps", "blk.3.ffn_gate_up_exps", "blk.3.ffn_exps"; the site's own name when it is alone.
 std::string tiedItemName(const std::string& site, std::string_view tie);

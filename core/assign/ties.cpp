@@ -53,6 +53,13 @@ SiteParts partsOf(const std::string& site) {
 
 bool isTie(std::string_view tie) { return wordsOf(tie).known; }
 
+std::string withStacks(std::string_view tie) {
+    const TieWords words = wordsOf(tie);
+    if (words.stacks || words.experts)
+        return std::string(tie);
+    return tie == "none" ? "stacks" : std::string(tie) + "+stacks";
+}
+
 std::string tiedItemName(const std::string& site, std::string_view tie) {
     const TieWords words = wordsOf(tie);
     SiteParts parts = partsOf(site);

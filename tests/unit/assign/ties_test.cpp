@@ -55,6 +55,9 @@ TEST(Ties, FollowTheRuntime) {
     EXPECT_EQ(itemNames("experts+fused"), (Names{"blk.0.attn_qkv×2", "blk.0.ffn_exps×6", "blk.0.ffn_gate_up_shexp×2"}));
     EXPECT_EQ(tiedItemName("blk.12.ffn_down", "fused+stacks+experts"), "blk.12.ffn_down");
     EXPECT_EQ(tiedItemName("token_embd", "fused"), "token_embd");
+    EXPECT_EQ(withStacks("none"), "stacks");
+    EXPECT_EQ(withStacks("fused"), "fused+stacks");
+    EXPECT_EQ(withStacks("experts+fused"), "experts+fused") << "that ties more already";
     for (const char* tie : {"", "all", "fused+", "none+fused", "fused stacks"})
         EXPECT_FALSE(isTie(tie)) << tie;
 }
