@@ -9,8 +9,8 @@
 namespace bw::detail {
 namespace {
 
-/// Choices of one class of items alike; more are not worth what they cost to list.
-constexpr std::size_t kMaxClassMoves = 200'000;
+/// Counts kept for the choices of one class of items alike (10 MB); more are not worth what they cost to list.
+constexpr std::size_t kMaxClassCounts = 2'500'000;
 
 double reducedCost(const IntOption& move, double price) {
     return static_cast<double>(move.cost) + price * static_cast<double>(move.weight);
@@ -31,9 +31,9 @@ class Leavers {
 public:
     /// @param home break positions, `away` the others with their reduced costs.
     Leavers(std::vector<std::pair<int, double>> away, std::size_t positions, int most, double slack)
-        : away_(std::move(away)), most_(most), slack_(slack), count_(positions, 0) {}
+        : away_(std::move(away)), most_(most), slack_(slack), count_(positions, 0), room_(kMaxClassCounts / positions) {}
 
-    /// All counts of positions away from home within the slack; empty when there are too many.
+    /// All counts of positions away from home within the slack; more than room for all when there are too many.
     std::vector<std::vector<int>> list() {
         descend(0, 0, 0);
         return std::move(found_);
@@ -41,7 +41,7 @@ public:
 
 private:
     void descend(std::size_t k, int taken, double price) {
-        if (found_.size() > kMaxClassMoves)
+        if (found_.size() > room_)
             return;
         if (k == away_.size()) {
             found_.push_back(count_);
@@ -49,7 +49,7 @@ private:
         }
         const auto [position, cost] = away_[k];
         int& count = count_[static_cast<std::size_t>(position)];
-        for (count = 0; taken + count <= most_ && price + count * cost <= slack_ && found_.size() <= kMaxClassMoves; ++count)
+        for (count = 0; taken + count <= most_ && price + count * cost <= slack_ && found_.size() <= room_; ++count)
             descend(k + 1, taken + count, price + count * cost);
         count = 0;
     }
@@ -58,6 +58,7 @@ private:
     int most_;
     double slack_;
     std::vector<int> count_;
+    std::size_t room_;
     std::vector<std::vector<int>> found_;
 };
 
@@ -92,7 +93,7 @@ bool classMoves(CoreItem& core, const std::vector<int>& items, const std::vector
         }
     const std::vector<std::vector<int>> leavers = Leavers(std::move(away), efficient.size(), all, slack).list();
     const std::size_t splits = home.size() == 2 ? items.size() + 1 : 1;
-    if (leavers.empty() || leavers.size() * splits > kMaxClassMoves)
+    if (leavers.size() * splits > kMaxClassCounts / efficient.size())
         return false;
     std::vector<IntOption> found;
     for (const std::vector<int>& left : leavers) {
