@@ -36,7 +36,7 @@ std::vector<Tick> logTicks(double low, double high, int wanted) {
             if (value < low * (1 - 1e-9) || value > high * (1 + 1e-9)) continue;
             const bool labelled = m == 1 ? (e % step + step) % step == 0 : all || (some && (m == 2 || m == 5));
             if (labelled) ticks.push_back({value, logLabel(m, e)});
-            else if (step == 1) ticks.push_back({value, {}});
+            else if (step == 1 || m == 1) ticks.push_back({value, {}});
         }
     }
     return ticks;

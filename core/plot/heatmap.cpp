@@ -81,7 +81,7 @@ void Heatmap::measure() {
     const bool one = data_.panels.size() == 1;
     // Experts are many and alike: they share 480 units of a panel; other columns stay wide enough for their names.
     const double wide = one && columns <= 12 ? 58 : 26, narrow = std::min(wide, std::max(4.0, 480 / columns));
-    cellHeight_ = rows <= 48 ? 18 : std::max(5.0, 860 / rows);
+    cellHeight_ = rows <= 16 ? 24 : rows <= 48 ? 18 : std::max(5.0, 860 / rows);
     double x = 0, widest = 0;
     bool fit = true; // names stand upright over their columns where these are wide enough, else turned
     for (const Group& group : groups_) {
@@ -163,7 +163,7 @@ void Heatmap::drawBar(double x, double top, double bottom) {
     const double step = (bottom - top) / kSteps;
     for (int i = 0; i < kSteps; ++i) // overlapping by a little: no seams between the steps
         picture_.add(Rectangle{{x, bottom - (i + 1) * step, kBar, step + (i == 0 ? 0 : 0.6)}, 0, viridis((i + 0.5) / kSteps), {}});
-    for (const Tick& tick : scale_.ticks(static_cast<int>((bottom - top) / 45))) {
+    for (const Tick& tick : scale_.ticks(static_cast<int>((bottom - top) / 30))) {
         const double y = bottom - scale_.position(tick.value) * (bottom - top);
         picture_.line({x + kBar, y}, {x + kBar + (tick.label.empty() ? 3.0 : 5.0), y}, Stroke{colors_.muted});
         if (!tick.label.empty()) picture_.add(centered(tick.label, {x + kBar + 9, y}, kTextSize, colors_.muted, Anchor::start));
