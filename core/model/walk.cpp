@@ -100,7 +100,10 @@ void walkHead(const Model& model, const Windows& windows, MatrixView<const float
     Matrix logits(windows.length, model.config().vocabulary);
     for (std::int64_t w = 0; w < windows.count; ++w) {
         job.checkpoint();
-        model.logits(*head, finalStates.middleRows(w * windows.length, windows.length), logits.view(), observer, w);
+        {
+            const JobScope scope(&job); // a window's product takes 100 ms and more with large vocabularies
+            model.logits(*head, finalStates.middleRows(w * windows.length, windows.length), logits.view(), observer, w);
+        }
         // A bad row of the head spoils its logit at every token, so one token shows it.
         requireFinite(std::as_const(logits).view().middleRows(0, 1), w * windows.length, windows.length, "the head");
         use(w, std::as_const(logits).view());
