@@ -110,9 +110,9 @@ TEST(Reverse, GradientsOfInputsKeysAndValuesMatchDifferences) {
     all.insert(collected.caches.begin(), collected.caches.end());
     EXPECT_EQ(all.size(), 2 * 4 + 1 + 1 + 2 * 2) << "input groups, the head's, embedding, keys and values";
     for (const auto& [key, gradient] : all) {
-        const auto moved = [&](double step) {
+        const auto moved = [&, &name = key.name](double step) {
             return naiveLoss(*tiny.model, windows, {nullptr, [&](const std::string& place, std::size_t t, std::vector<double>& values) {
-                if (place != key.name) return;
+                if (place != name) return;
                 for (std::size_t c = 0; c < values.size(); ++c)
                     values[c] += step * direction(static_cast<std::int64_t>(t), static_cast<std::int64_t>(c));
             }});
