@@ -59,6 +59,20 @@ void sweepOptions(Line& line, const Recipe& r, std::int64_t resume) {
     line.option("--formats", joined(r.sweep.formats));
     line.option("--metric", r.sweep.metric);
     if (r.sweep.tokens > 0) line.option("--tokens", r.sweep.tokens);
+    line.option("--sites", joined(r.sweep.sites));
+    const Recipe::Sweep usual;
+    if (r.sweep.metric == "fisher") {
+        line.option("--probes", r.sweep.probes);
+        line.option("--activations", joined(r.sweep.activations));
+        line.option("--keys", joined(r.sweep.keys));
+        line.option("--values", joined(r.sweep.values));
+    } else if (r.sweep.metric == "kl") {
+        if (r.sweep.context != usual.context) line.option("--context", r.sweep.context);
+        line.option("--rest", r.sweep.rest);
+        if (r.sweep.positions < usual.positions) line.option("--positions", QString::number(r.sweep.positions, 'g', 12).toStdString());
+        if (r.sweep.shard != usual.shard) line.option("--shard", r.sweep.shard);
+        if (r.sweep.orderRun != 0) line.option("--order-run", r.sweep.orderRun);
+    }
     rounderOptions(line, r);
     if (resume != 0) line.option("--resume", resume);
 }
@@ -66,7 +80,11 @@ void sweepOptions(Line& line, const Recipe& r, std::int64_t resume) {
 void assignOptions(Line& line, const Recipe& r) {
     line.option("--run", r.assignment.sweepRun);
     if (r.assignment.scaleRun != 0) line.option("--scale-run", r.assignment.scaleRun);
+    for (const std::int64_t run : r.assignment.measuredRuns) line.option("--measured", run);
     line.option("--budget", r.assignment.budget);
+    for (const Recipe::Assignment::PartBudget& part : r.assignment.budgets) line.option("--part", part.sites + "=" + part.budget);
+    for (const std::string& format : r.assignment.forbid) line.option("--forbid", format);
+    line.flag("--additive", !r.assignment.interactions);
     if (r.assignment.tie != "none") line.option("--tie", r.assignment.tie);
     for (const auto& [pattern, format] : r.assignment.pins) line.option("--pin", pattern + "=" + format);
 }

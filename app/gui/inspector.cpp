@@ -136,7 +136,8 @@ void Inspector::build() {
     form->setRowWrapPolicy(QFormLayout::WrapLongRows); // in the narrowest window figures go below their names
     format_ = fact(form, tr("format"));
     bytes_ = fact(form, tr("bytes"));
-    damage_ = fact(form, tr("damage, KL"), &damageName_);
+    measured_ = fact(form, tr("KL, measured"), &measuredName_);
+    fisher_ = fact(form, tr("KL, Fisher"), &fisherName_);
     output_ = fact(form, tr("output error"), &outputName_);
     error_ = fact(form, tr("weight error"));
     outliers_ = fact(form, tr("outlier share"));
@@ -144,6 +145,10 @@ void Inspector::build() {
     error_->setToolTip(tr("‖W − Ŵ‖² / ‖W‖² at this format, nearest rounding"));
     outliers_->setToolTip(tr("share of weights beyond six standard deviations"));
     column->addLayout(form);
+    doubt_ = label("warn", content_);
+    doubt_->setObjectName(QStringLiteral("inspector.doubt"));
+    doubt_->setWordWrap(true);
+    column->addWidget(doubt_);
 
     weightsTitle_ = section(tr("Weights and grid"));
     weights_ = new HistogramPlot(content_);
@@ -181,7 +186,7 @@ void Inspector::build() {
     link(tr("Show activations"), "calibrate");
     link(tr("Show in the mix"), "mix");
     column->addStretch(1);
-    whenSite_ << weights_ << weightsRange_ << costs_ << inputs_ << inputsText_ << shape_;
+    whenSite_ << weights_ << weightsRange_ << costs_ << inputs_ << inputsText_ << shape_ << doubt_;
 }
 
 void Inspector::showSite() {
@@ -238,43 +243,51 @@ void Inspector::showWeights() {
     error_->setText(view->format.isEmpty() ? QStringLiteral("–") : figureText(view->relativeError));
 }
 
-/// The same figure as the grid's cell, by its name; where that is KL, the output error stands below it.
+/// This cell in every column of the table: the figures that the person may compare.
 void Inspector::showCosts() {
     const QString site = session_.selectedSite(), asked = session_.siteFormat(site);
-    const DamageMap& map = session_.damageMap();
-    const bool kl = map.metric == QLatin1String("kl");
+    const DamageTable& table = session_.damageTable();
     const bool full = codeBits(session_, asked, site) >= 16; // nothing that a sweep could measure is lost
-    const auto show = [&](QLabel* label, const DamageMap& from, const QString& what) {
-        const DamageOption* option = from.find(site, asked);
+    QStringList doubts;
+    const auto show = [&](QLabel* key, QLabel* value, DamageBy by, const QString& what) {
+        const DamageMap& map = table.column(by);
+        key->setVisible(!map.empty());
+        value->setVisible(!map.empty());
+        const DamageOption* option = map.find(site, asked);
         if (!option) {
-            label->setText(full && !from.empty() ? QStringLiteral("≈ 0") : QStringLiteral("–"));
-            label->setToolTip(tr("this format was not measured at this site"));
+            value->setText(full && !map.empty() ? QStringLiteral("≈ 0") : QStringLiteral("–"));
+            value->setToolTip(tr("this format was not tried at this site"));
             return;
         }
-        const QString value = withError(option->damage, option->standardError);
-        const QString text = label == damage_ ? value : figureText(option->damage); // the error of the lesser figure is in its tip
-        label->setText(option->estimated ? QStringLiteral("≈ ") + text : text);
-        label->setToolTip(option->estimated ? tr("%1; scaled from the output error, not measured").arg(what) : what + QStringLiteral(": ") + value);
+        const QString text = withError(option->damage, option->standardError);
+        const bool scaled = option->source == CellSource::scaled;
+        value->setText(scaled ? QStringLiteral("≈ ") + text : text);
+        value->setToolTip(scaled ? tr("%1; scaled from the output error, not measured").arg(what) : what);
+        if (!option->doubt.isEmpty()) doubts << tr("%1 is doubtful: %2").arg(key->text(), option->doubt);
     };
-    show(damage_, map, kl ? tr("KL to the original, nats per token, this site alone quantized") : tr("relative error of this site's output"));
-    show(output_, session_.errorMap(), tr("relative error of this site's output"));
-    damageName_->setText(kl || map.empty() ? tr("damage, KL") : tr("output error"));
-    output_->setVisible(kl);
-    outputName_->setVisible(kl);
+    show(measuredName_, measured_, DamageBy::measured, tr("KL to the original, nats per token, this site alone quantized"));
+    show(fisherName_, fisher_, DamageBy::fisher, tr("the same, estimated from gradients, nats per token"));
+    show(outputName_, output_, DamageBy::output, tr("relative squared error of this site's output"));
+    doubt_->setText(doubts.join(QLatin1Char('\n')));
+    doubt_->setVisible(!doubts.isEmpty());
+    showBars(site, asked);
+}
 
+void Inspector::showBars(const QString& site, const QString& asked) {
+    const DamageMap& map = session_.damageMap();
     const QVector<DamageOption> options = map.sites.value(site);
     double top = 0;
     for (const DamageOption& option : options) top = std::max(top, option.damage);
     QList<BarList::Bar> bars;
     for (const DamageOption& option : options) {
-        const QString value = withError(option.damage, option.standardError);
-        bars << BarList::Bar{option.format, figureText(option.damage, 2),
-                             QStringLiteral("%1: %2%3, %4").arg(option.format, value, option.estimated ? tr(" (estimated)") : QString(),
-                                                                bytesText(static_cast<double>(option.bytes))),
-                             top > 0 ? option.damage / top : 0, Theme::instance().formatColor(codeBits(session_, option.format, site)), option.format == asked};
+        QString tip = QStringLiteral("%1: %2 (%3), %4").arg(option.format, withError(option.damage, option.standardError), sourceText(option.source),
+                                                           bytesText(static_cast<double>(option.bytes)));
+        if (!option.doubt.isEmpty()) tip += QLatin1Char('\n') + option.doubt;
+        bars << BarList::Bar{option.format, figureText(option.damage, 2), tip, top > 0 ? option.damage / top : 0,
+                             Theme::instance().formatColor(codeBits(session_, option.format, site)), option.format == asked};
     }
-    costsTitle_->setText(kl ? tr("KL of each format") : tr("Output error of each format"));
-    costsTitle_->setToolTip(kl ? tr("nats per token, this site alone") : QString());
+    costsTitle_->setText(map.inNats() ? tr("KL of each format") : tr("Output error of each format"));
+    costsTitle_->setToolTip(map.inNats() ? tr("nats per token, this site alone") : QString());
     costsTitle_->setVisible(!bars.isEmpty());
     costs_->setVisible(!bars.isEmpty());
     costs_->setBars(bars);

@@ -28,12 +28,13 @@ private:
     void showSite();
     void showWeights();
     void showCosts();
+    void showBars(const QString& site, const QString& asked);
     void showInputs();
 
     Session& session_;
     QWidget* content_;
     QLabel *name_, *pinned_, *shape_, *empty_;
-    QLabel *format_, *bytes_, *damage_, *output_, *damageName_, *outputName_, *error_, *outliers_, *kurtosis_;
+    QLabel *format_, *bytes_, *measured_, *fisher_, *output_, *measuredName_, *fisherName_, *outputName_, *doubt_, *error_, *outliers_, *kurtosis_;
     QLabel *weightsTitle_, *weightsRange_, *costsTitle_, *inputsTitle_, *inputsText_;
     HistogramPlot* weights_;
     BarList* costs_;

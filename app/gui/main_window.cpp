@@ -238,11 +238,19 @@ void MainWindow::refreshStart() {
 
 void MainWindow::refreshRun() {
     const bool calibrate = page_ == kCalibratePage, compare = page_ == kComparePage;
+    // Without a forward pass weights can be rounded and written, and nothing can be measured.
+    const QString why = studio_.session().whyNoForward();
+    const bool needsForward = calibrate || compare;
     bar_->setRunText(calibrate ? tr("Calibrate") : compare ? tr("Evaluate") : tr("Quantize"),
-                     calibrate ? tr("Collect statistics of every site's inputs (Ctrl+R)")
-                     : compare ? tr("Measure perplexity and KL of the open checkpoint (Ctrl+R)")
-                               : tr("Plan, then write the quantized checkpoint (Ctrl+R)"));
-    bar_->setRunEnabled(studio_.session().checkpoint() != nullptr);
+                     needsForward && !why.isEmpty() ? why
+                     : calibrate ? tr("Collect statistics of every site's inputs (Ctrl+R)")
+                     : compare   ? tr("Measure perplexity and KL of the open checkpoint (Ctrl+R)")
+                                 : tr("Plan, then write the quantized checkpoint (Ctrl+R)"));
+    bar_->setRunEnabled(studio_.session().checkpoint() != nullptr && (needsForward ? why.isEmpty() : studio_.session().model() != nullptr));
+    for (QAction* run : std::as_const(forwardActions_)) {
+        run->setEnabled(why.isEmpty());
+        run->setToolTip(why.isEmpty() ? run->text() : why);
+    }
 }
 
 void MainWindow::restoreSession(bool reopen) {

@@ -101,6 +101,7 @@ private:
     QPointer<HelpWindow> help_;
     QMenu *menu_, *runMenu_;
     QList<QAction*> actions_; ///< in the order of the palette
+    QList<QAction*> forwardActions_; ///< those that need a forward pass
     int page_ = 0;            ///< workspace chosen, also while the start page is shown
 };
 

@@ -55,17 +55,20 @@ void MainWindow::buildActions() {
 
 void MainWindow::buildMenu() {
     runMenu_ = new QMenu(this);
+    runMenu_->setToolTipsVisible(true);
     const auto run = [this](const char* kind, const QString& text) {
-        runMenu_->addAction(action(QStringLiteral("run.") + QString::fromLatin1(kind), text, {},
-                                   [this, k = QString::fromLatin1(kind)] { runKind(k); }));
+        QAction* made = action(QStringLiteral("run.") + QString::fromLatin1(kind), text, {}, [this, k = QString::fromLatin1(kind)] { runKind(k); });
+        runMenu_->addAction(made);
+        if (QLatin1String(kind) != QLatin1String("quantize")) forwardActions_ << made;
     };
     run("calibrate", tr("Calibrate: statistics of every input"));
-    run("sweep", tr("Measure: cost of every site and format"));
+    run("sweep", tr("Map: what every site costs in every format"));
     run("quantize", tr("Quantize: write the checkpoint…"));
     run("evaluate", tr("Evaluate: perplexity of the checkpoint"));
     runMenu_->addSeparator();
     runMenu_->addAction(action(QStringLiteral("run.mix"), tr("The whole road: calibrate, measure, mix, quantize, compare…"), {},
                                [this] { runMix(); }));
+    forwardActions_ << runMenu_->actions().last();
 
     menu_ = new QMenu(this);
     menu_->addAction(action(QStringLiteral("open.folder"), tr("Open checkpoint folder…"), QKeySequence(QStringLiteral("Ctrl+Shift+O")),
@@ -183,8 +186,10 @@ void MainWindow::showAbout() {
 Recipe MainWindow::recipeFor(const QString& kind) const {
     Recipe recipe = const_cast<Studio&>(studio_).session().recipe();
     recipe.kind = kind.toStdString();
-    if (kind == QLatin1String("sweep") && recipe.sweep.formats.empty())
+    if (kind == QLatin1String("sweep") && recipe.sweep.formats.empty()) { // nothing was asked for: the estimate in nats
         recipe.sweep.formats = {"q4_0", "q4_1", "q5_0", "q5_1", "q8_0"};
+        recipe.sweep.metric = "fisher";
+    }
     return recipe;
 }
 
@@ -222,6 +227,11 @@ bool MainWindow::askForExport(Recipe& recipe) {
 
 void MainWindow::runCurrent() {
     if (!studio_.session().checkpoint()) return;
+    const QString why = studio_.session().whyNoForward();
+    if ((page_ == 1 || page_ == 4) && !why.isEmpty()) {
+        strip_->showMessage(why);
+        return;
+    }
     runKind(page_ == 1 ? QStringLiteral("calibrate") : page_ == 4 ? QStringLiteral("evaluate") : QStringLiteral("quantize"));
 }
 

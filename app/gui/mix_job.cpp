@@ -30,6 +30,10 @@ void eachOption(Options& o, const Visit& visit) {
     visit("seed", o.seed);
     visit("clipSearch", o.clipSearch);
     visit("pins", o.pins);
+    visit("probes", o.probes);
+    visit("sketchTokens", o.sketchTokens);
+    visit("forbid", o.forbid);
+    visit("uncertainCells", o.uncertainCells);
     visit("measureEveryCell", o.measureEveryCell);
 }
 

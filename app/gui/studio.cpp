@@ -24,23 +24,28 @@ constexpr std::int64_t kMostWeightsAhead = std::int64_t{1} << 26;
 // A selected weight is looked at before the facts of those that nobody asked for.
 constexpr int kOpenPriority = 20, kViewPriority = 10;
 
-struct Opened {
+} // namespace
+
+/// A checkpoint read on the background thread, not yet shown.
+struct Studio::Opened {
     std::shared_ptr<const Checkpoint> checkpoint;
     std::shared_ptr<const Model> model;
     QString whyNoModel;
 };
 
-Opened openFiles(const std::string& path) {
+Studio::Opened Studio::openFiles(const std::string& path) {
     Opened opened;
     opened.checkpoint = Checkpoint::open(path);
     try {
-        opened.model = Model::open(opened.checkpoint, makeDevice("cpu"));
+        opened.model = Model::openWeights(opened.checkpoint, makeDevice("cpu"));
     } catch (const Error&) {
-        // Tensors can be looked at without a forward pass; the page says so.
+        // The list of tensors can be looked at without a single site; the page says so.
         opened.whyNoModel = describeError(std::current_exception()).message;
     }
     return opened;
 }
+
+namespace {
 
 std::vector<std::string> toStd(const QStringList& list) {
     std::vector<std::string> out;
@@ -55,6 +60,7 @@ Studio::Studio(QObject* parent)
     connect(&session_, &Session::openRequested, this, [this](const QStringList& paths) { open(sortInputs(paths)); });
     connect(&session_, &Session::demoRequested, this, &Studio::openDemo);
     connect(&session_, &Session::runRequested, this, [this](const Recipe& r, RunId resume) { run(r, resume); });
+    connect(&session_, &Session::measureUncertainRequested, this, &Studio::measureUncertain);
     connect(&session_, &Session::weightViewRequested, this, &Studio::requestWeightView);
     connect(&session_, &Session::siteSelected, this, &Studio::refreshSelectedView);
     connect(&session_, &Session::recipeChanged, this, &Studio::refreshSelectedView);
@@ -170,9 +176,8 @@ void Studio::openCheckpoint(const QString& path) {
             --opening_;
             Q_EMIT openingChanged();
             if (generation != *generation_) return; // another one was asked for since
-            if (!opened.whyNoModel.isEmpty())
-                Q_EMIT message(tr("Weights only: %1").arg(opened.whyNoModel));
-            adopt(std::move(opened.checkpoint), std::move(opened.model));
+            adopt(std::move(opened));
+            if (const QString why = session_.whyNoForward(); !why.isEmpty()) Q_EMIT message(tr("Weights only: %1").arg(why));
             Q_EMIT checkpointOpened(path);
         },
         [this, path](const JobError& error) {
@@ -185,8 +190,8 @@ void Studio::openCheckpoint(const QString& path) {
         kOpenPriority);
 }
 
-void Studio::adopt(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<const Model> model) {
-    session_.setCheckpoint(std::move(checkpoint), std::move(model));
+void Studio::adopt(Opened opened) {
+    session_.setCheckpoint(std::move(opened.checkpoint), std::move(opened.model), opened.whyNoModel);
     requestFacts();
     if (const Model* m = session_.model().get(); m && !m->sites().empty()) {
         // The first block's site is a better start than the embedding.
@@ -283,6 +288,23 @@ void Studio::runMix(const Runner::MixOptions& options, const QString& title) {
     job.work = [options](Runner& runner, JobContext& context) {
         return runner.mix(options, context, "bitwright (the window)");
     };
+    submitSolving(std::move(job));
+}
+
+void Studio::measureUncertain(const Recipe& assign) {
+    Runner::RefineOptions options;
+    options.assign = assign;
+    if (options.assign.checkpoint.empty() && session_.checkpoint()) options.assign.checkpoint = session_.checkpoint()->path();
+    Job job;
+    job.title = tr("measure the uncertain");
+    job.again = QString::fromStdString(Json{{"uncertain", options.assign.toJson()}}.dump());
+    job.work = [options](Runner& runner, JobContext& context) {
+        return runner.measureUncertain(options, context, "bitwright (the window)");
+    };
+    submitSolving(std::move(job));
+}
+
+void Studio::submitSolving(Job job) {
     const int number = jobs_.submit(std::move(job));
     auto* once = new QObject(this); // lives until this very job has ended
     connect(&jobs_, &JobQueue::finished, once, [this, once, number](int done) {
@@ -414,8 +436,8 @@ void Studio::startDemo() {
 void Studio::goOn(const QString& again) {
     try {
         const Json document = parseJson(again.toStdString(), "the stopped job");
-        const bool mix = document.contains("mix");
-        const Recipe recipe = mix ? Recipe() : Recipe::fromJson(document);
+        const bool mix = document.contains("mix"), uncertain = document.contains("uncertain");
+        const Recipe recipe = mix ? Recipe() : Recipe::fromJson(uncertain ? document.at("uncertain") : document);
         const Runner::MixOptions options = mix ? mixFromJson(document.at("mix")) : Runner::MixOptions();
         const std::string& wanted = mix ? options.checkpoint : recipe.checkpoint;
         const auto open = session_.checkpoint();
@@ -425,6 +447,7 @@ void Studio::goOn(const QString& again) {
             return;
         }
         if (mix) runMix(options, QString::fromStdString(document.value("title", std::string("mix"))));
+        else if (uncertain) measureUncertain(recipe);
         else run(recipe, stoppedRunOf(recipe));
         Q_EMIT message(tr("Going on with the job that was stopped."));
     } catch (...) {

@@ -35,6 +35,8 @@ public:
     /// Runs calibrate → sweep → solve → quantize → evaluate on the open checkpoint.
     void runMix(const Runner::MixOptions& options, const QString& title);
     int run(const Recipe& recipe, RunId resume = {});
+    /// Measures the cells that could change this mix and solves again; takes the mix it ends with.
+    void measureUncertain(const Recipe& assign);
     /// What `run` would do. Reads files: call it on a background thread. @throws as Runner::plan.
     Json plan(const Recipe& recipe);
     /// Continues a job that was stopped, by a person or by closing. @param again as in Job::again.
@@ -58,11 +60,15 @@ Q_SIGNALS:
 private:
     void useLog(const QString& path); ///< @throws Error; the former log stays then
     void onlyReadLog(const QString& path); ///< one that can't be written, a newer version's say; nothing can be run then
-    void adopt(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<const Model> model);
+    struct Opened;
+    static Opened openFiles(const std::string& path); ///< @throws Error; runs on a background thread
+    void adopt(Opened opened);
     void requestFacts();
     void requestWeightView(const QString& site, const QString& format);
     void refreshSelectedView();
     void startDemo();
+    /// Queues a job whose solved mix is taken into the recipe when it is done.
+    void submitSolving(Job job);
     RunId stoppedRunOf(const Recipe& recipe) const;
     /// Puts the formats of the newest solved mix of the open checkpoint into the recipe, as one step that can be undone.
     void takeNewestMix();

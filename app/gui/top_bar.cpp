@@ -39,6 +39,7 @@ QString factsOf(const Session& session) {
     if (!config.family.empty()) parts << shown(config.family);
     if (config.blocks > 0) parts << Session::tr("%1 blocks").arg(config.blocks);
     if (session.model()) parts << Session::tr("%1 sites").arg(session.model()->sites().size());
+    if (!session.whyNoForward().isEmpty()) parts << Session::tr("weights only");
     parts << Session::tr("%1 weights").arg(countText(checkpoint->parameters()));
     parts << Session::tr("%1 bits/weight").arg(checkpoint->bitsPerWeight(), 0, 'f', 2);
     parts << QString::fromStdString(formatBytes(checkpoint->totalBytes()));

@@ -6,12 +6,15 @@
 #include "app/gui/job_error.h"
 #include "app/gui/mix_job.h"
 #include "core/base/error.h"
+#include "app/gui/inspector.h"
+#include "tests/gui/damage_log.h"
 #include "tests/gui/gui_fixture.h"
 #include "widgets/calibrate/activation_panel.h"
 #include "widgets/calibrate/data_panel.h"
 #include "widgets/runs/runs_model.h"
 #include "widgets/session/session.h"
 
+#include <QLabel>
 #include <QProcess>
 #include <QSignalSpy>
 
@@ -107,22 +110,63 @@ private Q_SLOTS:
         recipe.assignment.scaleRun = 3;
         recipe.assignment.budget = "4.5bpw";
         recipe.assignment.pins = {{"token_embd", "q8_0"}};
+        recipe.assignment.measuredRuns = {5, 6};
+        recipe.assignment.forbid = {"q4_1"};
         const QString assign = commandFor(recipe, QStringLiteral("/l.db"));
-        QVERIFY2(assign.startsWith(QStringLiteral("bitwright-cli assign --run 4 --scale-run 3 --budget 4.5bpw --pin token_embd=q8_0")), qPrintable(assign));
+        QVERIFY2(assign.startsWith(QStringLiteral("bitwright-cli assign --run 4 --scale-run 3 --measured 5 --measured 6 --budget 4.5bpw --forbid q4_1 --pin token_embd=q8_0")), qPrintable(assign));
         recipe.kind = "sweep";
         recipe.calibration = {{"/t.txt"}, 9, 33};
-        recipe.sweep = {{"q4_0", "q8_0"}, "kl", 512};
+        recipe.sweep.formats = {"q4_0", "q8_0"};
+        recipe.sweep.metric = "kl";
+        recipe.sweep.tokens = 512;
+        recipe.sweep.positions = 0.25;
+        recipe.sweep.shard = "2/8";
+        recipe.sweep.orderRun = 7;
+        recipe.sweep.sites = {"blk.0.*"};
         recipe.rounder = "weighted";
         recipe.clipSearch = false;
         const QString sweep = commandFor(recipe, {});
-        for (const char* part : {"--samples 9", "--length 33", "--formats q4_0,q8_0", "--metric kl", "--tokens 512", "--rounder weighted", "--no-clip-search"})
+        for (const char* part : {"--samples 9", "--length 33", "--formats q4_0,q8_0", "--metric kl", "--tokens 512", "--rounder weighted", "--no-clip-search",
+                                 "--positions 0.25", "--shard 2/8", "--order-run 7", "--sites 'blk.0.*'"})
             QVERIFY2(sweep.contains(QLatin1String(part)), qPrintable(sweep));
+        recipe.sweep.metric = "fisher";
+        const QString sketch = commandFor(recipe, {});
+        QVERIFY2(sketch.contains(QStringLiteral("--metric fisher")) && sketch.contains(QStringLiteral("--probes 256")), qPrintable(sketch));
         recipe.kind = "quantize";
         recipe.assignment.head = "q6_k";
         recipe.evaluation = {{"/e.txt"}, "windows:64", 2048};
         const QString quantize = commandFor(recipe, {});
         for (const char* part : {"--head q6_k", "--set token_embd=q8_0", "--samples 9", "--eval-text /e.txt", "--protocol windows:64", "--tokens 2048"})
             QVERIFY2(quantize.contains(QLatin1String(part)), qPrintable(quantize));
+    }
+
+    void inspectorShowsEveryColumnAndDoubts() {
+        const test::Demo demo;
+        const QString path = test::home().file(QStringLiteral("inspector.db"));
+        {
+            ExperimentLog log(path.toStdString());
+            test::addOutput(log, demo);
+            test::addFisher(log, demo);
+            test::addMeasured(log, demo);
+        }
+        Session session;
+        session.setCheckpoint(demo.checkpoint, demo.model);
+        session.setLog(path);
+        Inspector inspector(session);
+        inspector.resize(268, 900);
+        inspector.show();
+        const QString measured = QStringLiteral("blk.0.ffn_down"), site = QStringLiteral("blk.1.attn_v");
+        session.selectSite(measured);
+        QCOMPARE(figure(inspector, "KL, measured").section(QLatin1Char(' '), 1, 1), QStringLiteral("±"));
+        QVERIFY(figure(inspector, "KL, Fisher").contains(QStringLiteral("±")));
+        QVERIFY(figure(inspector, "output error").contains(QStringLiteral("±")));
+        auto* doubt = inspector.findChild<QLabel*>(QStringLiteral("inspector.doubt"));
+        QVERIFY(doubt && !doubt->isVisible());
+        // A cell of the output sweep that contradicts a smaller format.
+        session.selectSite(site);
+        session.setSiteFormat(site, QStringLiteral("q8_0"));
+        QVERIFY(doubt->isVisible());
+        QVERIFY(doubt->text().contains(QStringLiteral("output error")));
     }
 
     void paletteFindsByLettersInOrder() {
@@ -249,6 +293,13 @@ private Q_SLOTS:
         QCOMPARE(model.rowCount(model.index(0, 0)), 2);
         QCOMPARE(model.runAt(model.indexOf(RunId(2)))->id.value(), 2);
         QVERIFY(!model.runAt(model.index(0, 0)));
+    }
+
+private:
+    static QString figure(const Inspector& inspector, const char* name) {
+        for (const QLabel* label : inspector.findChildren<QLabel*>())
+            if (label->accessibleName() == QLatin1String(name)) return label->text();
+        return {};
     }
 };
 

@@ -192,16 +192,20 @@ void DataPanel::show() {
     samples_->setValue(static_cast<int>(r.calibration.samples));
     length_->setValue(static_cast<int>(r.calibration.length));
     // Everything below asks the disk; most changes of a recipe are formats of sites.
-    const Seen now{r.calibration.files, r.evaluation.files, r.calibration.samples, r.calibration.length, session_->model() != nullptr};
+    const Seen now{r.calibration.files, r.evaluation.files, r.calibration.samples, r.calibration.length,
+                   session_->model() != nullptr, session_->whyNoForward()};
     if (seen_ == now) return;
     seen_ = now;
     tokens_->setText(QLocale().toString(static_cast<qlonglong>(r.calibration.samples * r.calibration.length)));
     showFiles();
-    const QStringList warnings = calibrationSetWarnings(r);
+    const QString why = session_->whyNoForward();
+    QStringList warnings = calibrationSetWarnings(r);
+    if (!why.isEmpty()) warnings.prepend(tr("Nothing can be calibrated: %1").arg(why));
     warnings_->setText(warnings.join(QLatin1Char('\n')));
     warnings_->setVisible(!warnings.isEmpty());
     panel_->setHint(r.calibration.files.empty() ? QString() : counted(static_cast<qint64>(r.calibration.files.size()), tr("1 text"), tr("%1 texts")));
-    const bool ready = session_->model() != nullptr && !r.calibration.files.empty();
+    const bool ready = session_->model() != nullptr && why.isEmpty() && !r.calibration.files.empty();
+    run_->setToolTip(why);
     run_->setEnabled(ready);
     copy_->setEnabled(ready);
 }

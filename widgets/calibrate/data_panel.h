@@ -38,6 +38,7 @@ private:
         std::vector<std::string> files, evaluation;
         std::int64_t samples = 0, length = 0;
         bool ready = false;
+        QString why;
         bool operator==(const Seen&) const = default;
     };
 

@@ -67,6 +67,12 @@ BitsGrid::BitsGrid(Session* session, MixState* model, QWidget* parent)
 void BitsGrid::reload() {
     scale_ = ValueScale::fit(model_->map().damages(), true);
     if (scale_.known) scale_.low = std::max(scale_.low, scale_.high * std::pow(10.0, -kDecades));
+    const DamageMap& map = model_->map();
+    const qsizetype measured = map.cells(CellSource::measured);
+    marksMeasured_ = measured > 0 && measured < map.cells();
+    anyDoubt_ = std::any_of(map.sites.begin(), map.sites.end(), [](const auto& options) {
+        return std::any_of(options.begin(), options.end(), [](const DamageOption& o) { return !o.doubt.isEmpty(); });
+    });
     const bool heads = !model_->headSites().isEmpty();
     setMaximumHeight(int(kHeader + kLegend + (heads ? kHeadGap + kMostRow : 0) + std::max(1, model_->blocks()) * kMostRow));
     updateScrollBar();
@@ -262,6 +268,23 @@ void BitsGrid::paintCell(QPainter& painter, const QRectF& rect, const MixSite& s
         painter.setBrush(ink);
         painter.drawEllipse(QPointF(rect.right() - 8, rect.center().y()), 3, 3);
     }
+    const bool asShown = site.inMap && format == site.format;
+    if (marksMeasured_ && asShown && site.source == CellSource::measured) paintTick(painter, rect.bottomRight() + QPointF(-9, -6), ink);
+    if (asShown && !site.doubt.isEmpty()) paintDoubt(painter, rect.topRight(), fill);
+}
+
+/// Six pixels wide: this very cell was measured.
+void BitsGrid::paintTick(QPainter& painter, const QPointF& at, const QColor& ink) const {
+    painter.setPen(QPen(ink, 1.4, Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin));
+    painter.setBrush(Qt::NoBrush);
+    painter.drawPolyline(QPolygonF({at + QPointF(0, 1), at + QPointF(2, 3), at + QPointF(6, -2)}));
+}
+
+/// A red corner with an edge in the cell's colour: its figure contradicts its neighbours.
+void BitsGrid::paintDoubt(QPainter& painter, const QPointF& corner, const QColor& around) const {
+    painter.setPen(QPen(around, 1));
+    painter.setBrush(Theme::instance().tokens().red);
+    painter.drawPolygon(QPolygonF({corner, corner + QPointF(-8, 0), corner + QPointF(0, 8)}));
 }
 
 void BitsGrid::paintLegend(QPainter& painter, const Layout& l) const {
@@ -287,8 +310,17 @@ void BitsGrid::paintLegend(QPainter& painter, const Layout& l) const {
     painter.drawText(text, static_cast<int>(Qt::AlignLeft) | static_cast<int>(Qt::AlignVCenter), tr("≤ %1").arg(figureText(scale_.low, 2)));
     painter.drawText(text, Qt::AlignCenter, figureText(scale_.value(0.5), 2));
     painter.drawText(text, static_cast<int>(Qt::AlignRight) | static_cast<int>(Qt::AlignVCenter), figureText(scale_.high, 2));
-    painter.drawText(QRectF(bar.right() + 12, bar.top() - 5, viewport()->width() - bar.right() - 12, 18),
-                     static_cast<int>(Qt::AlignLeft) | static_cast<int>(Qt::AlignVCenter), unit);
+    const QRectF beside(bar.right() + 12, bar.top() - 5, viewport()->width() - bar.right() - 12, 18);
+    painter.drawText(beside, static_cast<int>(Qt::AlignLeft) | static_cast<int>(Qt::AlignVCenter), unit);
+    qreal x = beside.left();
+    const auto key = [&](const QString& name, auto mark) {
+        mark(QPointF(x, text.center().y()));
+        painter.setPen(t.muted);
+        painter.drawText(QRectF(x + 12, text.top(), 120, text.height()), static_cast<int>(Qt::AlignLeft) | static_cast<int>(Qt::AlignVCenter), name);
+        x += 24 + painter.fontMetrics().horizontalAdvance(name);
+    };
+    if (marksMeasured_) key(tr("measured"), [&](const QPointF& at) { paintTick(painter, at, t.text); });
+    if (anyDoubt_) key(tr("doubtful"), [&](const QPointF& at) { paintDoubt(painter, at + QPointF(8, -4), t.ground); });
 }
 
 void BitsGrid::resizeEvent(QResizeEvent* event) {
@@ -426,7 +458,8 @@ QString BitsGrid::tipFor(int index) const {
     QString text = tr("%1 · %2 × %3\n%4 · %5").arg(site.name).arg(site.rows).arg(site.cols).arg(site.format, bytesText(double(site.bytes)));
     text += std::isnan(site.damage) ? tr("\ndamage at this format is not in the map")
                                     : tr("\ndamage %1 %2").arg(withError(site.damage, site.standardError), model_->unit());
-    if (site.estimated) text += tr(" (estimated)");
+    if (site.inMap) text += tr(" (%1)").arg(sourceText(site.source));
+    if (!site.doubt.isEmpty()) text += tr("\ndoubtful: %1").arg(site.doubt);
     if (site.pinned) text += tr("\npinned: the solver leaves it as it is");
     for (const DamageOption& option : model_->map().sites.value(site.name)) {
         text += QStringLiteral("\n%1 %2  %3  %4").arg(option.format == site.format ? QStringLiteral("▸") : QStringLiteral("  "), option.format,

@@ -49,6 +49,8 @@ private:
     void reload();
     void updateScrollBar();
     void paintCell(QPainter& painter, const QRectF& rect, const MixSite& site, const QString& format) const;
+    void paintTick(QPainter& painter, const QPointF& at, const QColor& ink) const;
+    void paintDoubt(QPainter& painter, const QPointF& corner, const QColor& around) const;
     void paintHeader(QPainter& painter, const Layout& l, const QFontMetricsF& metrics) const;
     void paintLegend(QPainter& painter, const Layout& l) const;
     QString strokeFormat(const MixSite& site) const;
@@ -61,6 +63,8 @@ private:
     Session* session_;
     MixState* model_;
     ValueScale scale_;
+    bool marksMeasured_ = false; ///< the map has both kinds of cells
+    bool anyDoubt_ = false;
     QString brush_, lastBrush_;
     QStringList stroke_;      ///< sites of the stroke under way
     QString strokeWith_;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/mix/budget_panel.h"
 
+#include "widgets/mix/interval_bars.h"
 #include "widgets/plots/number_text.h"
+#include "widgets/theme/elided_label.h"
 
 #include <QEvent>
 #include <QFrame>
@@ -38,7 +40,9 @@ QHBoxLayout* pair(QWidget* left, QWidget* right) {
 BudgetPanel::BudgetPanel(Session* session, MixState* model, QWidget* parent)
     : QWidget(parent), session_(session), model_(model), slider_(new QSlider(Qt::Horizontal, this)),
       size_(label(this, "figures")), low_(label(this, "muted")), high_(label(this, "muted")),
-      predicted_(label(this, "title")), measured_(label(this, "good")) {
+      predicted_(label(this, "title")), measured_(label(this, "good")), bars_(new IntervalBars(this)), explanation_(new ElidedLabel(this)) {
+    explanation_->setProperty("role", QStringLiteral("muted"));
+    explanation_->setObjectName(QStringLiteral("budget.why"));
     auto* panel = new QFrame(this);
     panel->setProperty("role", QStringLiteral("panel"));
     panel->setAccessibleName(tr("Budget"));
@@ -53,8 +57,10 @@ BudgetPanel::BudgetPanel(Session* session, MixState* model, QWidget* parent)
     body->addLayout(pair(title, size_));
     body->addWidget(slider_);
     body->addLayout(pair(low_, high_));
+    body->addWidget(explanation_);
     body->addWidget(predicted_);
     body->addWidget(measured_);
+    body->addWidget(bars_);
     measured_->setStyleSheet(QStringLiteral("font-size: 12px; font-weight: 600;"));
     slider_->setRange(0, kSteps);
     slider_->setPageStep(kSteps / 20);
@@ -65,9 +71,10 @@ BudgetPanel::BudgetPanel(Session* session, MixState* model, QWidget* parent)
     rest_.setInterval(kRestMilliseconds);
     connect(slider_, &QSlider::valueChanged, this, &BudgetPanel::slide);
     connect(&rest_, &QTimer::timeout, this, [this] {
-        if (model_->problem()) solver_.start(model_->problem(), budget());
+        if (model_->problem()) ask();
     });
-    connect(&solver_, &MixSolver::solved, this, [this](const AssignSolution& solution, quint64 bytes) {
+    connect(&solver_, &MixSolver::solved, this, [this](const AssignSolution& solution, quint64 bytes, const QString& why) {
+        why_ = why;
         const int merge = std::exchange(solvedByButton_, false) ? -1 : kMergeId;
         model_->takeChoice(solution.choice, bytes, tr("Solve for %1").arg(bytesText(double(bytes))), merge);
     });
@@ -104,7 +111,13 @@ void BudgetPanel::solveNow() {
     if (!model_->problem()) return;
     rest_.stop();
     solvedByButton_ = true;
-    solver_.start(model_->problem(), budget());
+    ask();
+}
+
+void BudgetPanel::ask() {
+    // Without projections the sum is all there is, and the additive optimum is the best.
+    const auto predictor = model_->predictsInteractions() && session_->recipe().assignment.interactions ? model_->predictor() : nullptr;
+    solver_.start(model_->problem(), budget(), predictor, model_->predictorChoice());
 }
 
 void BudgetPanel::reload() {
@@ -118,6 +131,19 @@ QString BudgetPanel::predictedText() const {
     if (!model_->hasMap()) return tr("predicted: no map yet");
     QString text = tr("predicted %1").arg(withError(totals.damage, totals.standardError));
     if (totals.unknown > 0) text += tr(" + %n unknown", nullptr, totals.unknown);
+    return text;
+}
+
+/// What the prediction is made of.
+QString BudgetPanel::predictedTip() const {
+    const Prediction& p = model_->totals().prediction;
+    QString text = tr("Predicted damage of the whole mix, %1, ± one standard error.\nSum of what each site does alone: %2")
+                       .arg(model_->unit(), withError(p.sum, p.sumSe));
+    if (model_->predictsInteractions())
+        text += tr("\nSites acting together: %1 (%2 % of it believed, the rest may be noise of the probes)")
+                    .arg(signedWithError(p.interaction, 0)).arg(qRound(100 * p.shrinkage));
+    if (p.kl < 0.99 * (p.sum + p.interaction)) text += tr("\nLarge damage levels off: %1 becomes %2").arg(figureText(p.sum + p.interaction), figureText(p.kl));
+    if (model_->totals().unknown > 0) text += tr("\nSites whose format is not in the map are not counted: %1").arg(model_->totals().unknown);
     return text;
 }
 
@@ -141,11 +167,22 @@ void BudgetPanel::refresh() {
         }
     }
     predicted_->setText(predictedText());
-    predicted_->setToolTip(tr("Sum over all sites of the damage each does alone, in %1; errors added as independent.").arg(model_->unit()));
+    predicted_->setToolTip(predictedTip());
     const MeasuredMix* run = model_->measuredNow();
     measured_->setText(run ? tr("measured %1 ✓").arg(withError(run->damage, run->standardError)) : QString());
     measured_->setVisible(run != nullptr);
     measured_->setToolTip(run ? tr("KL against the baseline, nats per token, run %1").arg(run->run.value()) : QString());
+    const bool beside = run && model_->comparable() && totals.unknown == 0;
+    bars_->setVisible(beside);
+    if (beside) {
+        bars_->setValues(totals.damage, totals.standardError, run->damage, run->standardError);
+        const QString ratio = run->damage > 0 ? tr("predicted / measured %1").arg(QString::number(totals.damage / run->damage, 'f', 2)) : QString();
+        bars_->setToolTip(tr("above: predicted, below: measured, each ± one standard error\n%1").arg(ratio));
+        bars_->setAccessibleName(ratio);
+    }
+    const bool solved = !why_.isEmpty() && model_->isSolved();
+    explanation_->setVisible(solved);
+    explanation_->setText(solved ? why_ : QString());
     setAccessibleDescription(size_->text() + QLatin1Char(' ') + predicted_->text() + QLatin1Char(' ') + measured_->text());
 }
 

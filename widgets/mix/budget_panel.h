@@ -13,6 +13,9 @@ class QLabel;
 
 namespace bw {
 
+class ElidedLabel;
+class IntervalBars;
+
 class BudgetPanel final : public QWidget {
     Q_OBJECT
 public:
@@ -30,7 +33,9 @@ protected:
 private:
     void reload();
     void refresh();
+    QString predictedTip() const;
     void slide();
+    void ask();
     int positionOf(quint64 bytes) const;
 
     Session* session_;
@@ -43,6 +48,9 @@ private:
     QLabel* high_;
     QLabel* predicted_;
     QLabel* measured_;
+    IntervalBars* bars_;
+    ElidedLabel* explanation_;
+    QString why_;              ///< the last solution's explanation
     bool solvedByButton_ = false;
 };
 

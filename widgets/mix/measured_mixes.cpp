@@ -4,6 +4,16 @@
 #include <algorithm>
 
 namespace bw {
+namespace {
+
+MixKind kindOf(const RunDetail& run) {
+    const Json assignment = run.recipe.value("assignment", Json::object());
+    if (assignment.value("format", std::string()).starts_with("mix:") || !assignment.value("tensor_types", Json::array()).empty()) return MixKind::ruleList;
+    const auto other = [&](const AssignmentRow& row) { return row.asked != run.assignments.front().asked; };
+    return std::any_of(run.assignments.begin(), run.assignments.end(), other) ? MixKind::own : MixKind::uniform;
+}
+
+} // namespace
 
 bool MeasuredMixes::update(const LogReader& log, const std::vector<RunSummary>& runs, const QString& logPath,
                            const std::string& checkpointPath) {
@@ -28,6 +38,7 @@ bool MeasuredMixes::update(const LogReader& log, const std::vector<RunSummary>& 
         mix.name = QString::fromStdString(summary.name);
         mix.damage = kl->value;
         mix.standardError = kl->standardError.value_or(0);
+        mix.kind = kindOf(detail);
         mix.rounder = QString::fromStdString(detail.recipe.value("rounder", std::string()));
         for (const MetricRow& metric : summary.metrics) {
             if (metric.name == "bytes") mix.fileBytes = quint64(metric.value);

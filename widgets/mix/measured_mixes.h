@@ -12,8 +12,12 @@
 
 namespace bw {
 
+/// A solved or painted mix, and the kinds of mixes that it must beat.
+enum class MixKind { own, uniform, ruleList };
+
 struct MeasuredMix {
     RunId run;
+    MixKind kind = MixKind::own;
     QString name;
     QString rounder;
     quint64 siteBytes = 0;          ///< of the sites alone

@@ -16,15 +16,17 @@ namespace bw {
 
 MixActions::MixActions(Session* session, MixState* model, QWidget* parent)
     : QWidget(parent), session_(session), model_(model), source_(new ElidedLabel(this)), verify_(new QPushButton(tr("Verify mix"), this)),
-      solve_(new QPushButton(tr("Solve budget"), this)), presets_(new QPushButton(tr("Presets ▾"), this)),
+      solve_(new QPushButton(tr("Solve budget"), this)), uncertain_(new QPushButton(tr("measure the uncertain"), this)), presets_(new QPushButton(tr("Presets ▾"), this)),
       presetMenu_(new QMenu(this)), command_(new ElidedLabel(this)) {
     source_->setProperty("role", QStringLiteral("muted"));
     verify_->setProperty("role", QStringLiteral("accent"));
-    verify_->setToolTip(tr("Quantizes in memory and measures KL and perplexity against the checkpoint"));
     solve_->setToolTip(tr("The least predicted damage that fits the budget; pinned sites stay"));
     presets_->setToolTip(tr("Start from one format everywhere, or measure another map"));
     presets_->setMenu(presetMenu_);
     presets_->setStyleSheet(QStringLiteral("QPushButton::menu-indicator { image: none; width: 0; }"));
+    uncertain_->setProperty("role", QStringLiteral("link"));
+    uncertain_->setObjectName(QStringLiteral("mix.uncertain"));
+    uncertain_->setCursor(Qt::PointingHandCursor);
     command_->setProperty("role", QStringLiteral("figures"));
     command_->setEnabled(false); // quiet; the whole line is in the tooltip and on the clipboard
     auto* copy = new QPushButton(tr("copy"), this);
@@ -41,11 +43,15 @@ MixActions::MixActions(Session* session, MixState* model, QWidget* parent)
     auto* all = new QVBoxLayout(this);
     all->setContentsMargins(0, 0, 0, 0);
     all->setSpacing(8);
-    all->addWidget(source_);
+    auto* origin = new QHBoxLayout;
+    origin->addWidget(source_, 1);
+    origin->addWidget(uncertain_);
+    all->addLayout(origin);
     all->addLayout(buttons);
     all->addLayout(line);
 
     connect(verify_, &QPushButton::clicked, this, [this] { Q_EMIT session_->runRequested(model_->verifyRecipe(), RunId()); });
+    connect(uncertain_, &QPushButton::clicked, this, [this] { Q_EMIT session_->measureUncertainRequested(model_->assignRecipe()); });
     connect(solve_, &QPushButton::clicked, this, &MixActions::solveRequested);
     connect(copy, &QPushButton::clicked, this, [this] {
         QApplication::clipboard()->setText(model_->command());
@@ -77,23 +83,45 @@ void MixActions::fillPresets() {
     }
     if (model_->measured().isEmpty()) presetMenu_->addAction(tr("none yet"))->setEnabled(false);
     presetMenu_->addSection(tr("Map"));
-    presetMenu_->addAction(tr("Measure a map by output error"), this, [this] { Q_EMIT session_->runRequested(model_->sweepRecipe("output"), RunId()); });
-    presetMenu_->addAction(tr("Measure a map by KL"), this, [this] { Q_EMIT session_->runRequested(model_->sweepRecipe("kl"), RunId()); });
+    const auto sweep = [this](const QString& text, const char* metric) {
+        QAction* entry = presetMenu_->addAction(text, this, [this, metric] { Q_EMIT session_->runRequested(model_->sweepRecipe(metric), RunId()); });
+        entry->setEnabled(session_->whyNoForward().isEmpty());
+    };
+    sweep(tr("Estimate a map by Fisher sketch"), "fisher");
+    sweep(tr("Measure a map by KL"), "kl");
+    sweep(tr("Measure a map by output error"), "output");
+}
+
+/// "Prediction: Fisher, 256 probes · 41 % of cells measured · run 3".
+QString MixActions::sourceLine() const {
+    const DamageMap& map = model_->map();
+    if (map.empty()) return tr("No map: damage is not known.");
+    const qsizetype all = map.cells(), measured = map.cells(CellSource::measured), scaled = map.cells(CellSource::scaled);
+    QStringList parts;
+    if (map.cells(CellSource::fisher) > 0) {
+        const qint64 probes = session_->damageTable().fisher().probes;
+        parts << (probes > 0 ? tr("Prediction: Fisher, %1 probes").arg(probes) : tr("Prediction: Fisher"));
+        if (measured > 0) parts << tr("%1 % of %2 cells measured").arg(100 * measured / all).arg(all);
+    } else if (model_->comparable()) {
+        parts << (scaled > 0 ? tr("Prediction: KL, %1 % of %2 cells measured, the rest scaled by output error").arg(100 * measured / all).arg(all)
+                             : tr("Prediction: measured KL, %1 cells").arg(all));
+    } else {
+        parts << tr("Prediction: output error, %1 cells").arg(all);
+    }
+    parts << tr("run %1").arg(map.run.value());
+    return parts.join(QStringLiteral(" · "));
 }
 
 void MixActions::refresh() {
-    const DamageMap& map = model_->map();
-    QString source = tr("No map: damage is not known.");
-    if (!map.empty()) {
-        const qsizetype all = map.measured + map.estimated;
-        source = map.estimated > 0 ? tr("Prediction: KL, %1 % of %2 cells measured, the rest scaled by output error · run %3")
-                                         .arg(100 * map.measured / all).arg(all).arg(session_->sweepRun().value())
-                                   : tr("Prediction: %1, %2 cells · run %3")
-                                         .arg(model_->comparable() ? tr("measured KL") : tr("output error")).arg(all).arg(session_->sweepRun().value());
-    }
-    source_->setText(source);
-    verify_->setEnabled(model_->hasModel());
+    source_->setText(sourceLine());
+    const QString why = session_->whyNoForward();
+    verify_->setEnabled(model_->hasModel() && why.isEmpty());
+    verify_->setToolTip(why.isEmpty() ? tr("Quantizes in memory and measures KL and perplexity against the checkpoint") : why);
     solve_->setEnabled(model_->problem() != nullptr);
+    const bool nats = model_->problem() && model_->comparable();
+    uncertain_->setVisible(nats && why.isEmpty());
+    uncertain_->setToolTip(tr("Measures the KL of the few cells whose error bars could change the mix of this size,\n"
+                              "solves again on the better map, and so on until the mix stays."));
     const QString command = model_->hasModel() ? model_->command() : QString();
     command_->setToolTip(command.left(2000));
     command_->setAccessibleName(command);

@@ -23,12 +23,14 @@ Q_SIGNALS:
 
 private:
     void refresh();
+    QString sourceLine() const;
     void fillPresets();
     Session* session_;
     MixState* model_;
     QLabel* source_;
     QPushButton* verify_;
     QPushButton* solve_;
+    QPushButton* uncertain_;
     QPushButton* presets_;
     QMenu* presetMenu_;
     QLabel* command_;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/mix/mix_page.h"
 
+#include "widgets/mix/agreement_view.h"
 #include "widgets/mix/bits_grid.h"
 #include "widgets/mix/block_strip.h"
 #include "widgets/mix/budget_panel.h"
+#include "widgets/mix/damage_selector.h"
 #include "widgets/mix/format_chips.h"
 #include "widgets/mix/mix_actions.h"
 #include "widgets/mix/next_steps.h"
@@ -15,6 +17,8 @@
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QPushButton>
+#include <QStackedWidget>
+#include <QTabBar>
 #include <QVBoxLayout>
 
 namespace bw {
@@ -47,27 +51,49 @@ QWidget* MixPage::buildLeft() {
     auto* left = new QWidget(this);
     grid_ = new BitsGrid(session_, model_, left);
     chips_ = new FormatChips(model_, left);
+    views_ = new QTabBar(left);
+    views_->setObjectName(QStringLiteral("mix.views"));
+    views_->addTab(tr("Bits per site"));
+    views_->addTab(tr("Agreement"));
+    views_->setTabToolTip(1, tr("How two ways of judging damage agree on this model"));
+    views_->setDrawBase(false);
+    views_->setExpanding(false);
     auto* head = new QHBoxLayout;
     head->setSpacing(8);
-    head->addWidget(label(tr("Bits per site"), "heading", left));
+    head->addWidget(views_);
+    head->addStretch(1);
+    head->addWidget(new DamageSelector(session_, model_, left));
+    auto* tools = new QHBoxLayout;
+    tools->setSpacing(8);
+    tools->addWidget(chips_);
     hint_ = new ElidedLabel(left);
     hint_->setProperty("role", QStringLiteral("muted"));
-    head->addWidget(hint_, 1);
-    head->addWidget(chips_);
+    tools->addWidget(hint_, 1);
     auto* keys = label(QStringLiteral("?"), "badge", left);
     keys->setToolTip(tr("A chip pressed paints: click, or drag over cells, a row's name or a column's head.\n"
                         "Shift+click paints with the last chip. Keys: arrows move, 2 3 4 5 6 8 F set a format,\n"
                         "Shift+arrows carry it along, space pins, Esc drops the brush."));
     keys->setAccessibleName(keys->toolTip());
-    head->addWidget(keys);
+    tools->addWidget(keys);
     auto* strip = new BlockStrip(session_, model_, left);
+    auto* mix = new QWidget(left);
+    auto* parts = new QVBoxLayout(mix);
+    parts->setContentsMargins(0, 0, 0, 0);
+    parts->setSpacing(8);
+    parts->addLayout(tools);
+    parts->addWidget(grid_, 4);
+    parts->addWidget(label(tr("Bytes per block"), "title", mix));
+    parts->addWidget(strip, 1);
+    agreement_ = new AgreementView(session_, left);
+    auto* stack = new QStackedWidget(left);
+    stack->addWidget(mix);
+    stack->addWidget(agreement_);
     auto* all = new QVBoxLayout(left);
     all->setContentsMargins(0, 0, 0, 0);
     all->setSpacing(8);
     all->addLayout(head);
-    all->addWidget(grid_, 4);
-    all->addWidget(label(tr("Bytes per block"), "title", left));
-    all->addWidget(strip, 1);
+    all->addWidget(stack, 1);
+    connect(views_, &QTabBar::currentChanged, stack, &QStackedWidget::setCurrentIndex);
     connect(chips_, &FormatChips::brushChosen, grid_, &BitsGrid::setBrush);
     connect(grid_, &BitsGrid::brushDropped, chips_, &FormatChips::clearBrush);
     return left;
@@ -101,32 +127,44 @@ QWidget* MixPage::buildRight() {
 /// What to do while there is no map.
 QWidget* MixPage::buildMapCall() {
     auto* call = new QWidget(paretoPanel_);
-    auto* title = label(tr("No sensitivity map yet"), "heading", call);
-    auto* text = label(tr("A sweep tries every site in every format and notes the damage. With it, the colours mean something, "
-                          "the budget can be solved, and a mix is predicted before it is made."), "muted", call);
-    text->setWordWrap(true);
-    auto* quick = new QPushButton(tr("Run sweep (output error, one walk)"), call);
-    quick->setProperty("role", QStringLiteral("accent"));
-    quick->setObjectName(QStringLiteral("runSweep"));
-    auto* exact = new QPushButton(tr("Measure KL site by site (slower, in nats)"), call);
+    callTitle_ = label({}, "heading", call);
+    callText_ = label({}, "muted", call);
+    callText_->setWordWrap(true);
     auto* all = new QVBoxLayout(call);
     all->setContentsMargins(0, 8, 0, 8);
-    all->setSpacing(12);
+    all->setSpacing(10);
     all->addStretch(1);
-    for (QWidget* widget : {static_cast<QWidget*>(title), static_cast<QWidget*>(text), static_cast<QWidget*>(quick), static_cast<QWidget*>(exact)})
-        all->addWidget(widget);
+    all->addWidget(callTitle_);
+    all->addWidget(callText_);
+    const auto button = [&](const QString& text, const QString& tip, const char* metric) {
+        auto* made = new QPushButton(text, call);
+        made->setToolTip(tip);
+        made->setObjectName(QStringLiteral("sweep.") + QLatin1String(metric));
+        connect(made, &QPushButton::clicked, this, [this, metric] { Q_EMIT session_->runRequested(model_->sweepRecipe(metric), RunId()); });
+        all->addWidget(made);
+        sweeps_ << made;
+        return made;
+    };
+    button(tr("Estimate all sites (Fisher, in nats)"), tr("One forward and backward walk over the calibration texts for all sites and formats"), "fisher")
+        ->setProperty("role", QStringLiteral("accent"));
+    button(tr("Measure KL site by site (exact, hours)"), tr("Every site in every format alone, compared with the original; partial results are of use"), "kl");
+    button(tr("Output error (cheapest, not in nats)"), tr("One forward walk; ranks the formats of one site well, sites among each other less"), "output");
     all->addStretch(1);
-    connect(quick, &QPushButton::clicked, this, [this] { Q_EMIT session_->runRequested(model_->sweepRecipe("output"), RunId()); });
-    connect(exact, &QPushButton::clicked, this, [this] { Q_EMIT session_->runRequested(model_->sweepRecipe("kl"), RunId()); });
     return call;
 }
 
 void MixPage::refresh() {
     const bool map = model_->hasMap();
+    const QString why = session_->whyNoForward();
     pareto_->setVisible(map);
     mapCall_->setVisible(!map);
+    callTitle_->setText(why.isEmpty() ? tr("No sensitivity map yet") : tr("Weights only"));
+    callText_->setText(why.isEmpty() ? tr("A sweep tries every site in every format and notes the damage. With it, the colours mean something, the budget "
+                                          "can be solved, and a mix is predicted before it is made.")
+                                     : tr("%1\nFormats can be painted, weighed against the size, and written with Quantize; damage can't be measured.").arg(why));
+    for (QPushButton* sweep : std::as_const(sweeps_)) sweep->setVisible(why.isEmpty());
     mapCall_->setEnabled(model_->hasModel());
-    paretoPanel_->setHint(map ? tr("log · click a point to take its mix") : QString());
+    paretoPanel_->setHint(!map ? QString() : model_->comparable() ? tr("● mix  ◆ uniform  ■ rule list") : tr("log · click takes a mix"));
     hint_->setText(map ? tr("colour: damage · label: format") : tr("label: format"));
 }
 

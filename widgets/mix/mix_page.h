@@ -6,9 +6,12 @@
 #include <QWidget>
 
 class QLabel;
+class QPushButton;
+class QTabBar;
 
 namespace bw {
 
+class AgreementView;
 class Session;
 class MixState;
 class BitsGrid;
@@ -26,6 +29,7 @@ public:
     BitsGrid* grid() const { return grid_; }
     BudgetPanel* budget() const { return budget_; }
     ParetoPlot* pareto() const { return pareto_; }
+    AgreementView* agreement() const { return agreement_; }
 
 protected:
     void showEvent(QShowEvent* event) override;
@@ -43,7 +47,10 @@ private:
     BudgetPanel* budget_;
     ParetoPlot* pareto_;
     NextSteps* steps_;
-    QLabel* hint_;
+    QTabBar* views_;
+    AgreementView* agreement_;
+    QLabel *hint_, *callTitle_, *callText_;
+    QList<QPushButton*> sweeps_; ///< what makes a map
     Panel* paretoPanel_;
     QWidget* mapCall_;
     Panel* stepsPanel_;

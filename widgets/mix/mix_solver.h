@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Solves a budget exactly beside the window's thread; only the newest question is answered.
+// Solves a budget beside the window's thread; only the newest question is answered.
 #pragma once
 
 #include "core/assign/solver.h"
+#include "core/sensitivity/prediction.h"
 
 #include <QObject>
 #include <QThreadPool>
@@ -18,12 +19,15 @@ public:
     explicit MixSolver(QObject* parent = nullptr);
     ~MixSolver() override;
     /// Stops an older question. The answer comes as solved() or failed() through the event loop.
-    void start(std::shared_ptr<const AssignProblem> problem, quint64 budgetBytes);
+    /// @param predictor of the problem's sites, or null: with it the exact additive optimum is improved on sites that act
+    /// together. @param siteChoice the mix as it is, for what the problem does not decide.
+    void start(std::shared_ptr<const AssignProblem> problem, quint64 budgetBytes, std::shared_ptr<const MixPredictor> predictor, std::vector<int> siteChoice);
     void cancel();
     bool busy() const { return job_ != nullptr; }
 
 Q_SIGNALS:
-    void solved(const bw::AssignSolution& solution, quint64 budgetBytes);
+    /// @param why the budget is used as far as it is, for people.
+    void solved(const bw::AssignSolution& solution, quint64 budgetBytes, const QString& why);
     void failed(const QString& message);
 
 private:

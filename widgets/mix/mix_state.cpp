@@ -28,11 +28,16 @@ QString defaultFormat(int bits) {
     }
 }
 
-int bitsOf(const QString& format) {
-    try {
-        return parseFormat(format.toStdString())->codeBits();
-    } catch (const Error&) {
-        return 16;
+/// Names that no family knows mostly number their blocks too: "model.layers.3.mlp.zz_proj" is "mlp_zz_proj" of block 3.
+void placeByName(MixSite& site, qsizetype sites) {
+    const QStringList parts = site.name.split(QLatin1Char('.'));
+    for (qsizetype i = 1; i + 1 < parts.size(); ++i) {
+        bool number = false;
+        const int block = parts[i].toInt(&number);
+        if (!number || block < 0 || block >= sites) continue;
+        site.block = block;
+        site.kind = parts.mid(i + 1).join(QLatin1Char('_')); // a dot would set experts off from their role
+        return;
     }
 }
 
@@ -54,6 +59,15 @@ quint64 plannedOverhead(const Model& model) {
 
 } // namespace
 
+int MixState::formatBits(const QString& format) {
+    if (format == QLatin1String(kKeep)) return 16;
+    try {
+        return parseFormat(format.toStdString())->codeBits();
+    } catch (const Error&) {
+        return 16;
+    }
+}
+
 MixState::MixState(Session* session, QObject* parent) : QObject(parent), session_(session) {
     connect(session_, &Session::checkpointChanged, this, [this] {
         readModel();
@@ -68,9 +82,7 @@ MixState::MixState(Session* session, QObject* parent) : QObject(parent), session
 
 QString MixState::unit() const { return comparable() ? tr("nats per token") : tr("relative output error"); }
 
-int MixState::siteAt(int block, int kind) const {
-    return indexOf(QStringLiteral("blk.%1.%2").arg(block).arg(kinds_.value(kind)));
-}
+int MixState::siteAt(int block, int kind) const { return places_.value({block, kinds_.value(kind)}, -1); }
 
 const MixSite* MixState::selected() const {
     const int i = indexOf(session_->selectedSite());
@@ -84,6 +96,7 @@ double MixState::bitsPerWeight(quint64 bytes) const {
 void MixState::readModel() {
     sites_.clear();
     index_.clear();
+    places_.clear();
     kinds_.clear();
     heads_.clear();
     blocks_ = 0;
@@ -97,10 +110,13 @@ void MixState::readModel() {
         s.name = QString::fromStdString(site.name);
         s.kind = s.name.section(QLatin1Char('.'), site.block.value() < 0 ? 0 : 2);
         s.block = site.block.value();
+        if (s.block < 0) placeByName(s, qsizetype(model->sites().size()));
+        if (places_.contains({s.block, s.kind})) s.block = -1; // two names for one place: below the blocks, not on top of each other
         s.rows = site.rows;
         s.cols = site.cols;
         siteWeights_ += site.rows * site.cols;
         index_.insert(s.name, int(sites_.size()));
+        places_.insert({s.block, s.kind}, int(sites_.size()));
         if (s.block < 0) heads_ << int(sites_.size());
         else if (!kinds_.contains(s.kind)) kinds_ << s.kind;
         blocks_ = std::max(blocks_, s.block + 1);
@@ -150,7 +166,8 @@ void MixState::fillSite(MixSite& site, const QString& format) const {
     site.format = format;
     site.damage = std::numeric_limits<double>::quiet_NaN();
     site.standardError = 0;
-    site.estimated = false;
+    site.inMap = false;
+    site.doubt.clear();
     const auto checkpoint = session_->checkpoint();
     const TensorInfo* tensor = checkpoint ? checkpoint->find(site.name.toStdString() + ".weight") : nullptr;
     if (format == QLatin1String(kKeep)) {
@@ -172,32 +189,37 @@ void MixState::fillSite(MixSite& site, const QString& format) const {
         site.bytes = option->bytes;
         site.damage = option->damage;
         site.standardError = option->standardError;
-        site.estimated = option->estimated;
+        site.source = option->source;
+        site.doubt = option->doubt;
+        site.inMap = true;
     } else if (site.codeBits >= 16) {
         site.damage = 0; // 16 bits against 16 bits: below what any sweep can measure
-        site.estimated = true;
     }
 }
 
 void MixState::readMix() {
     const Recipe& recipe = session_->recipe();
+    rebuildPredictor();
     totals_ = {};
     totals_.bytes = otherBytes_;
-    double variance = 0;
-    for (MixSite& site : sites_) {
-        fillSite(site, session_->siteFormat(site.name));
+    for (int i = 0; i < sites_.size(); ++i) {
+        MixSite& site = sites_[i];
+        const QString format = session_->siteFormat(site.name);
+        if (format != site.format || filledFor_ != mapRevision_) fillSite(site, format);
         const std::string name = site.name.toStdString();
         site.pinned = std::any_of(recipe.assignment.pins.begin(), recipe.assignment.pins.end(),
                                   [&](const auto& pin) { return globMatches(pin.first, name); });
         totals_.bytes += site.bytes;
-        if (std::isnan(site.damage)) {
-            ++totals_.unknown;
-        } else {
-            totals_.damage += site.damage;
-            variance += site.standardError * site.standardError;
+        if (std::isnan(site.damage)) ++totals_.unknown;
+        if (const int at = predictorSite_.value(i, -1); at >= 0) {
+            const int option = optionOf(at, format);
+            if (state_->choice()[std::size_t(at)] != option) state_->set(std::size_t(at), option);
         }
     }
-    totals_.standardError = std::sqrt(variance);
+    filledFor_ = mapRevision_;
+    if (state_) totals_.prediction = state_->prediction();
+    totals_.damage = totals_.prediction.kl;
+    totals_.standardError = totals_.prediction.klSe;
     totals_.bitsPerWeight = bitsPerWeight(totals_.bytes);
     rebuildProblem();
     Q_EMIT mixChanged();
@@ -212,26 +234,36 @@ void MixState::rebuildProblem() {
     }
     std::string key = assignment.tie + '|' + std::to_string(fixed) + '|' + std::to_string(mapRevision_) + '|';
     for (const auto& [site, format] : assignment.pins) key += site + '=' + format + ';';
+    for (const std::string& format : assignment.forbid) key += '!' + format;
+    for (const Recipe::Assignment::PartBudget& part : assignment.budgets) key += '<' + part.sites + '=' + part.budget;
     if (key == problemKey_) return;
     problemKey_ = key;
     problem_.reset();
     front_.clear();
+    frontPredictions_.clear();
     range_ = {};
-    problemError_.clear();
+    if (predictor_ || map().empty()) problemError_.clear();
     if (map().empty() || sites_.isEmpty()) return;
+    if (!predictor_) return; // says why
     std::vector<CostCell> cells;
-    for (const MixSite& site : std::as_const(sites_)) {
-        for (const DamageOption& option : map().sites.value(site.name)) {
-            cells.push_back({site.name.toStdString(), option.format.toStdString(), option.bytes, option.damage, option.standardError});
-        }
+    for (int i = 0; i < sites_.size(); ++i) {
+        if (predictorSite_[i] < 0) continue;
+        const auto& options = predictor_->sites()[std::size_t(predictorSite_[i])].options;
+        const QVector<DamageOption> known = map().sites.value(sites_[i].name); // in the order of `options`
+        for (qsizetype o = 0; o < known.size(); ++o)
+            cells.push_back({sites_[i].name.toStdString(), known[o].format.toStdString(), known[o].bytes, options[std::size_t(o)].value, known[o].standardError,
+                             sites_[i].rows * sites_[i].cols});
     }
     try {
         ProblemOptions options;
         options.tie = assignment.tie;
         options.pins = assignment.pins;
+        options.forbid = assignment.forbid;
+        for (const Recipe::Assignment::PartBudget& part : assignment.budgets) options.limits.push_back({part.sites, part.budget});
         problem_ = std::make_shared<const AssignProblem>(makeProblem(cells, fixed, options));
         range_ = budgetRange(*problem_);
         front_ = paretoFront(*problem_);
+        predictFront();
     } catch (const Error& error) {
         problem_.reset();
         front_.clear();
@@ -244,45 +276,6 @@ int MixState::frontIndex(quint64 bytes) const {
     const auto above = std::upper_bound(front_.begin(), front_.end(), bytes,
                                         [](quint64 b, const ParetoPoint& p) { return b < p.bytes; });
     return std::max(0, int(above - front_.begin()) - 1);
-}
-
-QVector<MixStep> MixState::nextSteps(int count) const {
-    QVector<MixStep> steps;
-    if (!problem_) return steps;
-    for (const AssignItem& item : problem_->items) {
-        quint64 bytesNow = 0;
-        double damageNow = 0;
-        QString from;
-        bool pinned = false;
-        QStringList members;
-        for (const std::string& member : item.members) {
-            const int i = indexOf(QString::fromStdString(member));
-            if (i < 0) continue;
-            const MixSite& site = sites_[i];
-            members << site.name;
-            bytesNow += site.bytes;
-            damageNow += site.damage; // NaN when unknown: then there is nothing to compare with
-            pinned = pinned || site.pinned;
-            from = from.isEmpty() || from == site.format ? site.format : tr("mixed");
-        }
-        if (pinned || members.isEmpty() || !(damageNow > 0)) continue;
-        const AssignOption* best = nullptr;
-        double bestRate = 0;
-        for (const AssignOption& option : item.options) {
-            if (option.bytes <= bytesNow || option.cost >= damageNow) continue;
-            const double rate = (damageNow - option.cost) / double(option.bytes - bytesNow);
-            if (rate > bestRate) {
-                bestRate = rate;
-                best = &option;
-            }
-        }
-        if (!best) continue;
-        steps << MixStep{members, QString::fromStdString(item.name), from, QString::fromStdString(best->format),
-                         qint64(best->bytes - bytesNow), best->cost - damageNow};
-    }
-    const auto better = [](const MixStep& a, const MixStep& b) { return a.damage / double(a.bytes) < b.damage / double(b.bytes); };
-    std::sort(steps.begin(), steps.end(), better);
-    return steps.mid(0, count);
 }
 
 const MeasuredMix* MixState::measuredNow() const {
@@ -304,7 +297,7 @@ bool MixState::isSolved() const {
 QStringList MixState::formatsForBits(int bits) const {
     QStringList result;
     for (const QString& format : map().formats) {
-        if (bitsOf(format) == bits) result << format;
+        if (formatBits(format) == bits) result << format;
     }
     if (!result.contains(defaultFormat(bits))) result << defaultFormat(bits);
     return result;
@@ -363,8 +356,7 @@ void MixState::takeMix(const QHash<QString, QString>& formats, const QString& te
     changed.assignment.rules.clear();
     if (!budget.isEmpty()) changed.assignment.budget = budget.toStdString();
     if (!rounder.isEmpty()) changed.rounder = rounder.toStdString();
-    changed.assignment.sweepRun = session_->sweepRun().value();
-    changed.assignment.scaleRun = map().estimated > 0 ? session_->scaleRun().value() : 0;
+    setMap(changed.assignment);
     for (const MixSite& site : std::as_const(sites_)) {
         if (whole[site.name] != common) changed.assignment.rules.push_back({site.name.toStdString(), whole[site.name].toStdString()});
     }
@@ -429,7 +421,29 @@ Recipe MixState::sweepRecipe(const std::string& metric) const {
     if (recipe.sweep.formats.empty()) {
         for (const int bits : {3, 4, 5, 8}) recipe.sweep.formats.push_back(defaultFormat(bits).toStdString());
     }
+    // A sweep that is stopped early has then measured what matters most.
+    if (metric == "kl") recipe.sweep.orderRun = session_->damageTable().column(DamageBy::fisher).run.value();
     return recipe;
+}
+
+Recipe MixState::assignRecipe() const {
+    Recipe recipe = session_->recipe();
+    recipe.kind = "assign";
+    recipe.name = "solve " + QString::number(totals_.bitsPerWeight, 'f', 2).toStdString() + " bpw";
+    recipe.rounder = map().rounder.toStdString();
+    recipe.exporting = {};
+    setMap(recipe.assignment);
+    recipe.assignment.budget = std::to_string(totals_.bytes) + 'B';
+    return recipe;
+}
+
+/// The runs that the map shown is made of.
+void MixState::setMap(Recipe::Assignment& assignment) const {
+    assignment.sweepRun = map().run.value();
+    assignment.scaleRun = map().scaleRun.value();
+    assignment.measuredRuns.clear();
+    for (const RunId run : map().measuredRuns)
+        if (session_->damageTable().finished(run)) assignment.measuredRuns.push_back(run.value()); // others are refused
 }
 
 Recipe MixState::verifyRecipe() const {
@@ -447,8 +461,14 @@ QString MixState::command() const {
                    ? QLatin1Char('\'') + QString(text).replace(QLatin1Char('\''), QStringLiteral("'\\''")) + QLatin1Char('\'')
                    : text;
     };
-    if (isSolved() && session_->sweepRun() != RunId()) {
-        QString line = QStringLiteral("bitwright-cli assign --run %1 --budget %2").arg(session_->sweepRun().value()).arg(QString::fromStdString(a.budget));
+    if (isSolved() && map().run != RunId(0)) {
+        QString line = QStringLiteral("bitwright-cli assign --run %1").arg(map().run.value());
+        if (map().scaleRun != RunId(0)) line += QStringLiteral(" --scale-run %1").arg(map().scaleRun.value());
+        for (const RunId run : map().measuredRuns)
+            if (session_->damageTable().finished(run)) line += QStringLiteral(" --measured %1").arg(run.value());
+        line += QStringLiteral(" --budget ") + QString::fromStdString(a.budget);
+        for (const std::string& format : a.forbid) line += QStringLiteral(" --forbid ") + quoted(QString::fromStdString(format));
+        if (!a.interactions) line += QStringLiteral(" --additive");
         if (a.tie != "none") line += QStringLiteral(" --tie ") + QString::fromStdString(a.tie);
         for (const auto& [site, format] : a.pins) {
             line += QStringLiteral(" --pin ") + quoted(QString::fromStdString(site + '=' + format));

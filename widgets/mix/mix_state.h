@@ -7,6 +7,7 @@
 #include "widgets/session/session.h"
 
 #include "core/assign/budget.h"
+#include "core/sensitivity/prediction.h"
 
 #include <QObject>
 #include <QVector>
@@ -24,13 +25,17 @@ struct MixSite {
     quint64 bytes = 0;
     double damage = std::numeric_limits<double>::quiet_NaN(); ///< NaN: this format is not in the map
     double standardError = 0;
-    bool estimated = false, pinned = false;
+    CellSource source = CellSource::output; ///< of `damage`
+    bool inMap = false;      ///< `damage` is a cell of the map, not what follows from 16 bits
+    QString doubt;           ///< why that cell contradicts its neighbours; mostly empty
+    bool pinned = false;
 };
 
 struct MixTotals {
     quint64 bytes = 0;       ///< of the file
     double bitsPerWeight = 0; ///< of the sites
-    double damage = 0, standardError = 0; ///< sum over sites; errors added as independent
+    double damage = 0, standardError = 0; ///< predicted for the whole mix
+    Prediction prediction;   ///< its parts
     int unknown = 0;         ///< sites whose format the map does not know
 };
 
@@ -39,7 +44,7 @@ struct MixStep {
     QStringList sites;       ///< several when tied
     QString name, from, to;
     qint64 bytes = 0;
-    double damage = 0;       ///< change, negative
+    double damage = 0, standardError = 0; ///< change of the whole mix's prediction, negative
 };
 
 class MixState final : public QObject {
@@ -52,7 +57,9 @@ public:
     const DamageMap& map() const { return session_->damageMap(); }
     QString unit() const; ///< "nats per token" or "relative output error"
     /// Output error has no unit in common with measured runs.
-    bool comparable() const { return map().metric == QLatin1String("kl"); }
+    bool comparable() const { return map().inNats(); }
+    /// Signed projections are there: sites acting together are predicted too.
+    bool predictsInteractions() const { return !session_->damageTable().fisher().projections.empty() && usesFisher(); }
     const QVector<MixSite>& sites() const { return sites_; }
     int indexOf(const QString& site) const { return index_.value(site, -1); }
     int blocks() const { return blocks_; }
@@ -66,24 +73,35 @@ public:
     double bitsPerWeight(quint64 fileBytes) const;              ///< of the sites, as budgets count it
 
     std::shared_ptr<const AssignProblem> problem() const { return problem_; } ///< null without a map
+    /// Null without a map, and of maps that predict no whole mixes.
+    std::shared_ptr<const MixPredictor> predictor() const { return comparable() ? predictor_ : nullptr; }
+    /// This mix as the predictor numbers it.
+    std::vector<int> predictorChoice() const { return state_ ? state_->choice() : std::vector<int>(); }
     const std::vector<ParetoPoint>& front() const { return front_; }
+    /// What each point of the front does as a whole mix, in front()'s order.
+    const std::vector<Prediction>& frontPredictions() const { return frontPredictions_; }
     BudgetRange range() const { return range_; }
     QString problemError() const { return problemError_; }
     /// Dearest point of the front that is not larger than `bytes`; −1 without a front.
     int frontIndex(quint64 bytes) const;
     QVector<MixStep> nextSteps(int count) const;
+    /// Of any mix of this model; nothing when the map does not know one of its formats (below 16 bits).
+    std::optional<Prediction> predict(const QHash<QString, QString>& formats) const;
     const QVector<MeasuredMix>& measured() const { return measured_.mixes(); }
     quint64 totalBytes(const MeasuredMix& mix) const { return mix.fileBytes ? mix.fileBytes : mix.siteBytes + otherBytes_; }
     const MeasuredMix* measuredNow() const;   ///< run with exactly this mix
     bool isSolved() const;                    ///< this mix is what the solver gave last
 
+    static int formatBits(const QString& format); ///< of its codes; 16 for "keep" and for what is no format
     QString formatForBits(int bits) const;    ///< what a chip stands for: of the map, else a default
     QStringList formatsForBits(int bits) const;
     void setFormatForBits(int bits, const QString& format);
     /// The command line that gives this mix.
     QString command() const;
-    /// A recipe to run: "sweep" with a metric, or a simulated "quantize" of this mix.
+    /// A recipe to run: "sweep" with a metric, "assign" for this mix's size on the map that drives the page, or a
+    /// simulated "quantize" of this mix.
     Recipe sweepRecipe(const std::string& metric) const;
+    Recipe assignRecipe() const;
     Recipe verifyRecipe() const;
 
     /// Takes what is new in the log; without news it costs nothing.
@@ -113,12 +131,23 @@ private:
     void readMix();
     void rebuildProblem();
     void fillSite(MixSite& site, const QString& format) const;
+    bool usesFisher() const;
+    void setMap(Recipe::Assignment& assignment) const;
+    void rebuildPredictor();
+    std::vector<PredictionSite> predictionSites();
+    std::vector<PredictionSite> shrunkSites(const MixPredictor& raw) const;
+    void predictFront();
+    /// Index of a format among the predictor's options of a site; −1: full precision, or not in the map.
+    int optionOf(int predictorSite, const QString& format) const;
+    MixStep stepTo(const AssignItem& item, const AssignOption& option, const std::vector<int>& members) const;
+    double stepError(int predictorSite, int from, int to) const;
 
     Session* session_;
     quint64 mapRevision_ = 0;
     MeasuredMixes measured_;
     QVector<MixSite> sites_;
     QHash<QString, int> index_;
+    QHash<QPair<int, QString>, int> places_; ///< site by block and kind
     QStringList kinds_;
     QVector<int> heads_;
     int blocks_ = 0;
@@ -128,6 +157,13 @@ private:
     std::shared_ptr<const AssignProblem> problem_;
     std::string problemKey_;
     std::vector<ParetoPoint> front_;
+    std::vector<Prediction> frontPredictions_;
+    std::shared_ptr<const MixPredictor> predictor_;       ///< null without a map
+    std::optional<MixPredictor::State> state_;      ///< of this mix
+    QVector<int> predictorSite_;                    ///< by site; −1: the map does not know it
+    QString predictorKey_;
+    quint64 filledFor_ = ~quint64{0};               ///< map revision that sites_ are filled from
+    int windowDraws_ = 1;
     BudgetRange range_;
     QString problemError_;
     QHash<int, QString> chosenFormats_;

@@ -21,7 +21,6 @@ NextSteps::NextSteps(Session* session, MixState* model, QWidget* parent) : QWidg
     setFocusPolicy(Qt::StrongFocus);
     setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Expanding);
     setAccessibleName(tr("What the next bytes buy"));
-    setToolTip(tr("Click a line to take the step. The site is selected, and Undo takes it back."));
     connect(model_, &MixState::mixChanged, this, &NextSteps::reload);
     connect(model_, &MixState::mapChanged, this, &NextSteps::reload);
     connect(&Theme::instance(), &Theme::changed, this, qOverload<>(&QWidget::update));
@@ -35,10 +34,19 @@ void NextSteps::reload() {
     update();
 }
 
+/// "+1.80 MiB on blk.3.attn_v (q4_0 → q8_0) buys −0.0021 ± 0.0004 nats per token".
+QString NextSteps::explanation(const MixStep& step) const {
+    QString text = tr("+%1 on %2 (%3 → %4) buys %5 %6").arg(bytesText(double(step.bytes)), step.name, step.from, step.to,
+                                                            withError(step.damage, step.standardError), model_->unit());
+    if (step.sites.size() > 1) text += tr("\nfor %1 together").arg(step.sites.join(QStringLiteral(", ")));
+    if (step.standardError > 0 && -step.damage < 2 * step.standardError) text += tr("\nless than two standard errors: it may buy nothing");
+    return text;
+}
+
 void NextSteps::describe() {
     if (steps_.isEmpty()) return setAccessibleDescription(tr("nothing left to buy"));
     const MixStep& step = steps_[current_];
-    setAccessibleDescription(tr("%1 from %2 to %3, %4 more, damage %5").arg(step.name, step.from, step.to, bytesText(double(step.bytes)), figureText(step.damage)));
+    setAccessibleDescription(explanation(step));
 }
 
 void NextSteps::paintEvent(QPaintEvent*) {
@@ -53,9 +61,14 @@ void NextSteps::paintEvent(QPaintEvent*) {
     const QFont figures = Theme::instance().figures();
     painter.setFont(figures);
     const QFontMetrics metrics(figures);
-    const int gain = metrics.horizontalAdvance(QStringLiteral("−0.00000")) + 4;
+    const int rowsWanted = std::min<int>(int(steps_.size()), std::max(1, height() / kRow));
+    int gain = metrics.horizontalAdvance(QStringLiteral("−0.00000")) + 4, gainWithError = gain;
+    for (int i = 0; i < rowsWanted; ++i) gainWithError = std::max(gainWithError, metrics.horizontalAdvance(withError(steps_[i].damage, steps_[i].standardError)) + 4);
+    // Errors where there is room for them and the names; else they are in the tip.
+    const bool errors = width() >= gainWithError + metrics.horizontalAdvance(QStringLiteral("blk.00.ffn_down  q4_0 → q5_0  +0000 KiB")) + 24;
+    if (errors) gain = gainWithError;
     const int bytes = metrics.horizontalAdvance(QStringLiteral("+0000 KiB")) + 12;
-    const int rows = std::min<int>(int(steps_.size()), std::max(1, height() / kRow));
+    const int rows = rowsWanted;
     const int rest = std::max(60, width() - gain - bytes);
     int longest = 0, longestChange = 0;
     for (int i = 0; i < rows; ++i) {
@@ -78,7 +91,7 @@ void NextSteps::paintEvent(QPaintEvent*) {
         painter.setPen(t.text);
         put(name + change, bytes - 12, Qt::AlignRight, QLatin1Char('+') + bytesText(double(step.bytes)));
         painter.setPen(t.green);
-        put(width() - gain, gain, Qt::AlignRight, figureText(step.damage, 2));
+        put(width() - gain, gain, Qt::AlignRight, errors ? withError(step.damage, step.standardError) : figureText(step.damage, 2));
         painter.setPen(t.line);
         painter.drawLine(0, row.bottom(), width(), row.bottom());
     }
@@ -99,6 +112,8 @@ void NextSteps::take(int row) {
 void NextSteps::mouseMoveEvent(QMouseEvent* event) {
     const int row = int(event->position().y()) / kRow;
     hover_ = row < steps_.size() ? row : -1;
+    const QString take = tr("Click to take the step; Undo takes it back.");
+    setToolTip(hover_ < 0 ? take : explanation(steps_[hover_]) + QLatin1Char('\n') + take);
     setCursor(hover_ >= 0 ? Qt::PointingHandCursor : Qt::ArrowCursor);
     update();
 }

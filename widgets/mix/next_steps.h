@@ -28,6 +28,7 @@ private:
     void reload();
     void take(int row);
     void describe();
+    QString explanation(const MixStep& step) const;
     Session* session_;
     MixState* model_;
     QVector<MixStep> steps_;

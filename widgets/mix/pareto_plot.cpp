@@ -15,6 +15,21 @@ namespace {
 constexpr double kMiB = 1024.0 * 1024.0;
 constexpr double kReach = 14; ///< px around a point or run where a click takes it
 
+/// Mixes that were solved and verified stand out; what they have to beat steps back.
+QColor colorOf(MixKind kind) {
+    const Tokens& t = Theme::instance().tokens();
+    return kind == MixKind::own ? t.green : t.amber;
+}
+
+/// Circle: a mix of this program; diamond: one format everywhere; square: a rule list.
+void drawMark(QPainter* painter, MixKind kind, const QPointF& p, qreal r) {
+    switch (kind) {
+    case MixKind::own: painter->drawEllipse(p, r, r); break;
+    case MixKind::ruleList: painter->drawRect(QRectF(p.x() - 0.85 * r, p.y() - 0.85 * r, 1.7 * r, 1.7 * r)); break;
+    default: painter->drawPolygon(QPolygonF({p + QPointF(0, -r), p + QPointF(r, 0), p + QPointF(0, r), p + QPointF(-r, 0)}));
+    }
+}
+
 } // namespace
 
 /// Measured runs, this mix and their names. Runs of one name at one place (the same mix made again) share a label.
@@ -36,6 +51,7 @@ protected:
         painter->setAntialiasing(true);
         painter->setClipRect(plot_->axisRect()->rect().adjusted(-10, -10, 10, 10));
         const QPointF now = plot_->place(model.totals().bytes, model.totals().damage);
+        drawBand(painter, model.totals().bytes, model.totals().damage, model.totals().standardError, t.accent, 2);
         marks_ = {{now, {-1}, {tr("this mix")}}};
         if (model.comparable()) collectRuns();
         drawLabels(painter, placed());
@@ -125,14 +141,20 @@ private:
         const MeasuredMix& run = model.measured()[mark.runs.first()];
         const QPointF p = mark.at;
         const qreal r = mark.runs.contains(plot_->hover_.run) ? 7 : 5;
-        if (run.standardError > 0 && run.standardError < run.damage) {
-            painter->setPen(QPen(t.amber, 1));
-            painter->drawLine(plot_->place(model.totalBytes(run), run.damage - run.standardError),
-                              plot_->place(model.totalBytes(run), run.damage + run.standardError));
-        }
+        const QColor color = colorOf(run.kind);
+        drawBand(painter, model.totalBytes(run), run.damage, run.standardError, color, 1);
         painter->setPen(QPen(t.panel, 1));
-        painter->setBrush(t.amber);
-        painter->drawPolygon(QPolygonF({p + QPointF(0, -r), p + QPointF(r, 0), p + QPointF(0, r), p + QPointF(-r, 0)}));
+        painter->setBrush(color);
+        drawMark(painter, run.kind, p, r);
+    }
+
+    /// ± one standard error with caps, where it reaches out of the mark.
+    void drawBand(QCPPainter* painter, quint64 bytes, double damage, double error, const QColor& color, qreal width) const {
+        if (!(error > 0)) return;
+        const QPointF low = plot_->place(bytes, damage - error), high = plot_->place(bytes, damage + error);
+        painter->setPen(QPen(color, width));
+        painter->drawLine(low, high);
+        for (const QPointF& end : {low, high}) painter->drawLine(end - QPointF(4, 0), end + QPointF(4, 0));
     }
 
     ParetoPlot* plot_;
@@ -141,6 +163,10 @@ private:
 };
 
 ParetoPlot::ParetoPlot(MixState* model, QWidget* parent) : Plot(parent), model_(model) {
+    low_ = addGraph();
+    high_ = addGraph();
+    high_->setChannelFillGraph(low_);
+    for (QCPGraph* edge : {low_, high_}) edge->setPen(Qt::NoPen);
     curve_ = addGraph();
     overlay_ = new Overlay(this);
     message_ = new PlotMessage(this);
@@ -166,7 +192,10 @@ ParetoPlot::~ParetoPlot() = default;
 QVector<QPair<QString, QRectF>> ParetoPlot::namesDrawn() const { return overlay_->names(); }
 
 void ParetoPlot::recolor() {
-    curve_->setPen(QPen(Theme::instance().tokens().accent, 2));
+    QColor band = Theme::instance().tokens().accent;
+    curve_->setPen(QPen(band, 2));
+    band.setAlpha(56);
+    high_->setBrush(band);
     replot(rpQueuedReplot);
 }
 
@@ -175,15 +204,15 @@ QPointF ParetoPlot::place(quint64 bytes, double damage) const {
 }
 
 QPointF ParetoPlot::pixelOf(int point) const {
-    const ParetoPoint& p = model_->front()[std::size_t(point)];
-    return place(p.bytes, p.cost);
+    const auto at = std::size_t(point);
+    return place(model_->front()[at].bytes, model_->frontPredictions()[at].kl);
 }
 
 void ParetoPlot::reload() {
     const auto& front = model_->front();
     message_->setText(!front.empty() ? QString() : model_->problemError().isEmpty() ? tr("no map yet") : model_->problemError());
     for (QCPAxis* axis : {xAxis, yAxis}) axis->setVisible(!front.empty());
-    curve_->setVisible(!front.empty());
+    for (QCPGraph* graph : {low_, high_, curve_}) graph->setVisible(!front.empty());
     hover_ = {};
     if (front.empty()) return recolor();
     double least = std::numeric_limits<double>::infinity(), most = 0;
@@ -194,7 +223,7 @@ void ParetoPlot::reload() {
         if (damage > 0) least = std::min(least, damage);
         most = std::max(most, damage);
     };
-    for (const ParetoPoint& p : front) see(p.bytes, p.cost);
+    for (std::size_t i = 0; i < front.size(); ++i) see(front[i].bytes, model_->frontPredictions()[i].kl);
     see(model_->totals().bytes, model_->totals().damage);
     if (model_->comparable()) {
         for (const MeasuredMix& run : model_->measured()) see(model_->totalBytes(run), run.damage);
@@ -203,12 +232,17 @@ void ParetoPlot::reload() {
     // Five decades: below that the curve only says "nothing".
     least = std::max(least, most * 1e-5);
     floor_ = least;
-    QVector<double> x, y;
-    for (const ParetoPoint& p : front) {
-        x << double(p.bytes) / kMiB;
-        y << std::max(p.cost, floor_);
+    QVector<double> x, y, below, above;
+    for (std::size_t i = 0; i < front.size(); ++i) {
+        const Prediction& p = model_->frontPredictions()[i];
+        x << double(front[i].bytes) / kMiB;
+        y << std::max(p.kl, floor_);
+        below << std::max(p.kl - p.klSe, floor_);
+        above << std::max(p.kl + p.klSe, floor_);
     }
     curve_->setData(x, y, true);
+    low_->setData(x, below, true);
+    high_->setData(x, above, true);
     yAxis->setLabel(model_->comparable() ? tr("KL, nats per token") : tr("output error, summed"));
     const double margin = std::max(0.04 * double(high - low), 0.01 * double(high)) / kMiB;
     xAxis->setRange(double(low) / kMiB - margin, double(high) / kMiB + margin);
@@ -281,22 +315,34 @@ bool ParetoPlot::event(QEvent* event) {
     if (hit.run >= 0) {
         const MeasuredMix& run = model_->measured()[hit.run];
         QToolTip::showText(help->globalPos(),
-                           tr("run %1 · %2\n%3 (%4)\nmeasured KL %5 nats per token\nclick to take its mix")
+                           tr("run %1 · %2\n%3 (%4)\nmeasured KL %5 nats per token\n%6click to take its mix")
                                .arg(run.run.value()).arg(run.name, bytesText(double(model_->totalBytes(run))),
-                                    bitsText(model_->bitsPerWeight(model_->totalBytes(run))), withError(run.damage, run.standardError)), this);
+                                    bitsText(model_->bitsPerWeight(model_->totalBytes(run))), withError(run.damage, run.standardError),
+                                    predictionOf(run)), this);
     } else if (hit.front >= 0) {
         const ParetoPoint& p = model_->front()[std::size_t(hit.front)];
+        const Prediction& predicted = model_->frontPredictions()[std::size_t(hit.front)];
         QToolTip::showText(help->globalPos(), tr("%1 (%2)\npredicted %3 %4\nclick to take this mix")
-                               .arg(bytesText(double(p.bytes)), bitsText(model_->bitsPerWeight(p.bytes)), figureText(p.cost), model_->unit()), this);
+                               .arg(bytesText(double(p.bytes)), bitsText(model_->bitsPerWeight(p.bytes)), withError(predicted.kl, predicted.klSe),
+                                    model_->unit()), this);
     } else {
         QToolTip::hideText();
     }
     return true;
 }
 
+/// What the map says of a measured mix; empty where it does not know all of its formats.
+QString ParetoPlot::predictionOf(const MeasuredMix& run) const {
+    const std::optional<Prediction> predicted = model_->predict(run.asked);
+    return predicted ? tr("predicted %1\n").arg(withError(predicted->kl, predicted->klSe)) : QString();
+}
+
 QString ParetoPlot::csv() const {
     QString text = QStringLiteral("kind,name,bytes,damage,standard_error\n");
-    for (const ParetoPoint& p : model_->front()) text += QStringLiteral("front,,%1,%2,\n").arg(p.bytes).arg(p.cost, 0, 'g', 17);
+    for (std::size_t i = 0; i < model_->front().size(); ++i) {
+        const Prediction& p = model_->frontPredictions()[i];
+        text += QStringLiteral("front,,%1,%2,%3\n").arg(model_->front()[i].bytes).arg(p.kl, 0, 'g', 17).arg(p.klSe, 0, 'g', 17);
+    }
     text += QStringLiteral("this mix,,%1,%2,%3\n").arg(model_->totals().bytes).arg(model_->totals().damage, 0, 'g', 17).arg(model_->totals().standardError, 0, 'g', 17);
     for (const MeasuredMix& run : model_->measured()) {
         text += QStringLiteral("measured,%1,%2,%3,%4\n").arg(csvField(run.name)).arg(model_->totalBytes(run)).arg(run.damage, 0, 'g', 17).arg(run.standardError, 0, 'g', 17);

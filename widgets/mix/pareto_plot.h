@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Size against predicted damage: the best that can be had at every size, where this mix lies, and measured runs. A click
-// on the curve or on a run takes its mix.
+// Size against predicted damage: the best that can be had at every size, where this mix lies, with what
+// their predictions are sure of, and measured runs. A click on the curve or on a run takes its mix.
 #pragma once
 
 #include "widgets/mix/mix_state.h"
@@ -37,11 +37,12 @@ private:
     Hit hitAt(const QPointF& position) const;
     QPointF place(quint64 bytes, double damage) const;
     void take(Hit hit);
+    QString predictionOf(const MeasuredMix& run) const;
     void reload();
     void recolor();
 
     MixState* model_;
-    QCPGraph* curve_;
+    QCPGraph *low_, *high_, *curve_; ///< one standard error below and above the front, and the front
     Overlay* overlay_;
     PlotMessage* message_;
     double floor_ = 1e-6; ///< damage that stands for nothing on the log axis

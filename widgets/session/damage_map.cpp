@@ -1,46 +1,35 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/session/damage_map.h"
 
+#include "core/sensitivity/sensitivity.h"
+
+#include <QCoreApplication>
 #include <algorithm>
 
 namespace bw {
-namespace {
 
-using Cells = QHash<QString, QHash<QString, DamageOption>>;
-
-Cells cellsOf(const std::vector<SensitivityRow>& rows) {
-    Cells cells;
-    for (const SensitivityRow& row : rows) {
-        const QString format = QString::fromStdString(row.format);
-        cells[QString::fromStdString(row.site)].insert(
-            format, {format, row.bytes, std::max(0.0, row.value), row.standardError, false});
-    }
-    return cells;
-}
-
-/// Adds what only the output-error map knows, scaled to the measured damage of the same site.
-void fillFrom(Cells& cells, const Cells& errors) {
-    for (auto site = cells.begin(); site != cells.end(); ++site) {
-        const auto known = errors.constFind(site.key());
-        if (known == errors.constEnd()) continue;
-        const DamageOption* anchor = nullptr;
-        for (const DamageOption& option : std::as_const(site.value())) {
-            const auto error = known->constFind(option.format);
-            if (error != known->constEnd() && error->damage > 0 && (!anchor || option.damage > anchor->damage)) anchor = &option;
-        }
-        if (!anchor) continue;
-        const DamageOption base = *anchor;
-        const double perError = base.damage / known->value(base.format).damage;
-        for (const DamageOption& error : *known) {
-            if (site->contains(error.format)) continue;
-            const double damage = perError * error.damage;
-            const double spread = base.damage > 0 ? base.standardError * damage / base.damage : base.standardError;
-            site->insert(error.format, {error.format, error.bytes, damage, spread, true});
-        }
+QString sourceText(CellSource source) {
+    const auto tr = [](const char* text) { return QCoreApplication::translate("bw", text); };
+    switch (source) {
+    case CellSource::measured: return tr("measured KL");
+    case CellSource::fisher: return tr("Fisher estimate");
+    case CellSource::scaled: return tr("KL scaled by output error");
+    default: return tr("output error");
     }
 }
 
-} // namespace
+qsizetype DamageMap::cells() const {
+    qsizetype count = 0;
+    for (const auto& options : sites) count += options.size();
+    return count;
+}
+
+qsizetype DamageMap::cells(CellSource source) const {
+    qsizetype count = 0;
+    for (const auto& options : sites)
+        count += std::count_if(options.begin(), options.end(), [&](const DamageOption& o) { return o.source == source; });
+    return count;
+}
 
 const DamageOption* DamageMap::find(const QString& site, const QString& format) const {
     const auto it = sites.constFind(site);
@@ -59,47 +48,60 @@ QVector<double> DamageMap::damages() const {
     return values;
 }
 
-DamageMap DamageMap::read(const LogReader& log, RunId run, RunId scale) {
-    DamageMap map;
-    const auto rows = log.sensitivities(run);
-    if (rows.empty()) return map;
-    map.metric = QString::fromStdString(rows.front().metric);
-    const RunDetail detail = log.run(run);
-    map.rounder = QString::fromStdString(detail.recipe.value("rounder", std::string()));
-    map.final = detail.summary.status == runStatusName(RunStatus::done);
-    Cells cells = cellsOf(rows);
-    if (scale != RunId(0) && map.metric == QLatin1String("kl")) fillFrom(cells, cellsOf(log.sensitivities(scale)));
-
-    QHash<QString, quint64> weight; // bytes over all sites: the order of formats
-    for (auto site = cells.cbegin(); site != cells.cend(); ++site) {
-        QVector<DamageOption> options(site->cbegin(), site->cend());
-        std::sort(options.begin(), options.end(), [](const DamageOption& a, const DamageOption& b) {
-            return a.bytes != b.bytes ? a.bytes < b.bytes : a.format < b.format;
-        });
-        for (const DamageOption& option : options) {
-            weight[option.format] += option.bytes;
-            ++(option.estimated ? map.estimated : map.measured);
-        }
-        map.sites.insert(site.key(), options);
-    }
-    map.formats = weight.keys();
-    std::sort(map.formats.begin(), map.formats.end(), [&](const QString& a, const QString& b) {
-        return weight[a] != weight[b] ? weight[a] < weight[b] : a < b;
-    });
-    return map;
+void DamageMap::put(const QString& site, const DamageOption& option) {
+    auto& options = sites[site];
+    const auto known = std::find_if(options.begin(), options.end(), [&](const DamageOption& o) { return o.format == option.format; });
+    if (known == options.end()) options << option;
+    else *known = option;
 }
 
-RunId DamageMap::findScaleRun(const LogReader& log, RunId run) {
-    constexpr std::int64_t kRunsLookedAt = 500;
-    const auto runs = log.runs(kRunsLookedAt);
-    const auto self = std::find_if(runs.begin(), runs.end(), [&](const RunSummary& r) { return r.id == run; });
-    if (self == runs.end()) return {};
-    for (const RunSummary& other : runs) {
-        if (other.kind != "sweep" || other.id == run || other.checkpoint != self->checkpoint) continue;
-        const auto rows = log.sensitivities(other.id);
-        if (!rows.empty() && rows.front().metric == "output") return other.id;
+void DamageMap::finish() {
+    QHash<QString, quint64> weight; // bytes over all sites: the order of formats
+    for (auto site = sites.begin(); site != sites.end(); ++site) {
+        std::sort(site->begin(), site->end(), [](const DamageOption& a, const DamageOption& b) {
+            return a.bytes != b.bytes ? a.bytes < b.bytes : a.format < b.format;
+        });
+        std::vector<SensitivityCell> cells;
+        for (DamageOption& option : *site) {
+            weight[option.format] += option.bytes;
+            option.doubt.clear();
+            SensitivityCell cell;
+            cell.site_name = site.key().toStdString();
+            cell.format = cell.used = option.format.toStdString();
+            cell.bytes = option.bytes;
+            cell.value = option.damage;
+            cell.standardError = option.standardError;
+            cells.push_back(std::move(cell));
+        }
+        for (const CellDoubt& doubt : doubtfulCells(cells)) (*site)[qsizetype(doubt.cell)].doubt = QString::fromStdString(doubt.why);
     }
-    return {};
+    formats = weight.keys();
+    std::sort(formats.begin(), formats.end(), [&](const QString& a, const QString& b) {
+        return weight[a] != weight[b] ? weight[a] < weight[b] : a < b;
+    });
+}
+
+void DamageMap::fillFrom(const DamageMap& errors) {
+    for (auto site = sites.begin(); site != sites.end(); ++site) {
+        const auto known = errors.sites.constFind(site.key());
+        if (known == errors.sites.constEnd()) continue;
+        const DamageOption* anchor = nullptr;
+        double anchorError = 0;
+        for (const DamageOption& option : std::as_const(site.value())) {
+            const DamageOption* error = errors.find(site.key(), option.format);
+            if (!error || !(error->damage > 0) || (anchor && option.damage <= anchor->damage)) continue;
+            anchor = &option;
+            anchorError = error->damage;
+        }
+        if (!anchor) continue;
+        const DamageOption base = *anchor;
+        for (const DamageOption& error : *known) {
+            if (find(site.key(), error.format)) continue;
+            const double damage = base.damage / anchorError * error.damage;
+            const double spread = base.damage > 0 ? base.standardError * damage / base.damage : base.standardError;
+            site->append({error.format, error.bytes, damage, spread, CellSource::scaled, {}});
+        }
+    }
 }
 
 } // namespace bw

@@ -122,9 +122,15 @@ const WeightView* Session::weightView(const QString& site) const {
     return it == views_.constEnd() ? nullptr : &it.value();
 }
 
-void Session::setCheckpoint(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<const Model> model) {
+void Session::setCheckpoint(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<const Model> model, const QString& why) {
     checkpoint_ = std::move(checkpoint);
     model_ = std::move(model);
+    whyNoForward_ = why;
+    try {
+        if (model_ && why.isEmpty()) model_->requireForward();
+    } catch (const Error& error) {
+        whyNoForward_ = QString::fromStdString(error.message());
+    }
     resolved_.reset();
     views_.clear();
     facts_.clear();
@@ -139,7 +145,7 @@ void Session::setCheckpoint(std::shared_ptr<const Checkpoint> checkpoint, std::s
         recipe_.name.clear();
     }
     undo_.clear();
-    calibrationRun_ = sweepRun_ = latestCalibration_ = latestSweep_ = RunId();
+    calibrationRun_ = latestCalibration_ = RunId();
     forgetReadings();
     adoptLatestRuns();
     Q_EMIT checkpointChanged();
@@ -152,7 +158,7 @@ void Session::setLog(const QString& path) {
     log_.reset();
     logPath_ = path;
     logVersion_ = -1;
-    runA_ = runB_ = calibrationRun_ = sweepRun_ = latestCalibration_ = latestSweep_ = RunId();
+    runA_ = runB_ = calibrationRun_ = latestCalibration_ = RunId();
     runs_.clear();
     Q_EMIT runsChanged();
     forgetReadings();
@@ -172,13 +178,8 @@ void Session::refreshLog() {
 
 void Session::adoptLatestRuns() {
     if (!log_ || !checkpoint_) return;
-    const auto follow = [this](const char* kind, RunId& seen, RunId& shown) {
-        const RunId latest = log_->latest(kind, checkpoint_->path());
-        if (latest == seen) return; // nothing new: what the person chose stays
-        seen = shown = latest;
-    };
-    follow("calibrate", latestCalibration_, calibrationRun_);
-    follow("sweep", latestSweep_, sweepRun_);
+    const RunId latest = log_->latest("calibrate", checkpoint_->path());
+    if (latest != latestCalibration_) calibrationRun_ = latestCalibration_ = latest; // else what the person chose stays
     readStatistics();
     readMaps();
 }
@@ -195,8 +196,8 @@ void Session::readRuns() {
 }
 
 void Session::forgetReadings() {
-    mapRun_ = scaleRun_ = statisticsRun_ = RunId();
-    map_ = errors_ = {};
+    statisticsRun_ = RunId();
+    table_.clear();
     statistics_.clear();
     ++mapRevision_;
     Q_EMIT statisticsChanged();
@@ -215,17 +216,11 @@ void Session::readStatistics() {
 }
 
 void Session::readMaps() {
-    if (sweepRun_ == mapRun_ && (mapRun_ == RunId() || map_.final)) return;
-    ++mapRevision_;
     try {
-        if (sweepRun_ != mapRun_) scaleRun_ = sweepRun_ == RunId() ? RunId() : DamageMap::findScaleRun(*log_, sweepRun_);
-        mapRun_ = sweepRun_;
-        map_ = errors_ = {};
-        if (sweepRun_ == RunId()) return;
-        map_ = DamageMap::read(*log_, sweepRun_, scaleRun_);
-        if (scaleRun_ != RunId()) errors_ = DamageMap::read(*log_, scaleRun_, RunId());
+        if (table_.update(*log_, runs_, checkpoint_->path())) ++mapRevision_;
     } catch (const Error& error) {
-        map_ = errors_ = {};
+        table_.clear();
+        ++mapRevision_;
         Q_EMIT messageRequested(QString::fromStdString(error.oneLine()));
     }
 }
@@ -262,9 +257,19 @@ void Session::setCalibrationRun(RunId run) {
 }
 
 void Session::setSweepRun(RunId run) {
-    if (run == sweepRun_) return;
-    sweepRun_ = run;
-    readMaps();
+    if (run == sweepRun() || !log_) return;
+    try {
+        table_.prefer(*log_, run);
+    } catch (const Error& error) {
+        Q_EMIT messageRequested(QString::fromStdString(error.oneLine()));
+    }
+    ++mapRevision_;
+    Q_EMIT logChanged();
+}
+
+void Session::setDamageBy(DamageBy by) {
+    if (!table_.setBy(by)) return;
+    ++mapRevision_;
     Q_EMIT logChanged();
 }
 

@@ -7,7 +7,7 @@
 #include "core/experiment/log.h"
 #include "core/experiment/recipe.h"
 #include "core/model/model.h"
-#include "widgets/session/damage_map.h"
+#include "widgets/session/damage_table.h"
 
 #include <QHash>
 #include <QObject>
@@ -39,8 +39,11 @@ public:
     ~Session() override;
 
     // What is open ------------------------------------------------------------------------------------------------
-    std::shared_ptr<const Model> model() const { return model_; }        ///< null: nothing open, or not a known family
+    std::shared_ptr<const Model> model() const { return model_; }        ///< null: nothing open, or no sites in it
     std::shared_ptr<const Checkpoint> checkpoint() const { return checkpoint_; }
+    /// Why nothing that needs a forward pass can be done with what is open; empty when it can, or nothing is open. Weights
+    /// can then still be looked at and rounded, if there is a model().
+    QString whyNoForward() const { return whyNoForward_; }
     LogReader* log() const { return log_.get(); }                         ///< null before a log is there
     QString logPath() const { return logPath_; }
     QUndoStack* undoStack() { return &undo_; }
@@ -61,17 +64,15 @@ public:
     RunId runB() const { return runB_; }
     /// Calibration and sweep the pages show; RunId(0) when there is none yet.
     RunId calibrationRun() const { return calibrationRun_; }
-    RunId sweepRun() const { return sweepRun_; }
+    RunId sweepRun() const { return table_.driving().run; }
     // What the log says, read once for all pages when it changes
     const std::vector<RunSummary>& runs() const { return runs_; }                     ///< newest first
     const std::vector<SiteStatisticsRow>& statistics() const { return statistics_; } ///< of calibrationRun()
-    /// The map of sweepRun(), empty without one; of an unfinished sweep it grows with the log.
-    const DamageMap& damageMap() const { return map_; }
-    /// Output errors of the same sites: of scaleRun(), or the map itself when that is what it holds.
-    const DamageMap& errorMap() const { return map_.metric == QLatin1String("output") ? map_ : errors_; }
-    /// The output-error sweep that fills what a KL sweep did not measure; RunId(0) when there is none.
-    RunId scaleRun() const { return scaleRun_; }
-    /// Grows when damageMap() or errorMap() changes.
+    /// Every sweep of the checkpoint as a column; of an unfinished one it grows with the log.
+    const DamageTable& damageTable() const { return table_; }
+    /// The column that the pages go by, empty without a sweep.
+    const DamageMap& damageMap() const { return table_.driving(); }
+    /// Grows when damageTable() changes.
     quint64 mapRevision() const { return mapRevision_; }
 
     // Facts that jobs deliver ------------------------------------------------------------------------------------------
@@ -79,7 +80,9 @@ public:
     SiteFacts siteFacts(const QString& site) const { return facts_.value(site); }
 
 public Q_SLOTS:
-    void setCheckpoint(std::shared_ptr<const bw::Checkpoint> checkpoint, std::shared_ptr<const bw::Model> model);
+    /// @param why there is no model, when there is none; of a model it is asked.
+    void setCheckpoint(std::shared_ptr<const bw::Checkpoint> checkpoint, std::shared_ptr<const bw::Model> model,
+                       const QString& why = {});
     /// @throws Error fileNotFound, logTooNew, logCorrupt; no log is open then.
     void setLog(const QString& path);
     void refreshLog();                     ///< polled by the window (4 Hz); emits logChanged when data_version moved
@@ -87,7 +90,8 @@ public Q_SLOTS:
     void selectSite(const QString& site);
     void selectRuns(bw::RunId a, bw::RunId b);
     void setCalibrationRun(bw::RunId run); ///< emits logChanged, as setSweepRun does
-    void setSweepRun(bw::RunId run);
+    void setSweepRun(bw::RunId run);       ///< its column drives the pages
+    void setDamageBy(bw::DamageBy by);     ///< emits logChanged when another map shows
     void setWeightView(const bw::WeightView& view);
     void setSiteFacts(const QString& site, const bw::SiteFacts& facts);
 
@@ -105,6 +109,7 @@ Q_SIGNALS:
     void openRequested(const QStringList& paths);
     void demoRequested();
     void runRequested(const bw::Recipe& recipe, bw::RunId resume); ///< queue a job
+    void measureUncertainRequested(const bw::Recipe& assign);      ///< queue a job that measures what could change this mix
     void weightViewRequested(const QString& site, const QString& format);
     void compareRequested(bw::RunId a, bw::RunId b);               ///< switch to Compare with these two
     void workspaceRequested(const QString& name);                  ///< "mix" …
@@ -118,7 +123,7 @@ private:
     friend class RecipeCommand;
     void applyRecipe(const Recipe& recipe);
     QString resolvedFormat(const QString& site) const;
-    /// Shows a newer calibration or sweep of the open checkpoint as soon as the log has one.
+    /// Shows a newer calibration of the open checkpoint as soon as the log has one, and what its sweeps have found.
     void adoptLatestRuns();
     void readRuns();
     void forgetReadings();
@@ -126,16 +131,16 @@ private:
     void readMaps();
     std::shared_ptr<const Checkpoint> checkpoint_;
     std::shared_ptr<const Model> model_;
+    QString whyNoForward_;
     std::unique_ptr<LogReader> log_;
     QString logPath_;
     std::int64_t logVersion_ = -1;
     Recipe recipe_;
     QUndoStack undo_;
     QString site_;
-    RunId runA_, runB_, calibrationRun_, sweepRun_;
-    RunId latestCalibration_, latestSweep_; ///< newest ones already adopted
-    RunId mapRun_, scaleRun_;               ///< the runs that map_ and errors_ hold
-    DamageMap map_, errors_;
+    RunId runA_, runB_, calibrationRun_;
+    RunId latestCalibration_;               ///< newest one already adopted
+    DamageTable table_;
     quint64 mapRevision_ = 0;
     RunId statisticsRun_;
     std::vector<SiteStatisticsRow> statistics_;
