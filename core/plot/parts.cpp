@@ -21,6 +21,9 @@ bool crosses(const Box& box, Point a, Point b) {
     return false;
 }
 
+/// Where a line from a point meets a box.
+Point lineEnd(Point from, const Box& box) { return {std::clamp(from.x, box.x, box.right()), std::clamp(from.y, box.y, box.bottom())}; }
+
 struct Place {
     Box box;
     double distance = 0;
@@ -137,6 +140,7 @@ std::vector<std::string> drawLabels(Picture& picture, const std::vector<Label>& 
     for (const Label& label : labels) {
         const std::string text = elided(printable(label.text), area.width / 3, kTextSize, label.bold);
         const double width = textWidth(text, kTextSize, label.bold) + 4, height = kTextSize + 4;
+        const Box own = Box{label.at.x, label.at.y, 0, 0}.grown(label.reach);
         const Place* best = nullptr;
         double bestCost = 1e30;
         const std::vector<Place> places = placesAround(label, width, height);
@@ -149,6 +153,8 @@ std::vector<std::string> drawLabels(Picture& picture, const std::vector<Label>& 
                     cost += 45; // better a short line than words on the curve
                     break;
                 }
+            if (p.distance > 10 && std::any_of(taken.begin(), taken.end(), [&](const Box& box) { return !box.overlaps(own) && crosses(box, label.at, lineEnd(label.at, p.box)); }))
+                cost += 60; // a line through other marks seems to name them
             if (cost < bestCost) {
                 bestCost = cost;
                 best = &p;
@@ -160,8 +166,7 @@ std::vector<std::string> drawLabels(Picture& picture, const std::vector<Label>& 
         }
         const Box& box = best->box;
         if (best->distance > 10) {
-            const Point end{std::clamp(label.at.x, box.x, box.right()), std::clamp(label.at.y, box.y, box.bottom())};
-            picture.line(label.at, end, Stroke{colors.muted.withAlpha(0.6), 1});
+            picture.line(label.at, lineEnd(label.at, box), Stroke{colors.muted.withAlpha(0.6), 1});
         }
         Text written = centered(text, {box.x + width / 2, box.y + height / 2}, kTextSize, label.color, Anchor::middle, label.bold);
         written.halo = colors.panel;
