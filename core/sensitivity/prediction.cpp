@@ -13,6 +13,7 @@ namespace {
 /// A cell whose value is not what its projections give was measured otherwise: its error is its own then. Projections are
 /// kept in f32.
 constexpr double kSameValue = 1e-3;
+constexpr double kDoubt = 2; ///< standard errors of an interaction that count as nothing
 
 void requireFinite(const PredictionSite& site, const PredictionOption& option) {
     const bool finite = std::isfinite(option.value) && std::isfinite(option.standardError) &&
@@ -107,8 +108,10 @@ Prediction MixPredictor::estimate(const State& state, const Part* less, const Pa
     }
     const double raw = moments.n > 0 ? moments.y / moments.n : 0;
     const double rawNoise = Moments{moments.n, moments.y, 0, moments.yy, 0, 0}.varianceOfMean(0);
-    // Of one number with known noise, what is left of its square is signal (James and Stein's factor, never below 0).
-    out.shrinkage = moments.n > 1 && raw * raw > rawNoise ? 1 - rawNoise / (raw * raw) : 0;
+    // Like James and Stein's factor, but what lies within two standard errors is not believed at all: on real models sites
+    // hardly act together, and half of all noise would otherwise be believed in part.
+    const double doubted = kDoubt * kDoubt * rawNoise;
+    out.shrinkage = moments.n > 1 && raw * raw > doubted ? 1 - doubted / (raw * raw) : 0;
     out.interaction = std::max(out.shrinkage * raw, -out.sum);
     out.sumSe = std::sqrt(variance + moments.varianceOfMean(0));
     const double small = out.sum + out.interaction;
