@@ -430,6 +430,7 @@ TEST(DoubtfulCells, AreThoseThatCostMoreThanASmallerFormat) {
         made("a", "int2", 20, 0.10, 0.01), made("a", "int3", 30, 0.30, 0.02), made("a", "int4", 40, 0.01, 0.001), // int3 contradicts int2
         made("b", "int2", 20, 0.10, 0.01), made("b", "int3", 30, 0.14, 0.02),  // within the errors
         made("c", "int2", 20, 0.10, 0.0001), made("c", "int3", 30, 0.14, 0.0001), // far outside them, but by less than half
+        made("g", "int2", 20, 0.10, 0.03), made("g", "int3", 30, 0.17, 0.03), // by more than half, but within the errors
         made("d", "int3", 30, 0.30, 0.02), made("e", "int2", 20, 0.10, 0.01), // other sites say nothing
         made("f", "int4", 20, -0.01, 0.001), made("f", "int8", 30, 0.02, 0.001)}; // with the rest quantized, changes may help
     const auto doubts = doubtfulCells(cells);
@@ -437,7 +438,7 @@ TEST(DoubtfulCells, AreThoseThatCostMoreThanASmallerFormat) {
     EXPECT_EQ(doubts[0].cell, 1u);
     EXPECT_NE(doubts[0].why.find("int3"), std::string::npos);
     EXPECT_NE(doubts[0].why.find("int2"), std::string::npos);
-    EXPECT_EQ(doubts[1].cell, 10u);
+    EXPECT_EQ(doubts[1].cell, 12u);
     EXPECT_TRUE(doubtfulCells({}).empty());
 }
 
