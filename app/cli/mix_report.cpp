@@ -5,6 +5,7 @@
 #include "app/cli/output.h"
 #include "core/base/text.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 #include <map>
@@ -38,10 +39,10 @@ std::string stagesTable(const Json& stages) {
 }
 
 std::string qualityTable(const Json& rows) {
-    Table table({{"model", false}, {"bytes"}, {"bits/weight"}, {"perplexity"}, {"KL predicted"}, {"KL measured"}, {"same top 1"}});
+    Table table({{"model", false}, {"bytes"}, {"bits"}, {"ppl"}, {"KL predicted"}, {"KL measured"}, {"top 1"}});
     for (const Json& row : rows)
         table.add({row.at("name"), groupDigits(row.at("bytes").get<double>()), fmt::format("{:.3f}", row.at("bits_per_weight").get<double>()), number(row.at("perplexity"), 5),
-                   row.at("predicted").is_number() ? withError(row.at("predicted"), row.at("predicted_se"), 4) : "–", withError(row.at("kl"), row.at("kl_se"), 4),
+                   row.at("predicted").is_number() ? withError(row.at("predicted"), row.at("predicted_se"), 3) : "–", withError(row.at("kl"), row.at("kl_se"), 3),
                    fmt::format("{:.2f} %", 100 * row.at("same_top1").get<double>())});
     return table.text();
 }
@@ -96,16 +97,33 @@ std::string written(const Json& result) {
                        number(audit.at("simulated_nll"), 7));
 }
 
+/// Lines of at most the report's width, broken between words; all but the first begin with `indent`.
+std::string wrapped(const std::string& text, const std::string& indent) {
+    std::string out, line;
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t end = std::min(text.find(' ', at), text.size());
+        const std::string word = text.substr(at, end - at);
+        if (!line.empty() && displayColumns(line + " " + word) > kReportColumns) {
+            out += line + "\n";
+            line = indent + word;
+        } else {
+            line += (line.empty() || at == 0 ? "" : " ") + word;
+        }
+        at = end + 1;
+    }
+    return out + line + "\n";
+}
+
 constexpr std::size_t kReportedSteps = 6; ///< of the explanation; --json has more
 
 } // namespace
 
 std::string explanationsText(const Json& result, std::size_t most) {
-    std::string out = result.at("budget_text").get<std::string>() + "\n";
+    std::string out = wrapped(result.at("budget_text").get<std::string>(), "");
     std::size_t shown = 0;
     for (const Json& step : result.at("explanations"))
         if (shown++ < most)
-            out += "  " + step.at("text").get<std::string>() + "\n";
+            out += wrapped("– " + step.at("text").get<std::string>(), "  ");
     return out;
 }
 

@@ -79,12 +79,30 @@ private:
     MixPredictor::State state_;
 };
 
+/// Fewer windows than this say too little of sites acting together to search on.
+constexpr std::size_t kLeastWindows = 16;
+
 bool hasInteractions(const AssignMap& map) {
     for (const auto& [site, cells] : map.cells)
         for (const auto& [format, cell] : cells)
-            if (!cell.projections.empty())
+            if (cell.projections.size() >= kLeastWindows * static_cast<std::size_t>(map.draws))
                 return true;
     return false;
+}
+
+/// The predictor on every second window. A search finds whatever noise there is in what it searches on, so one half
+/// proposes and the other judges.
+MixPredictor halfOf(const MixPredictor& whole, const AssignMap& map, std::size_t parity) {
+    std::vector<PredictionSite> sites = whole.sites();
+    for (PredictionSite& site : sites)
+        for (PredictionOption& option : site.options) {
+            std::vector<float> kept;
+            for (std::size_t k = 0; k < option.projections.size(); ++k)
+                if (k / static_cast<std::size_t>(map.draws) % 2 == parity)
+                    kept.push_back(option.projections[k]);
+            option.projections = std::move(kept);
+        }
+    return {std::move(sites), map.draws, map.saturation};
 }
 
 /// After a local search the sums are those of the mix found; the proof stays that of the additive optimum.
@@ -108,15 +126,19 @@ Found solveBytes(const PreparedAssign& p, const MixPredictors* predictors, bool 
     out.solution = solve(p.problem, target, job);
     if (!predictors)
         return out;
-    PredictedMix mix(predictors->solving, p.problem, out.solution.choice);
-    out.additive = mix.prediction().kl;
-    if (interactions) {
-        const Improvement better = improve(p.problem, out.solution.choice, target, mix, job);
-        out.moves = better.moves;
-        if (better.after < better.before)
-            takeChoice(p.problem, out.solution, better);
-    }
     out.prediction = predictionOf(p, *predictors, out.solution.choice);
+    out.additive = out.prediction->kl;
+    if (!interactions)
+        return out;
+    const MixPredictor search = halfOf(predictors->solving, p.map, 0), judge = halfOf(predictors->solving, p.map, 1);
+    PredictedMix mix(search, p.problem, out.solution.choice);
+    const Improvement better = improve(p.problem, out.solution.choice, target, mix, job);
+    const Prediction before = PredictedMix(judge, p.problem, out.solution.choice).prediction(), after = PredictedMix(judge, p.problem, better.choice).prediction();
+    if (better.after < better.before && after.kl < before.kl) {
+        takeChoice(p.problem, out.solution, better);
+        out.moves = better.moves;
+        out.prediction = after;
+    }
     return out;
 }
 

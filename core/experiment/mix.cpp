@@ -15,7 +15,8 @@ namespace {
 
 constexpr int kRounds = 3;        ///< of solving: the first and two with the correction refitted
 constexpr double kOffBy = 0.1;    ///< a prediction this near is good enough whatever its error bars say
-constexpr int kDamageRounds = 6;  ///< of aiming at a measured KL
+constexpr int kDamageRounds = 10; ///< of aiming at a measured KL
+constexpr double kAimLower = 0.85;
 constexpr double kNearLimit = 0.97; ///< a mix that measures this near its limit can't be made much smaller
 
 std::vector<std::pair<std::string, std::string>> choiceOf(const Recipe& recipe) {
@@ -103,8 +104,12 @@ MixCandidate MixJob::smallestWithin(double limit) {
                 throw;
             break; // the aim went below the least damage there is
         }
-        if (std::any_of(mixes_.begin(), mixes_.end(), [&](const MixCandidate& m) { return choiceOf(m.recipe) == choiceOf(mix.recipe); }))
-            break;
+        if (std::any_of(mixes_.begin(), mixes_.end(), [&](const MixCandidate& m) { return choiceOf(m.recipe) == choiceOf(mix.recipe); })) {
+            if (best)
+                break;
+            aim *= kAimLower; // too small a step to change a decision, and still beyond the limit
+            continue;
+        }
         measure(mix, round == 1 ? "measure" : fmt::format("measure_{}", round));
         mixes_.push_back(mix);
         rounds_.push_back({{"round", round}, {"aim", aim}, {"predicted", mix.predicted ? Json(mix.predicted->kl) : Json()}, {"measured", mix.kl}, {"measured_se", mix.se}, {"bytes", mix.bytes}});

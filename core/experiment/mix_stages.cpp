@@ -143,7 +143,8 @@ MixCandidate MixJob::solved(const std::string& budget, int round) {
     mix.recipe = measuring(Recipe::fromJson(outcome.result.at("recipe")), "measure: " + mix.name);
     mix.rounder = options_.rounder;
     mix.bytes = outcome.result.at("bytes").get<std::uint64_t>();
-    mix.predicted = predict(mix.recipe);
+    if (const Json& p = outcome.result.at("prediction"); p.is_object())
+        mix.predicted = Prediction{p.at("sum"), p.at("sum_se"), p.at("interaction"), p.at("shrinkage"), p.at("kl"), p.at("se")};
     return mix;
 }
 

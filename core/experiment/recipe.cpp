@@ -297,7 +297,7 @@ void readMeasuredRuns(Section& section, std::vector<std::int64_t>& out) {
         refuse(section.at("measured_runs"), "must be a list of runs");
     out.clear();
     for (const Json& run : *runs) {
-        if (!run.is_number_unsigned() || run.get<std::uint64_t>() == 0 || run.get<std::uint64_t>() > INT64_MAX)
+        if (!run.is_number_integer() || (run.is_number_unsigned() && run.get<std::uint64_t>() > INT64_MAX) || run.get<std::int64_t>() < 1)
             refuse(section.at("measured_runs"), "must be a list of runs' numbers");
         out.push_back(run.get<std::int64_t>());
     }

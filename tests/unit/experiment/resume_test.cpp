@@ -89,6 +89,7 @@ TEST_F(Resumed, GoesOnBehindTheLastFinishedStage) {
     stopAt("evaluate mix", 30);
     stopAt("evaluate uniform", 10);
     stopAt("quantize", 30);
+    stopAt("evaluate uniform q4_0 (nearest)", 10); // shown beside, after the mix is written
     const Json r = mix(options);
     EXPECT_EQ(figures(r), expected);
     const std::map<std::string, bool> was = taken(r);
