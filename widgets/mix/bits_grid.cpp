@@ -22,6 +22,7 @@ namespace {
 constexpr qreal kHeader = 22, kLabelGap = 10, kLegend = 38, kHeadGap = 8;
 constexpr qreal kLeastRow = 13.5, kMostRow = 56; ///< px; below, labels would touch
 constexpr qreal kLeastText = 34;               ///< px; narrower cells have room for no format's name
+constexpr qreal kLeastTick = 66;               ///< px; in narrower cells a tick would lie on the format's name
 constexpr qreal kTwoLines = 36;                ///< rows from this height on show the damage under the format
 constexpr double kDecades = 3;                 ///< of damage shown: what is 1,000 times smaller than the worst is nothing
 
@@ -269,7 +270,10 @@ void BitsGrid::paintCell(QPainter& painter, const QRectF& rect, const MixSite& s
         painter.drawEllipse(QPointF(rect.right() - 8, rect.center().y()), 3, 3);
     }
     const bool asShown = site.inMap && format == site.format;
-    if (marksMeasured_ && asShown && site.source == CellSource::measured) paintTick(painter, rect.bottomRight() + QPointF(-9, -6), ink);
+    if (marksMeasured_ && asShown && site.source == CellSource::measured) {
+        if (rect.width() >= kLeastTick) paintTick(painter, rect.bottomRight() + QPointF(-9, -6), ink);
+        else painter.fillRect(QRectF(rect.right() - 2.5, rect.top() + 3, 1.5, rect.height() - 6), ink);
+    }
     if (asShown && !site.doubt.isEmpty()) paintDoubt(painter, rect.topRight(), fill);
 }
 

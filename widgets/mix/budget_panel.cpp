@@ -129,6 +129,7 @@ void BudgetPanel::reload() {
 QString BudgetPanel::predictedText() const {
     const MixTotals& totals = model_->totals();
     if (!model_->hasMap()) return tr("predicted: no map yet");
+    if (totals.unknown > 0 && !(totals.damage > 0)) return tr("predicted: the map does not know these formats");
     QString text = tr("predicted %1").arg(withError(totals.damage, totals.standardError));
     if (totals.unknown > 0) text += tr(" + %n unknown", nullptr, totals.unknown);
     return text;

@@ -43,10 +43,8 @@ MixActions::MixActions(Session* session, MixState* model, QWidget* parent)
     auto* all = new QVBoxLayout(this);
     all->setContentsMargins(0, 0, 0, 0);
     all->setSpacing(8);
-    auto* origin = new QHBoxLayout;
-    origin->addWidget(source_, 1);
-    origin->addWidget(uncertain_);
-    all->addLayout(origin);
+    all->addWidget(source_);
+    all->addWidget(uncertain_, 0, Qt::AlignLeft);
     all->addLayout(buttons);
     all->addLayout(line);
 

@@ -51,8 +51,10 @@ protected:
         painter->setAntialiasing(true);
         painter->setClipRect(plot_->axisRect()->rect().adjusted(-10, -10, 10, 10));
         const QPointF now = plot_->place(model.totals().bytes, model.totals().damage);
-        drawBand(painter, model.totals().bytes, model.totals().damage, model.totals().standardError, t.accent, 2);
-        marks_ = {{now, {-1}, {tr("this mix")}}};
+        // A mix of formats that the map does not know has no place along the damage axis.
+        const bool known = model.totals().unknown == 0 || model.totals().damage > 0;
+        if (known) drawBand(painter, model.totals().bytes, model.totals().damage, model.totals().standardError, t.accent, 2);
+        marks_ = {{now, {-1}, known ? QStringList{tr("this mix")} : QStringList()}};
         if (model.comparable()) collectRuns();
         drawLabels(painter, placed());
         for (qsizetype i = 1; i < marks_.size(); ++i) drawRun(painter, marks_[i]);
@@ -61,6 +63,7 @@ protected:
             painter->setBrush(t.panel);
             painter->drawEllipse(plot_->pixelOf(plot_->hover_.front), 4, 4);
         }
+        if (!known) return;
         painter->setPen(QPen(t.dark ? QColor(Qt::white) : t.panel, 2));
         painter->setBrush(t.accent);
         painter->drawEllipse(now, 7, 7);
