@@ -240,7 +240,7 @@ TEST_F(Mixes, ALimitOfDamageHoldsForWhatIsMeasured) {
     options.budget = "kl=" + std::to_string(reference);
     const Json r = mix(options);
     EXPECT_LE(r.at("measured_kl").get<double>(), std::stod(options.budget.substr(3)));
-    EXPECT_LE(r.at("bits_per_weight").get<double>(), 5.5);
+    EXPECT_LT(r.at("bits_per_weight").get<double>(), 6.0); // smaller than q5_1 everywhere; 144 tokens say no more
     options.budget = "kl=1e-9";
     const Error e = expectError(ErrorCode::infeasibleBudget, [&] { mix(options); });
     EXPECT_NE(e.message().find("1e-09"), std::string::npos) << e.message();
