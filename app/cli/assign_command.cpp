@@ -142,7 +142,7 @@ void addAssignCommand(CLI::App& app, Context& context) {
     command->footer("Examples:\n  bitwright-cli assign --run 3 --budget 4.5bpw --out mix.json\n"
                     "  bitwright-cli assign --run 3 --budget 90MiB --tie fused --pin 'blk.0.*=q8_0'\n"
                     "  bitwright-cli assign --run 3 --budget 4.5bpw --measure-uncertain 40\n"
-                    "  bitwright-cli assign --run 3 --part 'blk.[0-3].*=2MiB' --part 'blk.[45].*=3MiB'");
+                    "  bitwright-cli assign --run 3 --part 'blk.0.*,blk.1.*=2MiB' --part 'blk.2.*,blk.3.*=3MiB'");
     command->callback([&context, given] { context.action = [&context, given] { return runAssignCommand(context, *given); }; });
 }
 

@@ -118,8 +118,10 @@ void adjustStarved(AssignMap& map, const Model& model, const std::string& policy
     std::vector<SensitivityCell> cells;
     for (const Site& site : model.sites())
         if (const auto known = map.cells.find(site.name); known != map.cells.end())
-            for (const auto& [format, cell] : known->second)
-                cells.push_back({site.id, site.name, format, format, 0, cell.value, cell.standardError, cell.tokens});
+            for (const auto& [format, cell] : known->second) {
+                const std::uint64_t bytes = fallbackFormat(parseFormat(format), site.rows, site.cols)->bytes(site.rows, site.cols);
+                cells.push_back({site.id, site.name, format, format, bytes, cell.value, cell.standardError, cell.tokens});
+            }
     ExpertCosts adjusted = adjustExperts(model.sites(), std::move(cells), parseMetric(map.metric), {parseStarvedPolicy(policy), kMinExpertTokens});
     for (const SensitivityCell& cell : adjusted.cells) {
         MapCell& mine = map.cells[cell.site_name][cell.format];

@@ -198,6 +198,8 @@ ExpertCosts adjustExperts(const std::vector<Site>& sites, std::vector<Sensitivit
         const auto it = starvedAt.find(cell.site);
         if (it == starvedAt.end())
             continue;
+        if (options.policy == StarvedPolicy::keep && largest[cell.site] == 0)
+            throw Error(ErrorCode::internal, "the sizes of '" + cell.site_name + "' are not known, so that none is its largest");
         if (options.policy == StarvedPolicy::keep && cell.bytes < largest[cell.site])
             out.forbid.push_back(cell.site_name + "=" + cell.format);
         const Site& site = *siteOf.at(cell.site);

@@ -60,7 +60,7 @@ struct ExpertCosts {
 /// value = share·u, both errors in standardError. KL and Fisher values hold the share already, as tokens that go
 /// elsewhere are not damaged; output errors are relative to what passed the expert and are multiplied by it, so that the
 /// experts of a layer together weigh as much as one dense layer.
-/// @param cells  of one metric, with `tokens`.
+/// @param cells  of one metric, with `tokens`; policy keep needs `bytes`: @throws Error(internal) without.
 /// Source of the estimate: empirical Bayes shrinkage (Efron and Morris 1973); ½ per category is Perks' prior (1947).
 ExpertCosts adjustExperts(const std::vector<Site>& sites, std::vector<SensitivityCell> cells, SensitivityMetric metric,
                           const ExpertOptions& options);

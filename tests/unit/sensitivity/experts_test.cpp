@@ -114,6 +114,10 @@ TEST(Experts, PoliciesDiffer) {
     EXPECT_NEAR(borrow.cells[6].value, 1.0 * 60.5 / 3062, 1e-12);
     EXPECT_THAT(keep.starved[0].why, HasSubstr("kept at its largest format"));
     EXPECT_THAT(borrow.starved[0].why, HasSubstr("cost and importance of 3 other experts"));
+    auto sizeless = cells;
+    for (SensitivityCell& cell : sizeless)
+        cell.bytes = 0;
+    test::expectError(ErrorCode::internal, [&] { adjustExperts(sites, sizeless, SensitivityMetric::fisher, {StarvedPolicy::keep, kMinExpertTokens}); });
     for (const StarvedPolicy policy : {StarvedPolicy::nearest, StarvedPolicy::keep, StarvedPolicy::borrow})
         EXPECT_EQ(parseStarvedPolicy(starvedPolicyName(policy)), policy);
     EXPECT_THAT(test::expectError(ErrorCode::usage, [] { parseStarvedPolicy("drop"); }).message(), HasSubstr("'drop'"));
