@@ -148,9 +148,9 @@ QWidget* AgreementView::buildFigures() {
     scatter->body()->addLayout(choice);
     scatter->body()->addWidget(plot_, 1);
     auto* scorePanel = new Panel(tr("By format"), figures);
-    scores_ = table({tr("format"), tr("cells"), QStringLiteral("ρ"), tr("ratio")}, scorePanel);
-    scores_->horizontalHeaderItem(2)->setToolTip(tr("Spearman's rank correlation"));
-    scores_->horizontalHeaderItem(3)->setToolTip(tr("median of the first over the second"));
+    scores_ = table({tr("format"), QStringLiteral("ρ"), tr("ratio")}, scorePanel);
+    scores_->horizontalHeaderItem(1)->setToolTip(tr("Spearman's rank correlation"));
+    scores_->horizontalHeaderItem(2)->setToolTip(tr("median of the first over the second"));
     scores_->setAccessibleName(tr("Agreement by format"));
     scores_->setSelectionMode(QAbstractItemView::NoSelection);
     scores_->setFocusPolicy(Qt::NoFocus);
@@ -231,10 +231,9 @@ void AgreementView::showScores() {
     for (const AgreementScore& score : data_.scores) {
         const int row = scores_->rowCount();
         scores_->insertRow(row);
-        put(scores_, row, 0, score.format.empty() ? tr("all") : QString::fromStdString(score.format));
-        put(scores_, row, 1, QString::number(score.pairs));
-        put(scores_, row, 2, scoreText(score.spearman), tr("rank correlation; of logarithms: %1").arg(scoreText(score.logCorrelation)));
-        put(scores_, row, 3, scoreText(score.medianRatio), std::isnan(score.medianRatio) ? tr("the two have no unit in common") : tr("median of %1 / %2").arg(first_->currentText(), second_->currentText()));
+        put(scores_, row, 0, score.format.empty() ? tr("all") : QString::fromStdString(score.format), tr("%1 cells").arg(score.pairs));
+        put(scores_, row, 1, scoreText(score.spearman), tr("rank correlation; of logarithms: %1").arg(scoreText(score.logCorrelation)));
+        put(scores_, row, 2, scoreText(score.medianRatio), std::isnan(score.medianRatio) ? tr("the two have no unit in common") : tr("median of %1 / %2").arg(first_->currentText(), second_->currentText()));
     }
     if (data_.scores.empty()) return;
     const AgreementScore& all = data_.scores.front();

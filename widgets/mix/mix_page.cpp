@@ -58,6 +58,7 @@ QWidget* MixPage::buildLeft() {
     views_->setTabToolTip(1, tr("How two ways of judging damage agree on this model"));
     views_->setDrawBase(false);
     views_->setExpanding(false);
+    views_->setUsesScrollButtons(false);
     auto* head = new QHBoxLayout;
     head->setSpacing(8);
     head->addWidget(views_);
