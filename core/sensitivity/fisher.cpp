@@ -23,11 +23,13 @@ void observePredictions(const Model& model, const Windows& windows, detail::Labe
 
 } // namespace
 
-FisherFacts fisherSketch(const Model& model, const Windows& windows, const FisherOptions& options, const ImportanceLookup& importance,
-                         const std::vector<SensitivityCell>& known, const std::function<void(const FisherRow&)>& onRow, JobContext& job) {
+FisherFacts fisherSketch(const Model& model, const Windows& windows, const FisherOptions& options,
+                         const ImportanceLookup& importance, const std::vector<SensitivityCell>& known,
+                         const std::function<void(const FisherRow&)>& onRow, JobContext& job) {
     model.requireForward();
     if (windows.count < 1 || windows.length < 2)
-        throw Error(ErrorCode::textTooShort, "a Fisher sketch needs at least one window of two tokens", "give more text");
+        throw Error(ErrorCode::textTooShort, "a Fisher sketch needs at least one window of two tokens",
+                    "give more text");
     detail::FisherCells cells(model, options, known);
     FisherFacts facts;
     facts.windows = windows.count;

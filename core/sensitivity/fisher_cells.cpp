@@ -14,72 +14,71 @@ namespace {
 std::vector<std::string> withoutRepetitions(const std::vector<std::string>& names) {
     std::vector<std::string> once;
     for (const std::string& name : names)
-        if (std::find(once.begin(), once.end(), name) == once.end())
-            once.push_back(name);
+        if (std::find(once.begin(), once.end(), name) == once.end()) once.push_back(name);
     return once;
 }
 
 template <class Parse>
 std::vector<FormatPtr> parsedAll(const std::vector<std::string>& names, const Parse& parse) {
     std::vector<FormatPtr> parsed;
-    for (const std::string& name : names)
-        parsed.push_back(parse(name));
+    for (const std::string& name : names) parsed.push_back(parse(name));
     return parsed;
 }
 
 void checkPatterns(const Model& model, const std::vector<std::string>& patterns) {
     for (const std::string& pattern : patterns)
-        if (std::none_of(model.sites().begin(), model.sites().end(), [&](const Site& site) { return globMatches(pattern, site.name); }))
-            throw Error(ErrorCode::usage, "no site matches '" + escapeForDisplay(pattern) + "'", "sites are named like blk.3.ffn_down; * and ? stand for anything");
+        if (std::none_of(model.sites().begin(), model.sites().end(),
+                         [&](const Site& site) { return globMatches(pattern, site.name); }))
+            throw Error(ErrorCode::usage, "no site matches '" + escapeForDisplay(pattern) + "'",
+                        "sites are named like blk.3.ffn_down; * and ? stand for anything");
 }
 
 } // namespace
 
 std::vector<FormatPtr> FisherPlace::formatPointers() const {
     std::vector<FormatPtr> pointers;
-    for (const FisherFormat& format : formats)
-        pointers.push_back(format.format);
+    for (const FisherFormat& format : formats) pointers.push_back(format.format);
     return pointers;
 }
 
 FormatPtr parseRowFormat(const std::string& text) {
     const std::size_t at = text.find(":token");
-    if (!text.starts_with("int") || at == std::string::npos)
-        return parseFormat(text);
+    if (!text.starts_with("int") || at == std::string::npos) return parseFormat(text);
     const std::string rest = text.substr(at + std::string_view(":token").size());
     return parseFormat(text.substr(0, at) + ":channel" + (rest.empty() ? ":sym" : rest));
 }
 
 FisherCells::FisherCells(const Model& model, const FisherOptions& options, const std::vector<SensitivityCell>& known)
-    : bySite_(model.sites().size(), -1), byGroup_(model.inputGroups().size(), -1), byBlock_(static_cast<std::size_t>(model.config().blocks), {-1, -1}),
+    : bySite_(model.sites().size(), -1), byGroup_(model.inputGroups().size(), -1),
+      byBlock_(static_cast<std::size_t>(model.config().blocks), {-1, -1}),
       blocks_(static_cast<std::size_t>(model.config().blocks) + 1) {
     if (options.formats.empty() && options.activations.empty() && options.keys.empty() && options.values.empty())
-        throw Error(ErrorCode::usage, "a Fisher sketch needs at least one format", "name formats, such as q4_0,q8_0,int4:g64");
+        throw Error(ErrorCode::usage, "a Fisher sketch needs at least one format",
+                    "name formats, such as q4_0,q8_0,int4:g64");
     if (options.probes < 1)
-        throw Error(ErrorCode::usage, fmt::format("{} probes can't estimate anything", options.probes), "give at least one; 256 are a good many");
+        throw Error(ErrorCode::usage, fmt::format("{} probes can't estimate anything", options.probes),
+                    "give at least one; 256 are a good many");
     checkPatterns(model, options.sites);
     Known done;
-    for (const SensitivityCell& cell : known)
-        done.emplace(cell.site_name, cell.format);
+    for (const SensitivityCell& cell : known) done.emplace(cell.site_name, cell.format);
     addSites(model, options, done);
     addActivations(model, options, done);
 }
 
-int FisherCells::add(std::string name, const Site* site, BlockIndex block, const std::vector<std::string>& formats, const std::vector<FormatPtr>& parsed,
-                     std::int64_t rows, std::int64_t cols, const Known& known) {
+int FisherCells::add(std::string name, const Site* site, BlockIndex block, const std::vector<std::string>& formats,
+                     const std::vector<FormatPtr>& parsed, std::int64_t rows, std::int64_t cols, const Known& known) {
     FisherPlace place{std::move(name), site, {}, 0};
     for (std::size_t f = 0; f < formats.size(); ++f) {
-        if (known.contains({place.name, formats[f]}))
-            continue;
+        if (known.contains({place.name, formats[f]})) continue;
         const FormatPtr used = fallbackFormat(parsed[f], rows, cols);
-        const auto same = std::find_if(place.formats.begin(), place.formats.end(), [&](const FisherFormat& other) { return other.format->name() == used->name(); });
+        const auto same = std::find_if(place.formats.begin(), place.formats.end(),
+                                       [&](const FisherFormat& other) { return other.format->name() == used->name(); });
         if (same != place.formats.end())
             same->asked.push_back(formats[f]);
         else
             place.formats.push_back({used, {formats[f]}, {}});
     }
-    if (place.formats.empty())
-        return -1;
+    if (place.formats.empty()) return -1;
     const auto index = static_cast<int>(places_.size());
     places_.push_back(std::move(place));
     blocks_[static_cast<std::size_t>(block.value() + 1)].push_back(index);
@@ -90,23 +89,24 @@ void FisherCells::addSites(const Model& model, const FisherOptions& options, con
     const std::vector<std::string> formats = withoutRepetitions(options.formats);
     const std::vector<FormatPtr> parsed = parsedAll(formats, [](const std::string& name) { return parseFormat(name); });
     for (const Site& site : model.sites()) {
-        if (site.block.value() < 0 && !options.includeHead)
+        if (site.block.value() < 0 && !options.includeHead) continue;
+        if (!options.sites.empty() && std::none_of(options.sites.begin(), options.sites.end(),
+                                                   [&](const std::string& p) { return globMatches(p, site.name); }))
             continue;
-        if (!options.sites.empty() && std::none_of(options.sites.begin(), options.sites.end(), [&](const std::string& p) { return globMatches(p, site.name); }))
-            continue;
-        bySite_[static_cast<std::size_t>(site.id.value())] = add(site.name, &site, site.block, formats, parsed, site.rows, site.cols, known);
+        bySite_[static_cast<std::size_t>(site.id.value())] =
+            add(site.name, &site, site.block, formats, parsed, site.rows, site.cols, known);
     }
 }
 
 void FisherCells::addActivations(const Model& model, const FisherOptions& options, const Known& known) {
-    const std::vector<std::string> inputs = withoutRepetitions(options.activations), keys = withoutRepetitions(options.keys),
-                                   values = withoutRepetitions(options.values);
-    const std::vector<FormatPtr> inputFormats = parsedAll(inputs, parseRowFormat), keyFormats = parsedAll(keys, parseRowFormat),
+    const std::vector<std::string> inputs = withoutRepetitions(options.activations),
+                                   keys = withoutRepetitions(options.keys), values = withoutRepetitions(options.values);
+    const std::vector<FormatPtr> inputFormats = parsedAll(inputs, parseRowFormat),
+                                 keyFormats = parsedAll(keys, parseRowFormat),
                                  valueFormats = parsedAll(values, parseRowFormat);
     for (std::size_t g = 0; g < model.inputGroups().size(); ++g) {
         const InputGroup& group = model.inputGroups()[g];
-        if (group.sites.empty() || (group.block.value() < 0 && !options.includeHead))
-            continue;
+        if (group.sites.empty() || (group.block.value() < 0 && !options.includeHead)) continue;
         byGroup_[g] = add(group.name, nullptr, group.block, inputs, inputFormats, 1, group.width, known);
         wantsInputs_ = wantsInputs_ || byGroup_[g] >= 0;
     }
@@ -121,19 +121,20 @@ void FisherCells::addActivations(const Model& model, const FisherOptions& option
 }
 
 void setDamage(SensitivityCell& cell, std::span<const float> projections, int draws) {
-    const std::size_t cluster = projections.size() > static_cast<std::size_t>(draws) ? static_cast<std::size_t>(draws) : 1;
+    const std::size_t cluster =
+        projections.size() > static_cast<std::size_t>(draws) ? static_cast<std::size_t>(draws) : 1;
     const std::size_t count = projections.size() / cluster;
     std::vector<double> means(count, 0.0);
     double value = 0;
     for (std::size_t i = 0; i < count * cluster; ++i)
-        means[i / cluster] += 0.5 * static_cast<double>(projections[i]) * static_cast<double>(projections[i]) / static_cast<double>(cluster);
-    for (const double mean : means)
-        value += mean / static_cast<double>(count);
+        means[i / cluster] += 0.5 * static_cast<double>(projections[i]) * static_cast<double>(projections[i]) /
+                              static_cast<double>(cluster);
+    for (const double mean : means) value += mean / static_cast<double>(count);
     double squares = 0;
-    for (const double mean : means)
-        squares += (mean - value) * (mean - value);
+    for (const double mean : means) squares += (mean - value) * (mean - value);
     cell.value = value;
-    cell.standardError = count > 1 ? std::sqrt(squares / static_cast<double>(count - 1) / static_cast<double>(count)) : std::sqrt(2.0) * value;
+    cell.standardError = count > 1 ? std::sqrt(squares / static_cast<double>(count - 1) / static_cast<double>(count))
+                                   : std::sqrt(2.0) * value;
 }
 
 std::vector<FisherRow> fisherRows(const FisherPlace& place, std::int64_t probes, int draws, std::int64_t tokens) {
@@ -150,7 +151,8 @@ std::vector<FisherRow> fisherRows(const FisherPlace& place, std::int64_t probes,
         row.cell.tokens = place.tokens;
         setDamage(row.cell, row.projections, draws);
         if (!std::isfinite(row.cell.value) || !std::isfinite(row.cell.standardError))
-            throw Error(ErrorCode::nonFinite, "the damage of '" + format.asked.front() + "' at '" + place.name + "' is not a finite number",
+            throw Error(ErrorCode::nonFinite,
+                        "the damage of '" + format.asked.front() + "' at '" + place.name + "' is not a finite number",
                         "the gradients overflow there: leave the format out, or measure the site by KL");
         for (const std::string& asked : format.asked) {
             row.cell.format = asked;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What a Fisher sketch is asked for and what it has gathered so far: cells of sites, of inputs and of caches, with their
-// projections. Private to core/sensitivity. Not for: how projections are worked out (fisher_observer.h).
+// What a Fisher sketch is asked for and what it has gathered so far: cells of sites, of inputs and of caches, with
+// their projections. Private to core/sensitivity. Not for: how projections are worked out (fisher_observer.h).
 #pragma once
 
 #include "core/sensitivity/fisher.h"
@@ -19,7 +19,7 @@ struct FisherFormat {
 /// A site, a group's input, or one half of a block's cache.
 struct FisherPlace {
     std::string name;
-    const Site* site = nullptr;     ///< null of activations and caches
+    const Site* site = nullptr; ///< null of activations and caches
     std::vector<FisherFormat> formats;
     std::int64_t tokens = 0;
     std::vector<FormatPtr> formatPointers() const;
@@ -38,7 +38,9 @@ public:
     bool wantsInputs() const { return wantsInputs_; }
     bool wantsCache() const { return wantsCache_; }
     /// Of a block: sites, inputs, caches; of −1: head and embedding.
-    const std::vector<int>& ofBlock(BlockIndex block) const { return blocks_[static_cast<std::size_t>(block.value() + 1)]; }
+    const std::vector<int>& ofBlock(BlockIndex block) const {
+        return blocks_[static_cast<std::size_t>(block.value() + 1)];
+    }
     FisherPlace& place(int index) { return places_[static_cast<std::size_t>(index)]; }
 
 private:
@@ -57,8 +59,8 @@ private:
     bool wantsInputs_ = false, wantsCache_ = false;
 };
 
-/// A format over each token's row: "intN:token[:sym|:asym]" is the affine grid over the whole row (symmetric unless told),
-/// any other name what parseFormat() makes of it. @throws Error(invalidFormat).
+/// A format over each token's row: "intN:token[:sym|:asym]" is the affine grid over the whole row (symmetric unless
+/// told), any other name what parseFormat() makes of it. @throws Error(invalidFormat).
 FormatPtr parseRowFormat(const std::string& text);
 
 /// ½·mean c² and its standard error over windows, whose draws hang together; of a single window over its draws, of a

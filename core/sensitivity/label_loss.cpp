@@ -19,8 +19,7 @@ std::int64_t indexAt(std::span<const float> probabilities, double chance) {
     double sum = 0;
     for (std::size_t v = 0; v < probabilities.size(); ++v) {
         sum += static_cast<double>(probabilities[v]);
-        if (sum > chance)
-            return static_cast<std::int64_t>(v);
+        if (sum > chance) return static_cast<std::int64_t>(v);
     }
     return std::max_element(probabilities.begin(), probabilities.end()) - probabilities.begin();
 }
@@ -39,8 +38,7 @@ LabelLoss::LabelLoss(std::int64_t vocabulary, int draws, std::uint64_t seed)
 
 void LabelLoss::gradient(std::int64_t window, int draw, MatrixView<const float> logits, MatrixView<float> gradient) {
     softmaxRows(logits, gradient);
-    if (draw == 0)
-        observe(logits, gradient);
+    if (draw == 0) observe(logits, gradient);
     parallelFor(gradient.rows, kRows, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t t = begin; t < end; ++t)
             gradient(t, indexAt(gradient.rowSpan(t), labelChance(seed_, window, draw, t))) -= 1.0f;
@@ -58,8 +56,7 @@ void LabelLoss::observe(MatrixView<const float> logits, MatrixView<const float> 
             rowValues_[static_cast<std::size_t>(t)] = sum - logSumExp(logits.rowSpan(t));
         }
     });
-    for (const double value : rowValues_)
-        negativeEntropy_ += value;
+    for (const double value : rowValues_) negativeEntropy_ += value;
     parallelFor(logits.cols, kColumns, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t t = 0; t < logits.rows; ++t)
             for (std::int64_t v = begin; v < end; ++v)
@@ -69,13 +66,11 @@ void LabelLoss::observe(MatrixView<const float> logits, MatrixView<const float> 
 }
 
 double LabelLoss::saturation() const {
-    if (rows_ == 0)
-        return 0;
+    if (rows_ == 0) return 0;
     const auto n = static_cast<double>(rows_);
     double ofAverage = 0;
     for (const double sum : average_)
-        if (sum > 0)
-            ofAverage += sum / n * std::log(sum / n);
+        if (sum > 0) ofAverage += sum / n * std::log(sum / n);
     return std::max(0.0, negativeEntropy_ / n - ofAverage);
 }
 

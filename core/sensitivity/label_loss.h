@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The loss of the Fisher sketch: −log p of labels drawn from the model's own predictions, and what those predictions say
-// about how far damage can grow. Private to core/sensitivity.
+// The loss of the Fisher sketch: −log p of labels drawn from the model's own predictions, and what those predictions
+// say about how far damage can grow. Private to core/sensitivity.
 #pragma once
 
 #include "core/model/reverse.h"
@@ -13,8 +13,8 @@ class LabelLoss final : public LogitLoss {
 public:
     LabelLoss(std::int64_t vocabulary, int draws, std::uint64_t seed);
     int draws() const override { return draws_; }
-    /// softmax(logits) − 1 at the label: of −log p(label), summed over all rows. Labels of a (window, draw, row) hang on
-    /// the seed alone.
+    /// softmax(logits) − 1 at the label: of −log p(label), summed over all rows. Labels of a (window, draw, row) hang
+    /// on the seed alone.
     void gradient(std::int64_t window, int draw, MatrixView<const float> logits, MatrixView<float> gradient) override;
     /// Takes part in saturation(); gradient() does it for each window's first draw. `probabilities`: softmax(logits).
     void observe(MatrixView<const float> logits, MatrixView<const float> probabilities);

@@ -10,8 +10,8 @@
 namespace bw {
 namespace {
 
-/// A cell whose value is not what its projections give was measured otherwise: its error is its own then. Projections are
-/// kept in f32.
+/// A cell whose value is not what its projections give was measured otherwise: its error is its own then. Projections
+/// are kept in f32.
 constexpr double kSameValue = 1e-3;
 constexpr double kDoubt = 2; ///< standard errors of an interaction that count as nothing
 
@@ -19,7 +19,9 @@ void requireFinite(const PredictionSite& site, const PredictionOption& option) {
     const bool finite = std::isfinite(option.value) && std::isfinite(option.standardError) &&
                         std::ranges::all_of(option.projections, [](float c) { return std::isfinite(c); });
     if (!finite)
-        throw Error(ErrorCode::nonFinite, "the damage of '" + option.format + "' at '" + site.name + "' is not a finite number", "sweep this site again");
+        throw Error(ErrorCode::nonFinite,
+                    "the damage of '" + option.format + "' at '" + site.name + "' is not a finite number",
+                    "sweep this site again");
 }
 
 /// Sums over windows of x, y and their products: what means, variances and a covariance need.
@@ -35,8 +37,7 @@ struct Moments {
     }
     /// Variance of the mean of x + f·y.
     double varianceOfMean(double f) const {
-        if (n < 2)
-            return 0;
+        if (n < 2) return 0;
         const double mean = (x + f * y) / n, squares = xx + 2 * f * xy + f * f * yy;
         return std::max(0.0, squares / n - mean * mean) / (n - 1);
     }
@@ -44,18 +45,22 @@ struct Moments {
 
 } // namespace
 
-MixPredictor::MixPredictor(std::vector<PredictionSite> sites, int draws, Saturation saturation) : sites_(std::move(sites)), draws_(std::max(1, draws)), saturation_(saturation) {
+MixPredictor::MixPredictor(std::vector<PredictionSite> sites, int draws, Saturation saturation)
+    : sites_(std::move(sites)), draws_(std::max(1, draws)), saturation_(saturation) {
     for (const PredictionSite& site : sites_)
         for (const PredictionOption& option : site.options) {
             requireFinite(site, option);
-            if (probes_ == 0)
-                probes_ = option.projections.size();
+            if (probes_ == 0) probes_ = option.projections.size();
             if (!option.projections.empty() && option.projections.size() != probes_)
-                throw Error(ErrorCode::usage, fmt::format("'{}' at '{}' has {} projections where others have {}", option.format, site.name, option.projections.size(), probes_),
+                throw Error(ErrorCode::usage,
+                            fmt::format("'{}' at '{}' has {} projections where others have {}", option.format,
+                                        site.name, option.projections.size(), probes_),
                             "projections of different runs don't add up: take them from one sketch");
         }
     if (probes_ % static_cast<std::size_t>(draws_) != 0)
-        throw Error(ErrorCode::usage, fmt::format("{} projections can't come from {} draws per window", probes_, draws_), "take the draws from the same run");
+        throw Error(ErrorCode::usage,
+                    fmt::format("{} projections can't come from {} draws per window", probes_, draws_),
+                    "take the draws from the same run");
     // Probes of a single window are the only units there are.
     cluster_ = probes_ > static_cast<std::size_t>(draws_) ? static_cast<std::size_t>(draws_) : 1;
     for (const PredictionSite& site : sites_) {
@@ -67,8 +72,7 @@ MixPredictor::MixPredictor(std::vector<PredictionSite> sites, int draws, Saturat
             double own = 0;
             for (const float c : option.projections)
                 own += 0.5 * static_cast<double>(c) * static_cast<double>(c) / static_cast<double>(probes_);
-            if (own <= 0)
-                continue;
+            if (own <= 0) continue;
             const double scale = std::sqrt(std::max(0.0, option.value) / own);
             made.probed = std::abs(option.value - own) <= kSameValue * own;
             made.windows.assign(windows(), 0.0f);
@@ -87,11 +91,17 @@ const MixPredictor::Part* MixPredictor::part(std::size_t site, int option) const
     return option < 0 ? nullptr : &parts_.at(site).at(static_cast<std::size_t>(option));
 }
 
-Prediction MixPredictor::predict(const std::vector<int>& choice) const { return State(*this, choice).prediction(); }
+Prediction MixPredictor::predict(const std::vector<int>& choice) const {
+    return State(*this, choice).prediction();
+}
 
 Prediction MixPredictor::estimate(const State& state, const Part* less, const Part* more) const {
-    const auto change = [&](auto&& of) { return (more != nullptr ? of(*more) : 0.0) - (less != nullptr ? of(*less) : 0.0); };
-    const auto valueOf = [](const std::vector<float>& values, std::size_t i) { return values.empty() ? 0.0 : static_cast<double>(values[i]); };
+    const auto change = [&](auto&& of) {
+        return (more != nullptr ? of(*more) : 0.0) - (less != nullptr ? of(*less) : 0.0);
+    };
+    const auto valueOf = [](const std::vector<float>& values, std::size_t i) {
+        return values.empty() ? 0.0 : static_cast<double>(values[i]);
+    };
     Prediction out;
     out.sum = state.sum_ + change([](const Part& part) { return part.value; });
     double variance = state.variance_ + change([](const Part& part) { return part.probed ? 0.0 : part.variance; });
@@ -100,7 +110,8 @@ Prediction MixPredictor::estimate(const State& state, const Part* less, const Pa
     for (std::size_t w = 0; w * cluster_ < probes_; ++w) {
         double together = 0;
         for (std::size_t k = w * cluster_; k < (w + 1) * cluster_; ++k) {
-            const double total = state.total_[k] + change([&](const Part& part) { return valueOf(part.projections, k); });
+            const double total =
+                state.total_[k] + change([&](const Part& part) { return valueOf(part.projections, k); });
             together += 0.5 * total * total / static_cast<double>(cluster_);
         }
         const double plain = state.parts_[w] + change([&](const Part& part) { return valueOf(part.windows, w); });
@@ -108,39 +119,46 @@ Prediction MixPredictor::estimate(const State& state, const Part* less, const Pa
     }
     const double raw = moments.n > 0 ? moments.y / moments.n : 0;
     const double rawNoise = Moments{moments.n, moments.y, 0, moments.yy, 0, 0}.varianceOfMean(0);
-    // Like James and Stein's factor, but what lies within two standard errors is not believed at all: on real models sites
-    // hardly act together, and half of all noise would otherwise be believed in part.
+    // Like James and Stein's factor, but what lies within two standard errors is not believed at all: on real models
+    // sites hardly act together, and half of all noise would otherwise be believed in part.
     const double doubted = kDoubt * kDoubt * rawNoise;
     out.shrinkage = moments.n > 1 && raw * raw > doubted ? 1 - doubted / (raw * raw) : 0;
     out.interaction = std::max(out.shrinkage * raw, -out.sum);
     out.sumSe = std::sqrt(variance + moments.varianceOfMean(0));
     const double small = out.sum + out.interaction;
     // What was not believed of the interaction may be true all the same.
-    const double smallVariance = variance + moments.varianceOfMean(out.shrinkage) + out.shrinkage * (1 - out.shrinkage) * rawNoise;
+    const double smallVariance =
+        variance + moments.varianceOfMean(out.shrinkage) + out.shrinkage * (1 - out.shrinkage) * rawNoise;
     out.kl = saturation_.apply(small);
-    const double slope = saturation_.limit > 0 ? saturation_.scale * std::exp(-saturation_.scale * std::max(0.0, small) / saturation_.limit) : saturation_.scale;
+    const double slope =
+        saturation_.limit > 0
+            ? saturation_.scale * std::exp(-saturation_.scale * std::max(0.0, small) / saturation_.limit)
+            : saturation_.scale;
     out.klSe = slope * std::sqrt(smallVariance);
     return out;
 }
 
 MixPredictor::State::State(const MixPredictor& predictor, std::vector<int> choice)
-    : predictor_(&predictor), choice_(predictor.sites_.size(), -1), total_(predictor.probes_, 0.0), parts_(predictor.windows(), 0.0) {
+    : predictor_(&predictor), choice_(predictor.sites_.size(), -1), total_(predictor.probes_, 0.0),
+      parts_(predictor.windows(), 0.0) {
     if (choice.size() != choice_.size())
-        throw Error(ErrorCode::usage, fmt::format("a mix of {} sites was given for {} sites", choice.size(), choice_.size()), "give one format per site");
+        throw Error(ErrorCode::usage,
+                    fmt::format("a mix of {} sites was given for {} sites", choice.size(), choice_.size()),
+                    "give one format per site");
     for (std::size_t site = 0; site < choice.size(); ++site) {
         if (choice[site] >= static_cast<int>(predictor.sites_[site].options.size()))
-            throw Error(ErrorCode::usage, fmt::format("'{}' has no option {}", predictor.sites_[site].name, choice[site]), "give an index of its formats");
+            throw Error(ErrorCode::usage,
+                        fmt::format("'{}' has no option {}", predictor.sites_[site].name, choice[site]),
+                        "give an index of its formats");
         set(site, choice[site]);
     }
 }
 
 void MixPredictor::State::set(std::size_t site, int option) {
     const auto add = [&](const Part* part, double sign) {
-        if (part == nullptr)
-            return;
+        if (part == nullptr) return;
         sum_ += sign * part->value;
-        if (!part->probed)
-            variance_ += sign * part->variance;
+        if (!part->probed) variance_ += sign * part->variance;
         for (std::size_t k = 0; k < part->projections.size(); ++k)
             total_[k] += sign * static_cast<double>(part->projections[k]);
         for (std::size_t w = 0; w < part->windows.size(); ++w)
@@ -155,6 +173,8 @@ double MixPredictor::State::klIf(std::size_t site, int option) const {
     return predictor_->estimate(*this, predictor_->part(site, choice_.at(site)), predictor_->part(site, option)).kl;
 }
 
-Prediction MixPredictor::State::prediction() const { return predictor_->estimate(*this, nullptr, nullptr); }
+Prediction MixPredictor::State::prediction() const {
+    return predictor_->estimate(*this, nullptr, nullptr);
+}
 
 } // namespace bw

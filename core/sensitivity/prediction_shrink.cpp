@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Costs for a solver by empirical Bayes. A solver picks the cells that came out too cheap by chance, so each is drawn
 // towards what the rest of the map says about it, the more the larger its error.
-// Model of a cell: log value = kind + format + site + cell; site ~ N(0, s²), cell ~ Student t₄ · t (a cell far off by more
-// than its error is believed), measured with the known relative error r. Fitted by expectation and maximization.
+// Model of a cell: log value = kind + format + site + cell; site ~ N(0, s²), cell ~ Student t₄ · t (a cell far off by
+// more than its error is believed), measured with the known relative error r. Fitted by expectation and maximization.
 #include "core/sensitivity/prediction.h"
 
 #include <algorithm>
@@ -21,9 +21,9 @@ constexpr double kLargestError = 1; ///< relative; past it a cell says nothing m
 std::string kindOf(const std::string& name) {
     std::string kind = name;
     if (kind.starts_with("blk."))
-        if (const std::size_t dot = kind.find('.', 4); dot != std::string::npos)
-            kind = kind.substr(dot + 1);
-    if (const std::size_t dot = kind.rfind(".e"); dot != std::string::npos && kind.find_first_not_of("0123456789", dot + 2) == std::string::npos)
+        if (const std::size_t dot = kind.find('.', 4); dot != std::string::npos) kind = kind.substr(dot + 1);
+    if (const std::size_t dot = kind.rfind(".e");
+        dot != std::string::npos && kind.find_first_not_of("0123456789", dot + 2) == std::string::npos)
         kind.resize(dot);
     return kind;
 }
@@ -31,9 +31,9 @@ std::string kindOf(const std::string& name) {
 struct Cell {
     std::size_t option = 0;
     int format = 0;
-    double y = 0;        ///< log value, freed of the bias that noise gives a logarithm
-    double noise = 0;    ///< variance of y
-    double weight = 1;   ///< of the t distribution: t²/weight is this cell's variance
+    double y = 0;      ///< log value, freed of the bias that noise gives a logarithm
+    double noise = 0;  ///< variance of y
+    double weight = 1; ///< of the t distribution: t²/weight is this cell's variance
     double deviation = 0;
 };
 
@@ -52,12 +52,12 @@ public:
             made.kind = kinds.emplace(kindOf(site.name), static_cast<int>(kinds.size())).first->second;
             for (std::size_t o = 0; o < site.options.size(); ++o) {
                 const PredictionOption& option = site.options[o];
-                if (!(option.value > 0) || !(option.standardError > 0))
-                    continue;
+                if (!(option.value > 0) || !(option.standardError > 0)) continue;
                 const double relative = std::min(kLargestError, option.standardError / option.value);
                 const int format = formats.emplace(option.format, static_cast<int>(formats.size())).first->second;
                 // E log of an unbiased estimate lies about r²/2 too low.
-                made.cells.push_back({o, format, std::log(option.value) + 0.5 * relative * relative, relative * relative, 1, 0});
+                made.cells.push_back(
+                    {o, format, std::log(option.value) + 0.5 * relative * relative, relative * relative, 1, 0});
             }
         }
         kinds_.assign(kinds.size(), 0.0);
@@ -81,7 +81,9 @@ public:
     }
 
 private:
-    double base(const SiteCells& site, const Cell& cell) const { return kinds_[static_cast<std::size_t>(site.kind)] + formats_[static_cast<std::size_t>(cell.format)]; }
+    double base(const SiteCells& site, const Cell& cell) const {
+        return kinds_[static_cast<std::size_t>(site.kind)] + formats_[static_cast<std::size_t>(cell.format)];
+    }
     double total(const Cell& cell) const { return cellVariance_ / cell.weight + cell.noise; }
 
     /// Kinds and formats: weighted means of what is left, in turns.
@@ -102,8 +104,7 @@ private:
                 weights[i] += weight;
             }
         for (std::size_t i = 0; i < effects.size(); ++i)
-            if (weights[i] > 0)
-                effects[i] += sums[i] / weights[i];
+            if (weights[i] > 0) effects[i] += sums[i] / weights[i];
     }
 
     void expect() {
@@ -126,20 +127,18 @@ private:
     void maximize() {
         double siteSum = 0, cellSum = 0, siteCount = 0, cellCount = 0;
         for (const SiteCells& site : sites_) {
-            if (site.cells.empty())
-                continue;
+            if (site.cells.empty()) continue;
             siteSum += site.effect * site.effect + site.effectVariance;
             siteCount += 1;
             for (const Cell& cell : site.cells) {
                 const double believed = cellVariance_ / cell.weight / total(cell);
-                cellSum += cell.weight * (cell.deviation * cell.deviation + believed * cell.noise + believed * believed * site.effectVariance);
+                cellSum += cell.weight * (cell.deviation * cell.deviation + believed * cell.noise +
+                                          believed * believed * site.effectVariance);
                 cellCount += 1;
             }
         }
-        if (siteCount > 0)
-            siteVariance_ = std::max(kLeast, siteSum / siteCount);
-        if (cellCount > 0)
-            cellVariance_ = std::max(kLeast, cellSum / cellCount);
+        if (siteCount > 0) siteVariance_ = std::max(kLeast, siteSum / siteCount);
+        if (cellCount > 0) cellVariance_ = std::max(kLeast, cellSum / cellCount);
     }
 
     std::vector<SiteCells> sites_;
@@ -153,13 +152,11 @@ std::vector<std::vector<double>> MixPredictor::shrunkCosts() const {
     std::vector<std::vector<double>> costs;
     for (const PredictionSite& site : sites_) {
         std::vector<double>& own = costs.emplace_back();
-        for (const PredictionOption& option : site.options)
-            own.push_back(option.value);
+        for (const PredictionOption& option : site.options) own.push_back(option.value);
     }
     const Fit fit(sites_);
     for (std::size_t s = 0; s < sites_.size(); ++s)
-        for (const Cell& cell : fit.sites()[s].cells)
-            costs[s][cell.option] = fit.expected(fit.sites()[s], cell);
+        for (const Cell& cell : fit.sites()[s].cells) costs[s][cell.option] = fit.expected(fit.sites()[s], cell);
     return costs;
 }
 

@@ -10,8 +10,7 @@
 namespace bw::detail {
 
 void WeightChanges::prepare(const Site& site, const std::vector<FormatPtr>& formats, bool rowsOnly) {
-    if (has(site))
-        return;
+    if (has(site)) return;
     const Matrix weight = model_.siteWeight(site);
     const std::span<const float> importance = importance_ ? importance_(site) : std::span<const float>{};
     std::vector<Change> made;
@@ -20,26 +19,23 @@ void WeightChanges::prepare(const Site& site, const std::vector<FormatPtr>& form
         change.format = format;
         change.bytes = quantizeSite(site, weight.view(), format, importance, rounder_).bytes;
         const std::uint64_t bytes = static_cast<std::uint64_t>(weight.size()) * sizeof(float);
-        if (rowsOnly || bytes > limit_ - std::min(limit_, taken_))
-            continue;
+        if (rowsOnly || bytes > limit_ - std::min(limit_, taken_)) continue;
         subtract(weight.view(), change, change.difference);
         taken_ += bytes;
-        if (site.kind != SiteKind::tokenEmbedding)
-            change.bytes = {};
+        if (site.kind != SiteKind::tokenEmbedding) change.bytes = {};
     }
     sites_.emplace(site.id.value(), std::move(made));
 }
 
 void WeightChanges::subtract(MatrixView<const float> weight, const Change& change, Matrix& into) const {
-    if (into.rows() != weight.rows || into.cols() != weight.cols)
-        into = Matrix(weight.rows, weight.cols);
+    if (into.rows() != weight.rows || into.cols() != weight.cols) into = Matrix(weight.rows, weight.cols);
     change.format->decode(change.bytes, into.view());
     constexpr std::int64_t kPieceWeights = 1 << 16;
-    parallelFor(weight.rows, std::max<std::int64_t>(1, kPieceWeights / weight.cols), [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t r = begin; r < end; ++r)
-            for (std::int64_t c = 0; c < weight.cols; ++c)
-                into.row(r)[c] = weight(r, c) - into.row(r)[c];
-    });
+    parallelFor(weight.rows, std::max<std::int64_t>(1, kPieceWeights / weight.cols),
+                [&](std::int64_t begin, std::int64_t end) {
+                    for (std::int64_t r = begin; r < end; ++r)
+                        for (std::int64_t c = 0; c < weight.cols; ++c) into.row(r)[c] = weight(r, c) - into.row(r)[c];
+                });
 }
 
 const Matrix& WeightChanges::weightOf(const Site& site) {
@@ -51,15 +47,17 @@ const Matrix& WeightChanges::weightOf(const Site& site) {
 }
 
 bool WeightChanges::keeps(const Site& site) const {
-    return std::ranges::all_of(sites_.at(site.id.value()), [](const Change& change) { return change.difference.size() > 0; });
+    return std::ranges::all_of(sites_.at(site.id.value()),
+                               [](const Change& change) { return change.difference.size() > 0; });
 }
 
-void WeightChanges::loadWeight(const Site& site) { (void)weightOf(site); }
+void WeightChanges::loadWeight(const Site& site) {
+    (void)weightOf(site);
+}
 
 MatrixView<const float> WeightChanges::of(const Site& site, std::size_t format) {
     const Change& change = sites_.at(site.id.value()).at(format);
-    if (change.difference.size() > 0)
-        return change.difference.view();
+    if (change.difference.size() > 0) return change.difference.view();
     subtract(weightOf(site).view(), change, decoded_);
     return std::as_const(decoded_).view();
 }
@@ -69,15 +67,14 @@ void WeightChanges::row(const Site& site, std::size_t format, std::int64_t row, 
     const Change& change = sites_.at(site.id.value()).at(format);
     change.format->decodeRows(change.bytes, site.rows, row, {out.data(), 1, site.cols});
     const float* weight = weight_.row(row);
-    for (std::size_t c = 0; c < out.size(); ++c)
-        out[c] = weight[c] - out[c];
+    for (std::size_t c = 0; c < out.size(); ++c) out[c] = weight[c] - out[c];
 }
 
 void WeightChanges::endBlock() {
-    std::erase_if(sites_, [&](const auto& entry) { return model_.site(SiteId(entry.first)).kind != SiteKind::tokenEmbedding; });
+    std::erase_if(sites_,
+                  [&](const auto& entry) { return model_.site(SiteId(entry.first)).kind != SiteKind::tokenEmbedding; });
     for (auto& [site, changes] : sites_)
-        for (Change& change : changes)
-            change.difference = Matrix();
+        for (Change& change : changes) change.difference = Matrix();
     weight_ = Matrix();
     decoded_ = Matrix();
     weightSite_ = -1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// W − Ŵ of one block's sites in every format that is tried: in f32 while they fit into a limit, else encoded and decoded
-// anew for each use. Private to core/sensitivity.
+// W − Ŵ of one block's sites in every format that is tried: in f32 while they fit into a limit, else encoded and
+// decoded anew for each use. Private to core/sensitivity.
 #pragma once
 
 #include "core/quantize/quantized_model.h"
@@ -11,7 +11,8 @@ namespace bw::detail {
 
 class WeightChanges {
 public:
-    WeightChanges(const Model& model, const ImportanceLookup& importance, const RounderOptions& rounder, std::uint64_t limit)
+    WeightChanges(const Model& model, const ImportanceLookup& importance, const RounderOptions& rounder,
+                  std::uint64_t limit)
         : model_(model), importance_(importance), rounder_(rounder), limit_(limit) {}
     /// Rounds the site to every format, unless that has been done. @param rowsOnly of() won't be asked for.
     /// @throws Error(nonFinite) naming the site.

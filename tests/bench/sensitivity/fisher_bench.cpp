@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What the Fisher sketch costs against sites, formats, tokens and draws, in CPU seconds of the whole process and in forward
-// passes over the same tokens ("forward": with the head at every position), on the model of bench_model.h. "walk" is the
-// walk backwards by itself: the rest is rounding and projecting.
+// What the Fisher sketch costs against sites, formats, tokens and draws, in CPU seconds of the whole process and in
+// forward passes over the same tokens ("forward": with the head at every position), on the model of bench_model.h.
+// "walk" is the walk backwards by itself: the rest is rounding and projecting.
 #include "core/base/parallel.h"
 #include "core/sensitivity/fisher.h"
 #include "core/sensitivity/label_loss.h"
@@ -36,8 +36,7 @@ void fisher(benchmark::State& state) {
     options.includeHead = state.range(4) != 0;
     for (std::int64_t i = 0, blocks = model.config().blocks; i < state.range(0); ++i)
         options.sites.push_back("blk." + std::to_string((2 * i + 1) * blocks / (2 * state.range(0))) + ".*");
-    if (options.includeHead)
-        options.sites.push_back(model.sites().front().name);
+    if (options.includeHead) options.sites.push_back(model.sites().front().name);
     double sketch = 0, walk = 0, forward = 0;
     for (auto _ : state) {
         forward += secondsOf([&](JobContext& job) {
@@ -58,12 +57,19 @@ void fisher(benchmark::State& state) {
     state.counters["walk_forwards"] = walk / forward;
 }
 
-BENCHMARK(fisher)->Unit(benchmark::kSecond)->Iterations(1)->ArgNames({"blocks", "formats", "windows", "draws", "head"})
-    ->Args({30, 3, 2, 4, 1})                                                  // the usual
-    ->Args({5, 3, 2, 4, 0})->Args({30, 3, 2, 4, 0})                           // sites
-    ->Args({30, 1, 2, 4, 1})->Args({30, 7, 2, 4, 1})                          // formats
-    ->Args({30, 3, 1, 4, 1})->Args({30, 3, 4, 4, 1})                          // tokens
-    ->Args({30, 3, 2, 1, 1})->Args({30, 3, 2, 8, 1});                         // draws
+BENCHMARK(fisher)
+    ->Unit(benchmark::kSecond)
+    ->Iterations(1)
+    ->ArgNames({"blocks", "formats", "windows", "draws", "head"})
+    ->Args({30, 3, 2, 4, 1}) // the usual
+    ->Args({5, 3, 2, 4, 0})
+    ->Args({30, 3, 2, 4, 0}) // sites
+    ->Args({30, 1, 2, 4, 1})
+    ->Args({30, 7, 2, 4, 1}) // formats
+    ->Args({30, 3, 1, 4, 1})
+    ->Args({30, 3, 4, 4, 1}) // tokens
+    ->Args({30, 3, 2, 1, 1})
+    ->Args({30, 3, 2, 8, 1}); // draws
 
 } // namespace
 

@@ -43,13 +43,14 @@ public:
     std::map<std::string, std::int64_t> tokens;
 };
 
-struct Product { double value = 0, norms = 0; };
+struct Product {
+    double value = 0, norms = 0;
+};
 
 /// ⟨gradient, x − round(x)⟩ and the product of their norms. Rows are rounded together.
 Product project(const Doubles& gradient, const Doubles& x, const FormatPtr& format) {
     Product out;
-    if (gradient.values.empty() || x.rows == 0)
-        return out;
+    if (gradient.values.empty() || x.rows == 0) return out;
     Matrix given(x.rows, x.cols), rounded(x.rows, x.cols);
     for (std::int64_t i = 0; i < x.rows * x.cols; ++i)
         given.data()[i] = static_cast<float>(x.values[static_cast<std::size_t>(i)]);
@@ -75,7 +76,8 @@ Doubles doublesOf(const Matrix& m) {
 }
 
 class FamilyFisher : public testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(All, FamilyFisher, testing::ValuesIn(familyNames()), [](const auto& name) { return name.param; });
+INSTANTIATE_TEST_SUITE_P(All, FamilyFisher, testing::ValuesIn(familyNames()),
+                         [](const auto& name) { return name.param; });
 
 TEST_P(FamilyFisher, ProjectionsAreTheGradientsMultipliedOut) {
     const FamilyFolder folder(GetParam());
@@ -93,7 +95,8 @@ TEST_P(FamilyFisher, ProjectionsAreTheGradientsMultipliedOut) {
     options.probes = kDraws * static_cast<int>(kWindows);
     JobContext job;
     std::vector<FisherRow> rows;
-    const FisherFacts facts = fisherSketch(*model, windows, options, {}, {}, [&](const FisherRow& row) { rows.push_back(row); }, job);
+    const FisherFacts facts = fisherSketch(
+        *model, windows, options, {}, {}, [&](const FisherRow& row) { rows.push_back(row); }, job);
     EXPECT_EQ(facts.draws, kDraws);
     Gathered gathered(*model);
     gathered.groups = model->inputGroups();
@@ -112,10 +115,11 @@ TEST_P(FamilyFisher, ProjectionsAreTheGradientsMultipliedOut) {
             for (int d = 0; d < kDraws; ++d) {
                 const auto& gradients = site != nullptr ? gathered.weights : cache ? gathered.caches : gathered.inputs;
                 const auto found = gradients.find({kept, w, d});
-                const Product expected = project(found == gradients.end() ? Doubles{} : found->second, site != nullptr ? weight : gathered.values[{kept, w, 0}],
-                                                 parseFormat(row.cell.used));
-                EXPECT_NEAR(static_cast<double>(row.projections[static_cast<std::size_t>(w * kDraws + d)]), expected.value / root,
-                            kTolerance * (expected.norms / root + 1e-6))
+                const Product expected =
+                    project(found == gradients.end() ? Doubles{} : found->second,
+                            site != nullptr ? weight : gathered.values[{kept, w, 0}], parseFormat(row.cell.used));
+                EXPECT_NEAR(static_cast<double>(row.projections[static_cast<std::size_t>(w * kDraws + d)]),
+                            expected.value / root, kTolerance * (expected.norms / root + 1e-6))
                     << name << " " << row.cell.format << " window " << w << " draw " << d;
             }
         if (site != nullptr && site->kind != SiteKind::tokenEmbedding) {
@@ -124,9 +128,9 @@ TEST_P(FamilyFisher, ProjectionsAreTheGradientsMultipliedOut) {
     }
     // Everything that can be rounded has its cells, a site without a token too.
     std::size_t groups = 0;
-    for (const InputGroup& group : model->inputGroups())
-        groups += group.sites.empty() ? 0u : 1u;
-    EXPECT_EQ(rows.size(), model->sites().size() + groups * options.activations.size() + 2 * static_cast<std::size_t>(model->config().blocks));
+    for (const InputGroup& group : model->inputGroups()) groups += group.sites.empty() ? 0u : 1u;
+    EXPECT_EQ(rows.size(), model->sites().size() + groups * options.activations.size() +
+                               2 * static_cast<std::size_t>(model->config().blocks));
 }
 
 } // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The Fisher sketch on small random models: labels, projections against differences of a naive f64 model, damage against
-// exact KL, mixes, both ways to work projections out, threads, resuming, faults. All families: golden/families.
+// The Fisher sketch on small random models: labels, projections against differences of a naive f64 model, damage
+// against exact KL, mixes, both ways to work projections out, threads, resuming, faults. All families: golden/families.
 #include "core/sensitivity/fisher.h"
 
 #include "core/base/parallel.h"
@@ -30,20 +30,19 @@ FisherOptions fisherOptions(std::vector<std::string> formats, int probes) {
     return options;
 }
 
-std::vector<FisherRow> sketch(const Model& model, const Windows& windows, const FisherOptions& options, const std::vector<SensitivityCell>& known = {},
-                              FisherFacts* facts = nullptr) {
+std::vector<FisherRow> sketch(const Model& model, const Windows& windows, const FisherOptions& options,
+                              const std::vector<SensitivityCell>& known = {}, FisherFacts* facts = nullptr) {
     JobContext job;
     std::vector<FisherRow> rows;
-    const FisherFacts found = fisherSketch(model, windows, options, {}, known, [&](const FisherRow& row) { rows.push_back(row); }, job);
-    if (facts != nullptr)
-        *facts = found;
+    const FisherFacts found = fisherSketch(
+        model, windows, options, {}, known, [&](const FisherRow& row) { rows.push_back(row); }, job);
+    if (facts != nullptr) *facts = found;
     return rows;
 }
 
 const FisherRow& rowOf(const std::vector<FisherRow>& rows, const std::string& name, const std::string& format) {
     for (const FisherRow& row : rows)
-        if (row.cell.site_name == name && row.cell.format == format)
-            return row;
+        if (row.cell.site_name == name && row.cell.format == format) return row;
     ADD_FAILURE() << "no cell " << name << " " << format;
     return rows.front();
 }
@@ -51,18 +50,20 @@ const FisherRow& rowOf(const std::vector<FisherRow>& rows, const std::string& na
 /// Every site in a format of its own (empty: as it is).
 class Mixed final : public WeightSource {
 public:
-    explicit Mixed(std::map<std::string, std::string> formats, double step = 1) : formats_(std::move(formats)), step_(step) {}
+    explicit Mixed(std::map<std::string, std::string> formats, double step = 1)
+        : formats_(std::move(formats)), step_(step) {}
     void apply(const Site& site, MatrixView<float> weight) const override {
         const auto found = formats_.find(site.name);
-        if (found == formats_.end())
-            return;
+        if (found == formats_.end()) return;
         const FormatPtr format = fallbackFormat(parseFormat(found->second), site.rows, site.cols);
         const QuantizedTensor tensor = quantizeSite(site, weight, format, {}, {});
         Matrix rounded(site.rows, site.cols);
         format->decode(tensor.bytes, rounded.view());
         for (std::int64_t r = 0; r < site.rows; ++r)
             for (std::int64_t c = 0; c < site.cols; ++c)
-                weight(r, c) = static_cast<float>(static_cast<double>(weight(r, c)) + step_ * (static_cast<double>(rounded.row(r)[c]) - static_cast<double>(weight(r, c))));
+                weight(r, c) = static_cast<float>(
+                    static_cast<double>(weight(r, c)) +
+                    step_ * (static_cast<double>(rounded.row(r)[c]) - static_cast<double>(weight(r, c))));
     }
 
 private:
@@ -85,8 +86,7 @@ TEST(FisherLabels, AreDrawnAsOftenAsThePredictionSays) {
     Matrix logits(kRows, 4), gradient(kRows, 4);
     const std::array<double, 4> chances{0.5, 0.3, 0.19, 0.01};
     for (std::int64_t t = 0; t < kRows; ++t)
-        for (std::size_t v = 0; v < 4; ++v)
-            logits.row(t)[v] = static_cast<float>(std::log(chances[v]) + 3.0);
+        for (std::size_t v = 0; v < 4; ++v) logits.row(t)[v] = static_cast<float>(std::log(chances[v]) + 3.0);
     detail::LabelLoss loss(4, 2, 7);
     std::array<std::array<double, 4>, 2> drawn{};
     for (int draw = 0; draw < 2; ++draw) {
@@ -119,28 +119,25 @@ TEST(FisherFactsOf, SaturationIsTheMeanKlFromTheAveragePrediction) {
     std::vector<double> average(v, 0.0), p(logits.size());
     for (std::size_t t = 0; t < n; ++t) {
         double total = 0;
-        for (std::size_t i = 0; i < v; ++i)
-            total += p[t * v + i] = std::exp(static_cast<double>(logits[t * v + i]));
-        for (std::size_t i = 0; i < v; ++i)
-            average[i] += (p[t * v + i] /= total) / static_cast<double>(n);
+        for (std::size_t i = 0; i < v; ++i) total += p[t * v + i] = std::exp(static_cast<double>(logits[t * v + i]));
+        for (std::size_t i = 0; i < v; ++i) average[i] += (p[t * v + i] /= total) / static_cast<double>(n);
     }
     double kl = 0;
-    for (std::size_t i = 0; i < p.size(); ++i)
-        kl += p[i] * std::log(p[i] / average[i % v]) / static_cast<double>(n);
+    for (std::size_t i = 0; i < p.size(); ++i) kl += p[i] * std::log(p[i] / average[i % v]) / static_cast<double>(n);
     EXPECT_NEAR(facts.saturation, kl, 1e-5 * kl);
     EXPECT_EQ(facts.windows, 3);
     EXPECT_EQ(facts.draws, 1);
     // Known altogether: the facts all the same, and no row.
     std::vector<SensitivityCell> known;
-    for (const FisherRow& row : rows)
-        known.push_back(row.cell);
+    for (const FisherRow& row : rows) known.push_back(row.cell);
     FisherFacts again;
     EXPECT_TRUE(sketch(*tiny.model, windows, fisherOptions({"int4:channel"}, 3), known, &again).empty());
     EXPECT_NEAR(again.saturation, facts.saturation, 1e-6);
 }
 
 /// Σ −log p of the sketch's own labels of window 0, in f64.
-double sampledLoss(const Model& model, const Windows& windows, int draw, std::uint64_t seed, const test::Rows& base, const WeightSource& source) {
+double sampledLoss(const Model& model, const Windows& windows, int draw, std::uint64_t seed, const test::Rows& base,
+                   const WeightSource& source) {
     const test::Rows moved = test::naiveLogitRows(model, windows.window(0), {&source, {}});
     double loss = 0;
     for (std::size_t t = 0; t < moved.size(); ++t) {
@@ -151,8 +148,7 @@ double sampledLoss(const Model& model, const Windows& windows, int draw, std::ui
         }
         const double chance = detail::labelChance(seed, 0, draw, static_cast<std::int64_t>(t));
         std::size_t label = 0;
-        while (label + 1 < base[t].size() && (sum += std::exp(base[t][label]) / total) <= chance)
-            ++label;
+        while (label + 1 < base[t].size() && (sum += std::exp(base[t][label]) / total) <= chance) ++label;
         loss += std::log(movedTotal) - moved[t][label];
     }
     return loss;
@@ -174,7 +170,8 @@ TEST(Fisher, ProjectionsAreDifferencesOfTheSampledLoss) {
                 constexpr double kStep = 1e-2;
                 const std::map<std::string, std::string> one{{row.cell.site_name, "int3:channel"}};
                 const double slope = (sampledLoss(*tiny.model, windows, draw, 1234, base, Mixed(one, -kStep)) -
-                                      sampledLoss(*tiny.model, windows, draw, 1234, base, Mixed(one, kStep))) / (2 * kStep);
+                                      sampledLoss(*tiny.model, windows, draw, 1234, base, Mixed(one, kStep))) /
+                                     (2 * kStep);
                 const double found = static_cast<double>(row.projections[static_cast<std::size_t>(draw)]) * 4; // √16
                 EXPECT_NEAR(found, slope, 1e-3 * std::abs(slope) + 2e-3) << row.cell.site_name;
             }
@@ -186,13 +183,18 @@ TEST(Fisher, DamageIsTheExactKlOfSmallChangesAloneAndTogether) {
     shape.seed = 5;
     const TinyModel tiny(shape);
     const Windows windows = randomWindows(8, 32);
-    const std::vector<FisherRow> rows = sketch(*tiny.model, windows, fisherOptions({"int6:channel", "int5:channel"}, 8 * 250));
+    const std::vector<FisherRow> rows =
+        sketch(*tiny.model, windows, fisherOptions({"int6:channel", "int5:channel"}, 8 * 250));
     double chi = 0;
     for (const FisherRow& row : rows) {
-        const double exact = exactKl(*tiny.model, windows, Mixed(std::map<std::string, std::string>{{row.cell.site_name, row.cell.format}}));
-        // The same texts: only the draws differ, so the error over windows is an upper bound. Third order: some percent.
-        EXPECT_NEAR(row.cell.value, exact, 4 * row.cell.standardError + 0.05 * exact) << row.cell.site_name << " " << row.cell.format;
-        EXPECT_NEAR(row.cell.value, exact, 0.2 * exact) << row.cell.site_name << " " << row.cell.format; // 2,000 probes: 3 %
+        const double exact = exactKl(*tiny.model, windows,
+                                     Mixed(std::map<std::string, std::string>{{row.cell.site_name, row.cell.format}}));
+        // The same texts: only the draws differ, so the error over windows is an upper bound. Third order: some
+        // percent.
+        EXPECT_NEAR(row.cell.value, exact, 4 * row.cell.standardError + 0.05 * exact)
+            << row.cell.site_name << " " << row.cell.format;
+        EXPECT_NEAR(row.cell.value, exact, 0.2 * exact)
+            << row.cell.site_name << " " << row.cell.format; // 2,000 probes: 3 %
         chi += row.cell.value / exact / static_cast<double>(rows.size());
     }
     EXPECT_NEAR(chi, 1, 0.05);
@@ -200,15 +202,12 @@ TEST(Fisher, DamageIsTheExactKlOfSmallChangesAloneAndTogether) {
         std::map<std::string, std::string> all;
         std::vector<double> total(2000, 0.0);
         for (const FisherRow& row : rows) {
-            if (row.cell.format != format)
-                continue;
+            if (row.cell.format != format) continue;
             all[row.cell.site_name] = format;
-            for (std::size_t k = 0; k < total.size(); ++k)
-                total[k] += static_cast<double>(row.projections[k]);
+            for (std::size_t k = 0; k < total.size(); ++k) total[k] += static_cast<double>(row.projections[k]);
         }
         double predicted = 0;
-        for (const double c : total)
-            predicted += 0.5 * c * c / 2000;
+        for (const double c : total) predicted += 0.5 * c * c / 2000;
         const double exact = exactKl(*tiny.model, windows, Mixed(all));
         EXPECT_NEAR(predicted, exact, 0.15 * exact) << format;
     }
@@ -217,7 +216,8 @@ TEST(Fisher, DamageIsTheExactKlOfSmallChangesAloneAndTogether) {
 TEST(Fisher, BothWaysGiveTheSameProjections) {
     const TinyModel tiny;
     const Windows windows = randomWindows(2, 64);
-    const std::vector<std::string> formats{"int2:channel", "int3:channel", "int4:channel", "int5:channel", "int6:channel", "int7:channel", "int8:channel", "q8_0"};
+    const std::vector<std::string> formats{"int2:channel", "int3:channel", "int4:channel", "int5:channel",
+                                           "int6:channel", "int7:channel", "int8:channel", "q8_0"};
     // Many formats and one draw: gradients of weights are formed. One format: its change is multiplied.
     EXPECT_FALSE(detail::FisherObserver::multipliesChanges(128, 2, 1, formats.size()));
     EXPECT_TRUE(detail::FisherObserver::multipliesChanges(128, 2, 1, 1));
@@ -229,7 +229,8 @@ TEST(Fisher, BothWaysGiveTheSameProjections) {
             EXPECT_EQ(row.cell.bytes, other.cell.bytes);
             const double size = std::sqrt(2 * row.cell.value) + 1e-6;
             for (std::size_t k = 0; k < row.projections.size(); ++k)
-                EXPECT_NEAR(row.projections[k], other.projections[k], 1e-4 * size) << row.cell.site_name << " " << format;
+                EXPECT_NEAR(row.projections[k], other.projections[k], 1e-4 * size)
+                    << row.cell.site_name << " " << format;
         }
 }
 
@@ -303,7 +304,8 @@ TEST(Fisher, RowsComeFromTheHeadToTheEmbeddingAndKnownOnesDoNot) {
     const std::vector<FisherRow> resumed = sketch(*tiny.model, windows, options, known);
     ASSERT_EQ(resumed.size(), rest.size());
     for (const FisherRow& row : rest)
-        EXPECT_NEAR(rowOf(resumed, row.cell.site_name, row.cell.format).cell.value, row.cell.value, 1e-4 * row.cell.value + 1e-12);
+        EXPECT_NEAR(rowOf(resumed, row.cell.site_name, row.cell.format).cell.value, row.cell.value,
+                    1e-4 * row.cell.value + 1e-12);
     FisherOptions some = options;
     some.sites = {"blk.*.ffn_up"};
     some.keys = {};
@@ -337,8 +339,7 @@ TEST(Fisher, WhatCannotBeDoneIsNamed) {
             for (float& value : tensor.values)
                 value *= 1e-30f; // what comes back through it is nothing; what goes through it is made up for
         if (tensor.name == "model.layers.1.mlp.down_proj.weight")
-            for (float& value : tensor.values)
-                value = value > 0 ? 3e38f : -3e38f;
+            for (float& value : tensor.values) value = value > 0 ? 3e38f : -3e38f;
         return true;
     };
     const TinyModel bad(overflowing);
@@ -346,7 +347,8 @@ TEST(Fisher, WhatCannotBeDoneIsNamed) {
     EXPECT_NE(e.message().find("blk.1"), std::string::npos) << e.message();
     JobContext stopped;
     stopped.requestStop();
-    expectError(ErrorCode::cancelled, [&] { fisherSketch(*tiny.model, windows, fisherOptions({"q8_0"}, 4), {}, {}, {}, stopped); });
+    expectError(ErrorCode::cancelled,
+                [&] { fisherSketch(*tiny.model, windows, fisherOptions({"q8_0"}, 4), {}, {}, {}, stopped); });
 }
 
 } // namespace

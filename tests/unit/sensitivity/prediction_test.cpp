@@ -19,40 +19,36 @@ using test::expectError;
 
 double halfMeanSquare(const std::vector<float>& c) {
     double sum = 0;
-    for (const float v : c)
-        sum += 0.5 * static_cast<double>(v) * static_cast<double>(v);
+    for (const float v : c) sum += 0.5 * static_cast<double>(v) * static_cast<double>(v);
     return sum / static_cast<double>(c.size());
 }
 
 /// ½·mean over the draws of each window.
 std::vector<double> windowMeans(const std::vector<double>& c, std::size_t draws) {
     std::vector<double> means(c.size() / draws, 0.0);
-    for (std::size_t k = 0; k < c.size(); ++k)
-        means[k / draws] += 0.5 * c[k] * c[k] / static_cast<double>(draws);
+    for (std::size_t k = 0; k < c.size(); ++k) means[k / draws] += 0.5 * c[k] * c[k] / static_cast<double>(draws);
     return means;
 }
 
 double mean(const std::vector<double>& x) {
     double sum = 0;
-    for (const double v : x)
-        sum += v;
+    for (const double v : x) sum += v;
     return sum / static_cast<double>(x.size());
 }
 
 double errorOfMean(const std::vector<double>& x) {
     double squares = 0;
-    for (const double v : x)
-        squares += (v - mean(x)) * (v - mean(x));
+    for (const double v : x) squares += (v - mean(x)) * (v - mean(x));
     return std::sqrt(squares / static_cast<double>(x.size() - 1) / static_cast<double>(x.size()));
 }
 
 /// Sites of three options with random projections; `shared` of their variance is common to all sites.
-std::vector<PredictionSite> randomSites(std::size_t sites, std::size_t probes, std::size_t draws, double shared, std::uint64_t seed) {
+std::vector<PredictionSite> randomSites(std::size_t sites, std::size_t probes, std::size_t draws, double shared,
+                                        std::uint64_t seed) {
     Random random(seed);
     std::vector<std::vector<double>> common(3, std::vector<double>(probes));
     for (auto& c : common)
-        for (double& v : c)
-            v = random.normal();
+        for (double& v : c) v = random.normal();
     std::vector<PredictionSite> made;
     for (std::size_t s = 0; s < sites; ++s) {
         PredictionSite& site = made.emplace_back();
@@ -61,7 +57,8 @@ std::vector<PredictionSite> randomSites(std::size_t sites, std::size_t probes, s
             PredictionOption option{fmt::format("int{}", o + 2), 0, 0, {}};
             const double size = 0.2 / static_cast<double>(1 + 2 * o);
             for (std::size_t k = 0; k < probes; ++k)
-                option.projections.push_back(static_cast<float>(size * (std::sqrt(shared) * common[o][k] + std::sqrt(1 - shared) * random.normal())));
+                option.projections.push_back(static_cast<float>(
+                    size * (std::sqrt(shared) * common[o][k] + std::sqrt(1 - shared) * random.normal())));
             option.value = halfMeanSquare(option.projections);
             std::vector<double> c(option.projections.begin(), option.projections.end());
             option.standardError = errorOfMean(windowMeans(c, draws));
@@ -77,8 +74,7 @@ TEST(Prediction, IsTheBruteForceOfItsProjections) {
     const MixPredictor predictor(sites, kDraws, {});
     std::vector<int> choice(kSites);
     Random random(2);
-    for (int& option : choice)
-        option = static_cast<int>(random.below(4)) - 1;
+    for (int& option : choice) option = static_cast<int>(random.below(4)) - 1;
     std::vector<double> total(kProbes, 0.0), plain(kProbes / kDraws, 0.0);
     double sum = 0;
     for (std::size_t s = 0; s < kSites; ++s)
@@ -86,14 +82,11 @@ TEST(Prediction, IsTheBruteForceOfItsProjections) {
             const PredictionOption& option = sites[s].options[static_cast<std::size_t>(choice[s])];
             sum += option.value;
             const std::vector<double> c(option.projections.begin(), option.projections.end());
-            for (std::size_t k = 0; k < kProbes; ++k)
-                total[k] += c[k];
-            for (std::size_t w = 0; w < plain.size(); ++w)
-                plain[w] += windowMeans(c, kDraws)[w];
+            for (std::size_t k = 0; k < kProbes; ++k) total[k] += c[k];
+            for (std::size_t w = 0; w < plain.size(); ++w) plain[w] += windowMeans(c, kDraws)[w];
         }
     std::vector<double> together = windowMeans(total, kDraws), added = together;
-    for (std::size_t w = 0; w < added.size(); ++w)
-        added[w] -= plain[w];
+    for (std::size_t w = 0; w < added.size(); ++w) added[w] -= plain[w];
     const Prediction found = predictor.predict(choice);
     EXPECT_NEAR(found.sum, sum, 1e-9);
     EXPECT_NEAR(found.sumSe, errorOfMean(plain), 1e-6);
@@ -115,11 +108,13 @@ TEST(Prediction, BelievesInteractionsAsFarAsTheyStandOutOfTheirNoise) {
         const auto seed = static_cast<std::uint64_t>(100 + trial);
         const std::vector<int> all(40, 0);
         // Independent sites: the raw interaction is nothing but noise.
-        const MixPredictor independent(randomSites(40, 256, 4, 0.0, seed), 4, {}), common(randomSites(40, 256, 4, 0.2, seed), 4, {});
+        const MixPredictor independent(randomSites(40, 256, 4, 0.0, seed), 4, {}),
+            common(randomSites(40, 256, 4, 0.2, seed), 4, {});
         noise += std::abs(independent.predict(all).interaction / independent.predict(all).sum) / kTrials;
         believed += common.predict(all).interaction / common.predict(all).sum / kTrials;
     }
-    // Raw, |interaction|/sum of 40 independent sites and 256 probes is ~√(2/256)·√(2/π) = 7 %; the factor takes most away.
+    // Raw, |interaction|/sum of 40 independent sites and 256 probes is ~√(2/256)·√(2/π) = 7 %; the factor takes most
+    // away.
     EXPECT_LT(noise, 0.03);
     EXPECT_NEAR(believed, 0.2 * 39, 0.5); // Σ over pairs of common variance, over the sum
 }
@@ -186,8 +181,7 @@ TEST(Saturation, IsSmallDamageItselfAndLevelsOffAtItsLimit) {
 TEST(Saturation, RefitFindsTheLawThatMadeThePoints) {
     const Saturation truth{1.8, 1.2};
     std::vector<MeasuredPoint> points;
-    for (const double s : {0.02, 0.1, 0.4, 0.9, 1.7, 3.0})
-        points.push_back({s, truth.apply(s), 0.01 * truth.apply(s)});
+    for (const double s : {0.02, 0.1, 0.4, 0.9, 1.7, 3.0}) points.push_back({s, truth.apply(s), 0.01 * truth.apply(s)});
     const Saturation found = refit({2.6, 1}, points);
     EXPECT_NEAR(found.limit, truth.limit, 0.01);
     EXPECT_NEAR(found.scale, truth.scale, 0.01);
@@ -230,7 +224,8 @@ Simulated simulate(int blocks, int freedom, double cellSpread, std::uint64_t see
                     chi += c * c / freedom;
                 }
                 truths.push_back(truth);
-                site.options.push_back({fmt::format("int{}", f + 2), truth * chi, truth * chi * std::sqrt(2.0 / freedom), {}});
+                site.options.push_back(
+                    {fmt::format("int{}", f + 2), truth * chi, truth * chi * std::sqrt(2.0 / freedom), {}});
             }
         }
     return out;
@@ -247,7 +242,8 @@ double trueDamageOfChoice(const Simulated& map, const std::vector<std::vector<do
         for (std::size_t s = 0; s < costs.size(); ++s) {
             std::size_t least = 0;
             for (std::size_t f = 0; f < 4; ++f)
-                if (costs[s][f] + price * static_cast<double>(f + 2) < costs[s][least] + price * static_cast<double>(least + 2))
+                if (costs[s][f] + price * static_cast<double>(f + 2) <
+                    costs[s][least] + price * static_cast<double>(least + 2))
                     least = f;
             damage += map.truth[s][least];
             bits += static_cast<double>(least + 2);
@@ -265,8 +261,7 @@ TEST(ShrunkCosts, BuyLessLuck) {
             std::vector<std::vector<double>> values;
             for (const PredictionSite& site : map.sites) {
                 values.emplace_back();
-                for (const PredictionOption& option : site.options)
-                    values.back().push_back(option.value);
+                for (const PredictionOption& option : site.options) values.back().push_back(option.value);
             }
             const auto costs = MixPredictor(map.sites, 1, {}).shrunkCosts();
             raw += trueDamageOfChoice(map, values);
@@ -280,7 +275,8 @@ TEST(ShrunkCosts, BuyLessLuck) {
                     shrunkError += std::pow(std::log(costs[s][f] / map.truth[s][f]), 2);
                 }
         }
-        SCOPED_TRACE(fmt::format("spread {}: raw {:.4f} shrunk {:.4f} ideal {:.4f}; log errors {:.3f} {:.3f}", cellSpread, raw, shrunk, ideal, rawError, shrunkError));
+        SCOPED_TRACE(fmt::format("spread {}: raw {:.4f} shrunk {:.4f} ideal {:.4f}; log errors {:.3f} {:.3f}",
+                                 cellSpread, raw, shrunk, ideal, rawError, shrunkError));
         EXPECT_LT(shrunkError, 0.6 * rawError);
         EXPECT_NEAR(costSum / truthSum, 1, 0.03); // no bias; logarithms of noisy values taken as they are give 6 % less
         EXPECT_LT(shrunk - ideal, 0.7 * (raw - ideal)); // of what noise costs, at least a third is won back
