@@ -6,6 +6,7 @@
 #include "app/gui/main_window.h"
 #include "app/gui/rail.h"
 #include "app/gui/screenshot.h"
+#include "core/quantize/tensor_cache.h"
 
 #include <QApplication>
 #include <QCommandLineParser>
@@ -74,6 +75,7 @@ int main(int argc, char** argv) {
     const Options options = parse(app);
     bw::startDiagnostics("bitwright");
     bw::noteEvent("started, version " BW_VERSION);
+    bw::setTensorCache({bw::defaultTensorCache(), {}, 0}); // another mix rounds only what is new to it
     const QString fontProblem = bw::ensureFonts();
     bw::Theme::instance().apply(themeFrom(options.theme, bw::AppSettings().theme()));
 
