@@ -132,6 +132,12 @@ QWidget* AgreementView::buildFigures() {
     auto* scatter = new Panel(tr("Agreement"), figures);
     first_ = new QComboBox(scatter);
     second_ = new QComboBox(scatter);
+    for (QComboBox* box : {first_, second_}) { // the smallest window has little room beside the inspector
+        box->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+        box->setMinimumContentsLength(8);
+        box->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Fixed);
+        box->setMaximumWidth(168);
+    }
     first_->setAccessibleName(tr("Along the side"));
     second_->setAccessibleName(tr("Along the bottom"));
     summary_ = new ElidedLabel(scatter);
@@ -143,9 +149,10 @@ QWidget* AgreementView::buildFigures() {
     choice->addWidget(first_);
     choice->addWidget(against);
     choice->addWidget(second_);
-    choice->addWidget(summary_, 1);
+    choice->addStretch(1);
     plot_ = new AgreementPlot(scatter);
     scatter->body()->addLayout(choice);
+    scatter->body()->addWidget(summary_);
     scatter->body()->addWidget(plot_, 1);
     auto* scorePanel = new Panel(tr("By format"), figures);
     scores_ = table({tr("format"), QStringLiteral("ρ"), tr("ratio")}, scorePanel);
