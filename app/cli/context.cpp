@@ -68,6 +68,7 @@ Recipe Context::baseRecipe(const std::string& kind) const {
     recipe.kind = kind;
     if (common.device)
         recipe.device = *common.device;
+    recipe.nonFinite = common.nonFinite.value_or(recipe.nonFinite);
     if (common.seed)
         recipe.seed = *common.seed;
     return recipe;
@@ -85,6 +86,11 @@ void addCommon(CLI::App& command, CommonOptions& common) {
     command.add_flag("--quiet", common.quiet, "no progress, only warnings and errors")->group(group);
     command.add_flag("--dry-run", common.dryRun, "print the plan and do nothing")->group(group);
     command.add_flag("--strict", common.strict, "fail when something would differ from what was asked")->group(group);
+}
+
+void addNonFinite(CLI::App& command, CommonOptions& common) {
+    command.add_option("--non-finite", common.nonFinite, "weights that are NaN or infinite, as in blocks with a damaged scale: refuse (default), or zero")
+        ->check(CLI::IsMember({"refuse", "zero"}));
 }
 
 std::vector<std::string> splitList(const std::vector<std::string>& given) {

@@ -18,6 +18,7 @@ struct CommonOptions {
     std::optional<std::string> device;
     std::optional<std::uint64_t> seed;
     int threads = 0;
+    std::optional<std::string> nonFinite;
     bool json = false, quiet = false, dryRun = false, strict = false;
 };
 
@@ -47,6 +48,9 @@ private:
 
 /// Adds the common options to a command.
 void addCommon(CLI::App& command, CommonOptions& common);
+
+/// --non-finite, for commands that compute with weights.
+void addNonFinite(CLI::App& command, CommonOptions& common);
 
 /// "a,b,c" given once or several times.
 std::vector<std::string> splitList(const std::vector<std::string>& given);

@@ -106,6 +106,7 @@ void addMeasureCommands(CLI::App& app, Context& context) {
     command->add_option("--base", eval->base, "checkpoint to measure KL against")->type_name("PATH");
     command->add_option("--protocol", eval->protocol, "windows:N or llama.cpp:N (default windows:256)");
     command->add_option("--tokens", eval->tokens, "at most this many tokens of text")->check(CLI::PositiveNumber)->type_name("N");
+    addNonFinite(*command, context.common);
     addCommon(*command, context.common);
     command->footer("Examples:\n  bitwright-cli eval model.gguf --text test.txt\n  bitwright-cli eval small.gguf --base model.gguf --text test.txt --tokens 16384 --json");
     command->callback([&context, eval] { context.action = [&context, eval] { return runEval(context, *eval); }; });
@@ -114,6 +115,7 @@ void addMeasureCommands(CLI::App& app, Context& context) {
     command = app.add_subcommand("calibrate", "Collect statistics of what enters every site");
     addCalibrationOptions(*command, *calibrate);
     command->add_option("--eval-text", calibrate->evalTexts, "text you will evaluate on: overlap is reported")->type_name("FILE");
+    addNonFinite(*command, context.common);
     addCommon(*command, context.common);
     command->footer("Examples:\n  bitwright-cli calibrate model.gguf --text calib.txt\n  bitwright-cli calibrate model.gguf --text a.txt b.jsonl --samples 64 --length 256 --json");
     command->callback([&context, calibrate] { context.action = [&context, calibrate] { return runCalibrateCommand(context, *calibrate); }; });

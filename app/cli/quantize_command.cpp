@@ -20,6 +20,7 @@ struct QuantizeOptions {
     std::optional<std::string> preset, outputType, embeddingType, search, clone;
     std::vector<std::string> set, tensorTypes, texts, evalTexts;
     std::optional<std::int64_t> samples, length, tokens;
+    std::optional<std::string> splitMaxSize;
     bool replace = false, noClipSearch = false, pure = false;
 };
 
@@ -60,6 +61,15 @@ FormatRule parseTensorType(const std::string& text) {
     return {text.substr(0, at), text.substr(at + 1)};
 }
 
+/// "45G": as llama.cpp's gguf-split counts, M and G are powers of ten; longer units say what they are.
+std::int64_t parsePartSize(const std::string& text) {
+    const bool bare = !text.empty() && std::string_view("mMgG").find(text.back()) != std::string_view::npos;
+    const std::uint64_t bytes = parseByteSize(bare ? text + "B" : text);
+    if (bytes == 0 || bytes > static_cast<std::uint64_t>(INT64_MAX))
+        throw Error(ErrorCode::usage, "--split-max-size " + escapeForDisplay(text) + " is no size of a file", "write it like 45G or 500M");
+    return static_cast<std::int64_t>(bytes);
+}
+
 Recipe quantizeRecipe(Context& context, const QuantizeOptions& options) {
     Recipe recipe = context.baseRecipe("quantize");
     if (!options.path.empty())
@@ -89,6 +99,8 @@ Recipe quantizeRecipe(Context& context, const QuantizeOptions& options) {
     recipe.evaluation.tokens = options.tokens.value_or(recipe.evaluation.tokens);
     recipe.exporting.path = options.out.value_or(recipe.exporting.path);
     recipe.exporting.replace = recipe.exporting.replace || options.replace;
+    if (options.splitMaxSize)
+        recipe.exporting.partBytes = parsePartSize(*options.splitMaxSize);
     if (!options.format && !options.preset && !options.clone && context.common.recipe.empty())
         throw Error(ErrorCode::usage, "no format is named", "add --format q4_0, --preset q4_k_m, --clone-recipe FILE, or --recipe FILE");
     if (recipe.exporting.path.empty() && recipe.evaluation.files.empty())
@@ -124,7 +136,8 @@ void printQuantized(const Json& r) {
                           r.at("bits_per_weight").get<double>(), r.at("file_bits_per_weight").get<double>()));
     if (r.contains("audit")) {
         const Json& audit = r.at("audit");
-        printLine(fmt::format("{:<14}{}", "written", r.at("path").get<std::string>()));
+        const auto parts = r.at("parts").get<std::int64_t>();
+        printLine(fmt::format("{:<14}{}{}", "written", r.at("path").get<std::string>(), parts > 1 ? fmt::format(" and {} more parts", parts - 1) : ""));
         printLine(fmt::format("{:<14}ok: {} tensors, {} rows decoded, {} tokens evaluated from the file", "audit", audit.at("tensors_checked").get<std::int64_t>(),
                               audit.at("rows_decoded").get<std::int64_t>(), audit.at("evaluated_tokens").get<std::int64_t>()));
     }
@@ -170,8 +183,10 @@ void addQuantizeCommand(CLI::App& app, Context& context) {
     command->add_option("--eval-text", options->evalTexts, "also measure perplexity and KL on this text")->type_name("FILE");
     command->add_option("--protocol", options->protocol, "windows:N or llama.cpp:N");
     command->add_option("--tokens", options->tokens, "at most this many evaluation tokens")->check(CLI::PositiveNumber)->type_name("N");
+    command->add_option("--split-max-size", options->splitMaxSize, "write a GGUF in parts of at most this size, like 45G or 500M")->type_name("SIZE");
     command->add_flag("--replace", options->replace, "replace an existing output");
     addCacheOptions(*command, options->cache);
+    addNonFinite(*command, context.common);
     addCommon(*command, context.common);
     command->footer("Examples:\n  bitwright-cli quantize model.gguf --format q4_0 --out small.gguf --dry-run\n"
                     "  bitwright-cli quantize model.gguf --format q4_0 --set 'blk.*.attn_v=q8_0' --out small.gguf --strict\n"

@@ -198,6 +198,7 @@ void addSweepCommand(CLI::App& app, Context& context) {
     command->add_option("--resume", given->resume, "go on with this interrupted run")->check(CLI::PositiveNumber)->type_name("RUN");
     addPlotOption(*command, given->plot);
     addMeasures(*command, *given);
+    addNonFinite(*command, context.common);
     addCommon(*command, context.common);
     command->footer("Examples:\n  bitwright-cli sweep model.gguf --text calib.txt --formats q4_0,q5_0,q8_0 --metric fisher\n"
                     "  bitwright-cli sweep model.gguf --text calib.txt --formats q4_0,q8_0 --metric kl --tokens 2048 --order-run 3\n"

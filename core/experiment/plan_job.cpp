@@ -64,7 +64,7 @@ Json Runner::plan(const Recipe& asked, JobContext& job) {
     const JobScope scope(&job);
     Workbench bench(log_, devices_);
     const Recipe recipe = withAbsolutePaths(asked);
-    const std::shared_ptr<const Model> model = bench.model(recipe.checkpoint, recipe.device);
+    const std::shared_ptr<const Model> model = bench.model(recipe);
     const double rate = measuredMultiplyAdds();
     Json out{{"kind", recipe.kind}, {"checkpoint", recipe.checkpoint}, {"device", model->device().description()}, {"threads", threadCount()}};
     double seconds = 0;

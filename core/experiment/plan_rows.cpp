@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/format/storage_type.h"
+#include "core/quantize/presets.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -60,11 +61,22 @@ std::vector<SiteFormat> recipeFormats(const Model& model, const Recipe& recipe) 
     return resolveFormats(model, request);
 }
 
+namespace {
+
+ExportOptions exportOptions(const Recipe& recipe) {
+    constexpr std::string_view kMix = "mix:";
+    const std::string& format = recipe.assignment.format;
+    const NamedMix* mix = format.starts_with(kMix) ? findMix(std::string_view(format).substr(kMix.size())) : nullptr;
+    return {static_cast<std::uint64_t>(recipe.exporting.partBytes), mix ? mix->fileType : -1};
+}
+
+} // namespace
+
 ExportPlan planFor(const Model& model, const std::vector<SiteFormat>& formats, const Recipe& recipe) {
     if (!recipe.exporting.path.empty())
-        return planExport(model, formats, recipe.exporting.path, recipe.exporting.replace);
+        return planExport(model, formats, recipe.exporting.path, recipe.exporting.replace, exportOptions(recipe));
     try {
-        return planExport(model, formats, pretendPath(formats), true);
+        return planExport(model, formats, pretendPath(formats), true, exportOptions(recipe));
     } catch (const Error& e) {
         if (e.code() != ErrorCode::unsupportedModel && e.code() != ErrorCode::unsupportedTokenizer && e.code() != ErrorCode::diskFull &&
             e.code() != ErrorCode::permissionDenied)
@@ -88,7 +100,11 @@ Json planJson(const ExportPlan& plan) {
     Json tensors = Json::array();
     for (const PlannedTensor& t : plan.tensors)
         tensors.push_back({{"name", t.name}, {"site", t.site.value() >= 0}, {"asked", t.asked}, {"used", t.used}, {"why", t.whyDiffers}, {"bytes", t.bytes}});
+    Json files = Json::array();
+    for (const PlannedFile& file : plan.files)
+        files.push_back({{"path", file.path}, {"bytes", file.bytes}});
     return {{"path", plan.path},
+            {"files", files},
             {"container", plan.kind == ExportKind::gguf ? "gguf" : "safetensors"},
             {"tensors", tensors},
             {"tensor_bytes", plan.tensorBytes},

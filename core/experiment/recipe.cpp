@@ -350,6 +350,7 @@ void readExport(Section& top, Recipe::Export& out) {
     Section section(*json, "export");
     section.text("path", out.path);
     section.flag("replace", out.replace);
+    section.integer("part_bytes", out.partBytes, 0, INT64_MAX);
     section.close();
 }
 
@@ -385,6 +386,7 @@ Json Recipe::toJson() const {
         {"base", base},
         {"seed", seed},
         {"device", device},
+        {"non_finite", nonFinite},
         {"calibration",
          {{"files", calibration.files},
           {"samples", calibration.samples},
@@ -432,7 +434,7 @@ Json Recipe::toJson() const {
         {"search", search},
         {"activations", activations},
         {"kv_cache", kvCache},
-        {"export", {{"path", exporting.path}, {"replace", exporting.replace}}},
+        {"export", {{"path", exporting.path}, {"replace", exporting.replace}, {"part_bytes", exporting.partBytes}}},
         {"generation",
          {{"prompt", generation.prompt},
           {"max_tokens", generation.maxTokens},
@@ -451,6 +453,7 @@ Recipe Recipe::fromJson(const Json& json) {
     top.text("base", recipe.base);
     top.seed("seed", recipe.seed);
     top.text("device", recipe.device);
+    top.choice("non_finite", recipe.nonFinite, {"refuse", "zero"});
     readCalibration(top, recipe.calibration, recipe.chunks);
     top.text("importance", recipe.importance);
     readEvaluation(top, recipe.evaluation);

@@ -23,6 +23,7 @@ struct Recipe {
     std::string base;              ///< path of the baseline for KL; empty = none (quantize: the checkpoint itself)
     std::uint64_t seed = 1234;
     std::string device = "cpu";    ///< auto | cpu | vulkan:N
+    std::string nonFinite = "refuse"; ///< weights that are NaN or infinite: refuse | zero (counted and warned about)
 
     struct Calibration { std::vector<std::string> files; std::int64_t samples = 128, length = 512; } calibration;
     /// Further keys of "calibration". Protocol empty: `samples` windows of `length` spread over the texts; "llama.cpp:512",
@@ -82,7 +83,11 @@ struct Recipe {
     std::string search = "best";              ///< scales of GGML blocks: best, or reference = ggml's own rounding
     std::string activations = "none", kvCache = "none"; ///< the only members so far
 
-    struct Export { std::string path; bool replace = false; } exporting;
+    struct Export {
+        std::string path;
+        bool replace = false;
+        std::int64_t partBytes = 0; ///< GGUF: longest file, above it parts are written; 0 = one file
+    } exporting;
 
     struct Generation { std::string prompt; std::int64_t maxTokens = 64; double temperature = 0, topP = 1; } generation;
 

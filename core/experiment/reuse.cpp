@@ -42,7 +42,7 @@ bool sameTexts(const EarlierRun& run, JobContext& job) {
 }
 
 std::vector<EarlierRun> twins(Workbench& bench, const Recipe& recipe, bool anyMix) {
-    const std::shared_ptr<const Model> model = bench.model(recipe.checkpoint, recipe.device);
+    const std::shared_ptr<const Model> model = bench.model(recipe);
     std::vector<EarlierRun> runs = bench.log().earlierRuns(recipe.kind, model->checkpoint(), model->device());
     const Json wanted = content(recipe.toJson(), anyMix);
     // Files that the log keeps no hash of: another baseline, an importance matrix.

@@ -5,6 +5,7 @@
 #include "core/experiment/plan_rows.h"
 #include "core/experiment/stack.h"
 #include "core/experiment/workbench.h"
+#include "core/model/non_finite.h"
 
 
 #include <fmt/format.h>
@@ -63,6 +64,35 @@ void logOperations(ExperimentLog& log, RunId run, const Device& device, JobConte
         job.note(fmt::format("{} has no kernel for {}: these ran on the CPU", device.name(), onCpu));
 }
 
+/// Damaged weights that count as zero are told and counted: metrics of the run, and "non_finite" of its result.
+Json logNonFinite(Workbench& bench, RunId run, const Model& model, JobContext& job) {
+    std::int64_t weights = 0, blocks = 0;
+    Json tensors = Json::array();
+    for (const NonFiniteTensor& tensor : findNonFinite(model, job)) {
+        bench.warn(job, tensor.text() + ", and count as zero");
+        weights += tensor.weights;
+        blocks += tensor.blocks;
+        tensors.push_back({{"tensor", tensor.tensor}, {"weights", tensor.weights}, {"blocks", tensor.blocks}, {"block_length", tensor.blockLength}});
+    }
+    bench.log().addMetrics(run, {{"non_finite_weights", static_cast<double>(weights), std::nullopt, "weights"},
+                                 {"non_finite_blocks", static_cast<double>(blocks), std::nullopt, "blocks"}});
+    return {{"weights", weights}, {"blocks", blocks}, {"tensors", tensors}};
+}
+
+/// A result that is no number, explained by the tensors that hold none either.
+void explainNonFinite(Error& error, const Model& model, JobContext& job) noexcept {
+    if (error.code() != ErrorCode::nonFinite || model.nonFinite() == NonFinite::zero)
+        return;
+    try {
+        const std::vector<NonFiniteTensor> found = findNonFinite(model, job);
+        for (std::size_t i = 0; i < found.size() && i < 3; ++i)
+            error.add("damaged", found[i].text());
+        if (!found.empty())
+            error.add("to go on", "--non-finite zero takes such weights as zero, and says how many");
+    } catch (const std::exception&) { // stopped, or no memory: the first error is what counts
+    }
+}
+
 /// Writes the end of a run that did not succeed. A log that can't be written any more must not hide the first error.
 void finishQuietly(ExperimentLog& log, RunId run, RunStatus status, const std::string& error, JobContext& job) noexcept {
     try {
@@ -82,7 +112,7 @@ RunOutcome runLogged(Workbench& bench, const Recipe& asked, JobContext& job, con
     const StageFunction function = stageOf(recipe.kind);
     if (resume.value() != 0)
         requireSameSweep(bench.log(), resume, recipe);
-    const std::shared_ptr<const Model> model = bench.model(recipe.checkpoint, recipe.device);
+    const std::shared_ptr<const Model> model = bench.model(recipe);
     RunId run = resume;
     if (resume.value() != 0)
         bench.log().resumeRun(resume);
@@ -94,7 +124,10 @@ RunOutcome runLogged(Workbench& bench, const Recipe& asked, JobContext& job, con
         {
             const JobScope scope(&job);
             const std::string sha256 = bench.checkpointSha256(*model, job);
+            const Json damaged = model->nonFinite() == NonFinite::zero ? logNonFinite(bench, run, *model, job) : Json();
             result = function(stage);
+            if (!damaged.is_null())
+                result["non_finite"] = damaged;
             result["checkpoint_sha256"] = sha256;
         }
         logOperations(bench.log(), run, model->device(), job);
@@ -103,6 +136,7 @@ RunOutcome runLogged(Workbench& bench, const Recipe& asked, JobContext& job, con
         result["run"] = run.value();
         return {run, std::move(result)};
     } catch (Error& e) {
+        explainNonFinite(e, *model, job);
         const bool cancelled = e.code() == ErrorCode::cancelled;
         finishQuietly(bench.log(), run, cancelled ? RunStatus::cancelled : RunStatus::failed, cancelled ? "" : e.oneLine(), job);
         e.add("run", std::to_string(run.value()));

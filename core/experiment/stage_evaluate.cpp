@@ -19,7 +19,7 @@ Json runEvaluate(const Stage& stage) {
     if (recipe.base.empty()) {
         evaluation = evaluatePerplexity(stage.model, nullptr, texts.windows, options, stage.job);
     } else {
-        const std::shared_ptr<const Model> base = stage.bench.model(recipe.base, recipe.device);
+        const std::shared_ptr<const Model> base = stage.bench.model(recipe.base, recipe.device, stage.model.nonFinite());
         evaluation = evaluateAgainstBase(stage.model, nullptr, *base, nullptr, texts.windows, options, stage.job);
     }
     stage.log().addMetrics(stage.run, evaluationMetrics(evaluation));

@@ -9,6 +9,7 @@
 #include "core/base/hash.h"
 #include "core/compute/cpu_device.h"
 #include "core/experiment/stack.h"
+#include "core/format/held_scales.h"
 #include "core/quantize/tensor_cache.h"
 
 #include <algorithm>
@@ -132,6 +133,10 @@ Json writeAndAudit(const Stage& stage, const QuantizedModel& quantized, const Ex
     }
     const auto [sha256, bytes] = hashArtifact(plan.path, stage.job);
     stage.log().addArtifact(stage.run, {kind, plan.path, sha256, bytes, "complete"});
+    for (std::size_t i = 1; i < plan.files.size(); ++i) { // further parts
+        const auto [partSha256, partBytes] = hashArtifact(plan.files[i].path, stage.job);
+        stage.log().addArtifact(stage.run, {kind, plan.files[i].path, partSha256, partBytes, "complete"});
+    }
     stage.log().addMetrics(stage.run, {{"audit_tensors", static_cast<double>(report.tensorsChecked), std::nullopt, "tensors"},
                                        {"audit_rows", static_cast<double>(report.rowsDecoded), std::nullopt, "rows"}});
     Json out = auditJson(report);
@@ -169,7 +174,7 @@ Evaluation evaluateAnew(const Stage& stage, const QuantizedModel& quantized, con
     options.protocol = parseProtocol(recipe.evaluation.protocol);
     options.keepTokens = true;
     const bool ownBase = recipe.base.empty();
-    const std::shared_ptr<const Model> other = ownBase ? nullptr : stage.bench.model(recipe.base, recipe.device);
+    const std::shared_ptr<const Model> other = ownBase ? nullptr : stage.bench.model(recipe.base, recipe.device, stage.model.nonFinite());
     const Model& base = ownBase ? stage.model : *other;
     return evaluateAgainstBase(stage.model, &quantized, base, nullptr, texts.windows, options, stage.job);
 }
@@ -185,13 +190,33 @@ Evaluation evaluateQuantized(const Stage& stage, const QuantizedModel& quantized
     return evaluation;
 }
 
-/// Null when it is off.
+/// Null when it is off, and where damaged weights count as zero: a cached tensor does not say what became of them.
 std::unique_ptr<TensorCache> cacheFor(const Stage& stage, const ExportPlan& plan) {
     TensorCacheOptions options = tensorCache();
-    if (options.folder.empty())
+    if (options.folder.empty() || stage.model.nonFinite() == NonFinite::zero)
         return nullptr;
     options.keepFree = stage.recipe.exporting.path.empty() ? 0 : plan.fileBytes;
     return std::make_unique<TensorCache>(options, stage.bench.checkpointSha256(stage.model, stage.job), buildIdentity() + ", " + cpuDescription());
+}
+
+/// Scales that did not fit an f16 and stand at its largest number: the weights they belong to came out too small.
+void warnAboutHeldScales(const Stage& stage, const QuantizedModel& quantized, Json& out) {
+    std::int64_t held = 0, sites = 0;
+    std::string names;
+    for (const Site& site : stage.model.sites()) {
+        const QuantizedTensor* tensor = quantized.find(site.id);
+        const std::int64_t here = tensor ? countHeldScales(*tensor->format, tensor->bytes, site.rows, site.cols) : 0;
+        held += here;
+        if (here > 0 && ++sites <= 3)
+            names += (names.empty() ? "" : ", ") + site.name;
+    }
+    out["held_scales"] = held;
+    stage.log().addMetrics(stage.run, {{"held_scales", static_cast<double>(held), std::nullopt, "scales"}});
+    if (held == 0)
+        return;
+    const std::string warning = fmt::format("{} scales of {} sites are past the largest f16 and were held at 65504: {}{}", held, sites, names, sites > 3 ? " …" : "");
+    stage.bench.warn(stage.job, warning);
+    out["warnings"].push_back(warning);
 }
 
 } // namespace
@@ -234,8 +259,10 @@ Json runQuantize(const Stage& stage) {
             out["warnings"].push_back(warning); // which sites the matrix says nothing of
     if (cache)
         out["tensor_cache"] = {{"taken", cache->counts().taken}, {"rounded", cache->counts().missed}, {"damaged", cache->counts().damaged}};
+    warnAboutHeldScales(stage, *quantized, out);
     if (!stage.recipe.exporting.path.empty()) {
         out["path"] = plan.path;
+        out["parts"] = std::max<std::size_t>(1, plan.files.size());
         out["audit"] = writeAndAudit(stage, *quantized, plan, planned.exporting.replace, texts);
     }
     if (texts.evaluation)

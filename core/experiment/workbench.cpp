@@ -42,12 +42,12 @@ ImportanceLookup Calibrated::lookup() const {
     };
 }
 
-std::shared_ptr<const Model> Workbench::model(const std::string& path, const std::string& device) {
+std::shared_ptr<const Model> Workbench::model(const std::string& path, const std::string& device, NonFinite nonFinite) {
     if (path.empty())
         throw Error(ErrorCode::usage, "no checkpoint is named", "give a folder, a .safetensors or a .gguf file");
-    auto& slot = models_[{absolutePath(path), device}];
+    auto& slot = models_[{absolutePath(path), device, nonFinite}];
     if (!slot)
-        slot = Model::openWeights(Checkpoint::open(path), devices_(device));
+        slot = Model::openWeights(Checkpoint::open(path), devices_(device), nonFinite);
     return slot;
 }
 

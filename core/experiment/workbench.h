@@ -12,6 +12,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace bw {
@@ -36,7 +37,11 @@ public:
     Workbench(ExperimentLog& log, const DeviceFactory& devices) : log_(log), devices_(devices) {}
 
     ExperimentLog& log() { return log_; }
-    std::shared_ptr<const Model> model(const std::string& path, const std::string& device);
+    std::shared_ptr<const Model> model(const std::string& path, const std::string& device, NonFinite nonFinite = NonFinite::refuse);
+    /// The checkpoint of a recipe, its weights treated as it says.
+    std::shared_ptr<const Model> model(const Recipe& recipe) {
+        return model(recipe.checkpoint, recipe.device, recipe.nonFinite == "zero" ? NonFinite::zero : NonFinite::refuse);
+    }
     std::shared_ptr<const Tokenizer> tokenizer(const Model& model);
     /// Of the weight files, from the user's cache of digests where they have not changed.
     const std::string& checkpointSha256(const Model& model, JobContext& job);
@@ -53,7 +58,7 @@ public:
 private:
     ExperimentLog& log_;
     const DeviceFactory& devices_;
-    std::map<std::pair<std::string, std::string>, std::shared_ptr<const Model>> models_;
+    std::map<std::tuple<std::string, std::string, NonFinite>, std::shared_ptr<const Model>> models_;
     std::map<const Checkpoint*, std::shared_ptr<const Tokenizer>> tokenizers_;
     std::map<const Checkpoint*, std::string> digests_;
     std::map<std::pair<const Checkpoint*, std::string>, TextData> texts_;

@@ -7,6 +7,7 @@
 #include "core/base/text.h"
 #include "core/checkpoint/rope_frequencies.h"
 #include "core/model/model_impl.h"
+#include "core/model/non_finite.h"
 
 #include <algorithm>
 #include <cassert>
@@ -17,13 +18,15 @@ namespace bw {
 Model::Model() : impl_(std::make_unique<Impl>()) {}
 Model::~Model() = default;
 
-std::shared_ptr<const Model> Model::open(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Device> device) {
+std::shared_ptr<const Model> Model::open(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Device> device,
+                                         NonFinite nonFinite) {
     const ModelConfig& config = checkpoint->config();
     const std::shared_ptr<Model> model(new Model);
     Impl& impl = *model->impl_;
     impl.checkpoint = std::move(checkpoint);
     impl.device = std::move(device);
     impl.config = config;
+    impl.nonFinite = nonFinite;
     model->requireForward();
     // A checkpoint without a head of its own uses the embedding, whatever its flag says.
     impl.config.tiedHead = config.tiedHead || impl.checkpoint->find("output.weight") == nullptr;
@@ -38,11 +41,12 @@ std::shared_ptr<const Model> Model::open(std::shared_ptr<const Checkpoint> check
 }
 
 std::shared_ptr<const Model> Model::openWeights(std::shared_ptr<const Checkpoint> checkpoint,
-                                                std::shared_ptr<Device> device) {
-    if (checkpoint->config().forwardSupported) return open(std::move(checkpoint), std::move(device));
+                                                std::shared_ptr<Device> device, NonFinite nonFinite) {
+    if (checkpoint->config().forwardSupported) return open(std::move(checkpoint), std::move(device), nonFinite);
     const std::shared_ptr<Model> model(new Model);
     Impl& impl = *model->impl_;
     impl.config = checkpoint->config();
+    impl.nonFinite = nonFinite;
     impl.layout = layOutWeights(*checkpoint);
     impl.checkpoint = std::move(checkpoint);
     impl.device = std::move(device);
@@ -67,6 +71,9 @@ std::shared_ptr<const Checkpoint> Model::checkpointPtr() const {
 }
 const ModelConfig& Model::config() const {
     return impl_->config;
+}
+NonFinite Model::nonFinite() const {
+    return impl_->nonFinite;
 }
 Device& Model::device() const {
     return *impl_->device;
@@ -110,6 +117,7 @@ Norm Model::Impl::norm(const std::string& name) const {
 Matrix Model::siteWeight(const Site& site, const WeightSource* source) const {
     Matrix weight(site.rows, site.cols);
     impl_->checkpoint->readRows(impl_->checkpoint->require(site.tensor), site.firstRow, weight.view());
+    if (impl_->nonFinite == NonFinite::zero) zeroNonFinite(weight.view());
     if (source != nullptr) source->apply(site, weight.view());
     return weight;
 }
@@ -200,7 +208,8 @@ HeadWeightsPtr Model::loadHead(const WeightSource* source) const {
 std::shared_ptr<const Model::Embedding> Model::loadEmbedding(const WeightSource* source) const {
     requireForward();
     auto embedding = std::make_shared<Embedding>();
-    if (source != nullptr) embedding->table = siteWeight(impl_->layout.sites.front(), source);
+    if (source != nullptr || impl_->nonFinite == NonFinite::zero)
+        embedding->table = siteWeight(impl_->layout.sites.front(), source);
     return embedding;
 }
 

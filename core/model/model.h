@@ -94,22 +94,29 @@ struct InputGroup {
     std::vector<SiteId> sites;
 };
 
+/// What weights of sites count as that are NaN or infinite, as damaged block scales decode to: nothing in their favour, so
+/// that whatever runs them ends in Error(nonFinite), or zero.
+enum class NonFinite { refuse, zero };
+
 class Model {
 public:
     ~Model();
     /// @throws Error unsupportedModel, tensorMissing, shapeMismatch (names both shapes).
-    static std::shared_ptr<const Model> open(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Device> device);
+    static std::shared_ptr<const Model> open(std::shared_ptr<const Checkpoint> checkpoint, std::shared_ptr<Device> device,
+                                             NonFinite nonFinite = NonFinite::refuse);
 
     /// Opens what cannot be run too: the sites are then all weight matrices, without input groups; rounding each on its
     /// own and exporting work, and whatever needs the forward pass throws requireForward()'s error.
     static std::shared_ptr<const Model> openWeights(std::shared_ptr<const Checkpoint> checkpoint,
-                                                    std::shared_ptr<Device> device);
+                                                    std::shared_ptr<Device> device,
+                                                    NonFinite nonFinite = NonFinite::refuse);
     /// @throws Error(unsupportedModel) with the reason when this model was opened for its weights only.
     void requireForward() const;
 
     const Checkpoint& checkpoint() const;
     std::shared_ptr<const Checkpoint> checkpointPtr() const;
     const ModelConfig& config() const;
+    NonFinite nonFinite() const;
     Device& device() const;
     /// token_embd first, then blk.N.* in the order q k v attn_output gate up down (experts in order, the shared one
     /// last), `output` last when not tied. Routers and norms are no sites: they are small and decide much.

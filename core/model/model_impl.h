@@ -29,6 +29,7 @@ struct Model::Impl {
     std::shared_ptr<const Checkpoint> checkpoint;
     std::shared_ptr<Device> device;
     ModelConfig config; ///< tiedHead says what the forward pass does
+    NonFinite nonFinite = NonFinite::refuse;
     SiteLayout layout;
     std::map<std::string, SiteId, std::less<>> byName;
     struct RopeFrequencies {

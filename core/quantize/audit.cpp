@@ -186,7 +186,7 @@ private:
 
     void checkEvaluation(const std::shared_ptr<const Checkpoint>& written, const Windows& windows) {
         const std::shared_ptr<Device> device(std::shared_ptr<Device>(), &model_.device()); // the caller's model keeps it alive
-        const std::shared_ptr<const Model> reopened = Model::open(written, device);
+        const std::shared_ptr<const Model> reopened = Model::open(written, device, model_.nonFinite());
         report_.simulatedNll = meanNll(model_, &quantized_, windows, "audit: simulation");
         report_.reopenedNll = meanNll(*reopened, nullptr, windows, "audit: file");
         report_.evaluatedTokens = windows.count * (windows.length - 1);

@@ -25,7 +25,8 @@ def logits(path):
     parameters = llama_cpp.llama_context_default_params()
     parameters.n_ctx, parameters.n_threads, parameters.n_threads_batch = 256, 1, 1
     context = llama_cpp.llama_init_from_model(model, parameters)
-    assert llama_cpp.llama_decode(context, llama_cpp.llama_batch_get_one((llama_cpp.llama_token * len(IDS))(*IDS), len(IDS))) == 0
+    ids = (llama_cpp.llama_token * len(IDS))(*IDS)  # the batch only points to them
+    assert llama_cpp.llama_decode(context, llama_cpp.llama_batch_get_one(ids, len(IDS))) == 0
     vocabulary = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(model))
     return numpy.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(context, -1), shape=(vocabulary,)).copy()
 

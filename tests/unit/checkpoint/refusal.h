@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Every bad file must give its error, name itself, and cost less than 64 MB and a second (four under a sanitizer).
+// Every bad file must give its error, name itself, and cost less than 64 MB and a second (six under a sanitizer).
 #pragma once
 
 #include "core/checkpoint/checkpoint.h"
@@ -33,11 +33,7 @@ private:
     long start_ = 0;
 };
 
-#ifdef BW_SANITIZED
-inline constexpr double kMostSeconds = 4.0;
-#else
-inline constexpr double kMostSeconds = 1.0;
-#endif
+inline constexpr double kMostSeconds = 1.0 * kSlowdown;
 
 inline void expectRefused(const BadFiles& files) {
     EXPECT_FALSE(files.empty());

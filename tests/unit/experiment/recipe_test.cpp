@@ -50,7 +50,8 @@ Recipe fullRecipe() {
     r.assignment.interactions = false;
     r.rounder = "weighted";
     r.clipSearch = false;
-    r.exporting = {"out.gguf", true};
+    r.exporting = {"out.gguf", true, 45'000'000'000};
+    r.nonFinite = "zero";
     r.generation = {"The sea", 12, 0.8, 0.95};
     return r;
 }

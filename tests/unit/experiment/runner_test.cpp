@@ -5,7 +5,9 @@
 #include "core/experiment/runner.h"
 #include "tests/unit/experiment/log_support.h"
 
+#include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <thread>
 
@@ -60,6 +62,94 @@ TEST(Runner, CalibrateFillsTheLog) {
     }
     EXPECT_EQ(b.reader.run(outcome.run).datasets.at(0).sha256.size(), 64u);
     EXPECT_EQ(outcome.result.at("sites").size(), 43u);
+}
+
+/// The demo model in q4_0, the scales of its blocks 3 and 4 of blk.1.ffn_down damaged.
+std::string damagedModel(Bench& b) {
+    Recipe r = small("quantize");
+    r.evaluation.files.clear();
+    r.exporting.path = b.folder.file("damaged.gguf");
+    b.run(r);
+    std::uint64_t at = 0;
+    {
+        const auto checkpoint = Checkpoint::open(r.exporting.path);
+        at = checkpoint->require("blk.1.ffn_down.weight").offset;
+    }
+    std::fstream file(r.exporting.path, std::ios::in | std::ios::out | std::ios::binary);
+    for (const std::uint64_t block : {3u, 4u}) {
+        file.seekp(static_cast<std::streamoff>(at + block * 18)); // a q4_0 block is its f16 scale and 16 bytes of codes
+        file.write(block == 3 ? "\x00\x7e" : "\x00\x7c", 2);     // NaN, infinity
+    }
+    return r.exporting.path;
+}
+
+TEST(Runner, DamagedScalesAreRefusedByNameOrCountAsZero) {
+    Bench b;
+    Recipe r = small("evaluate");
+    r.checkpoint = damagedModel(b);
+    Error e = expectError(ErrorCode::nonFinite, [&] { b.run(r); });
+    EXPECT_NE(e.oneLine().find("blk.1.ffn_down.weight: 2 of "), std::string::npos) << e.oneLine();
+    EXPECT_NE(e.oneLine().find("blocks of 32 weights are not finite, the first in row 0, block 3"), std::string::npos) << e.oneLine();
+    EXPECT_NE(e.oneLine().find("--non-finite zero"), std::string::npos) << e.oneLine();
+    r.nonFinite = "zero";
+    const RunOutcome outcome = b.run(r);
+    EXPECT_TRUE(std::isfinite(outcome.result.at("nll").get<double>()));
+    EXPECT_EQ(outcome.result.at("non_finite").at("blocks"), 2);
+    EXPECT_EQ(outcome.result.at("non_finite").at("weights"), 64);
+    EXPECT_EQ(query(b.log.path(), "SELECT value FROM metrics WHERE name = 'non_finite_blocks'"), "2.0");
+    // A model that is quantized again holds zeros there, and is whole.
+    Recipe again = small("quantize");
+    again.checkpoint = r.checkpoint;
+    again.evaluation.files.clear();
+    again.assignment.format = "q8_0";
+    again.exporting.path = b.folder.file("again.gguf");
+    expectError(ErrorCode::nonFinite, [&] { b.run(again); });
+    again.nonFinite = "zero";
+    b.run(again);
+    const auto whole = Checkpoint::open(again.exporting.path);
+    std::vector<float> values(static_cast<std::size_t>(whole->require("blk.1.ffn_down.weight").elements()));
+    whole->read(whole->require("blk.1.ffn_down.weight"), values);
+    for (std::size_t i = 3 * 32; i < 5 * 32; ++i)
+        EXPECT_EQ(values[i], 0.0f) << i;
+    EXPECT_NE(values[2 * 32 + 1], 0.0f);
+}
+
+TEST(Runner, ScalesPastF16AreReported) {
+    Bench b;
+    Recipe r = small("quantize");
+    r.evaluation.files.clear();
+    EXPECT_EQ(b.run(r).result.at("held_scales"), 0);
+    // The demo model with one weight of 10³⁰ in blk.0.attn_q.
+    std::filesystem::copy(demoPath(), b.folder.file("huge"));
+    const auto source = Checkpoint::open(b.folder.file("huge"));
+    const std::uint64_t at = source->require("blk.0.attn_q.weight").offset;
+    const std::string weights = source->files().at(0).path();
+    std::fstream file(weights, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(at));
+    file.write("\x49\x71", 2); // bf16 of 10³⁰
+    file.close();
+    r.checkpoint = b.folder.file("huge");
+    const RunOutcome outcome = b.run(r);
+    EXPECT_EQ(outcome.result.at("held_scales"), 1);
+    EXPECT_NE(outcome.result.at("warnings").dump().find("1 scales of 1 sites are past the largest f16"), std::string::npos) << outcome.result.at("warnings");
+}
+
+TEST(Runner, PartsAndTheMixReachTheFile) {
+    Bench b;
+    Recipe r = small("quantize");
+    r.evaluation.files.clear();
+    r.assignment.format = "mix:q3_k_s";
+    r.exporting.path = b.folder.file("out.gguf");
+    r.exporting.partBytes = 500'000;
+    const RunOutcome outcome = b.run(r);
+    const auto parts = outcome.result.at("parts").get<std::size_t>();
+    EXPECT_GE(parts, 3u);
+    const auto checkpoint = Checkpoint::open(outcome.result.at("path").get<std::string>());
+    EXPECT_EQ(checkpoint->files().size(), parts);
+    EXPECT_EQ(checkpoint->metadata().integer("general.file_type"), 11);
+    EXPECT_EQ(b.reader.run(outcome.run).artifacts.size(), parts);
+    for (const ArtifactRow& artifact : b.reader.run(outcome.run).artifacts)
+        EXPECT_EQ(artifact.bytes, std::filesystem::file_size(artifact.path)) << artifact.path;
 }
 
 TEST(Runner, CalibratingOnTheEvaluationTextIsRefusedAndLogged) {
