@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Holds the sensitivity map, the prediction of whole mixes and the solver against measured KL divergence.
+
+    quality.py CLI CHECKPOINT --calib FILE… --eval FILE… [--part agreement,mixes,lists,tenth] [--tokens N] [--work DIR]
+
+Everything goes through the program: figures come from its log and its --json output. Needs nothing but Python; takes
+minutes on the demo model and hours on larger ones, so it is no test. Parts:
+  agreement  the Fisher sketch on the calibration texts against measured KL on the evaluation texts, site by site
+  mixes      20 random mixes: predicted against measured, no refit
+  lists      mixes solved at the very bytes of llama.cpp's lists, both rounded alike, measured beside them
+  tenth      the share of uniform int4's damage that ten percent more bytes win back
+"""
+import argparse
+import json
+import math
+import os
+import random
+import resource
+import subprocess
+import sys
+import time
+
+
+class Program:
+    def __init__(self, args):
+        self.args = args
+        self.log = os.path.join(args.work, "quality.db")
+
+    def run(self, *words):
+        """One call of the program; its JSON and the processor seconds it took."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        words = [str(w) for w in words]
+        done = subprocess.run([self.args.cli, *words, "--log", self.log, "--json", "--quiet"], capture_output=True,
+                              text=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(words)}\n{done.stdout}\n{done.stderr}")
+        return json.loads(done.stdout), after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    def recipe(self, kind, **parts):
+        """Writes a recipe of that kind and returns its path."""
+        body = {"version": 1, "kind": kind, "checkpoint": os.path.abspath(self.args.checkpoint),
+                "calibration": {"files": self.args.calib, "samples": self.args.samples, "length": 256},
+                "rounder": self.args.rounder}
+        body.update(parts)
+        path = os.path.join(self.args.work, "recipe.json")
+        with open(path, "w") as f:
+            json.dump(body, f)
+        return path
+
+    def sketch(self, formats):
+        return self.run("sweep", self.args.checkpoint, "--metric", "fisher", "--probes", self.args.probes, "--formats",
+                        ",".join(formats), "--samples", self.args.samples, "--length", 256, "--rounder",
+                        self.args.rounder, *texts(self.args.calib))
+
+    def measure(self, assignment):
+        """KL on the evaluation texts of the checkpoint rounded as `assignment` says."""
+        recipe = self.recipe("quantize", assignment=assignment,
+                             evaluation={"files": self.args.eval, "protocol": "windows:256",
+                                         "tokens": self.args.tokens})
+        out, _ = self.run("quantize", "--recipe", recipe)
+        return out["evaluation"]["kl_mean"], out["evaluation"]["kl_se"]
+
+    def assign(self, run, budget=None, pins=None):
+        assignment = {"sweep_run": run, "budget": budget or "kl=1000"}
+        if pins:
+            assignment["pins"] = pins
+        recipe = self.recipe("assign", assignment=assignment, export={"path": os.path.join(self.args.work, "x.gguf")})
+        return self.run("assign", "--recipe", recipe)[0]
+
+
+def texts(files):
+    return [word for f in files for word in ("--text", f)]
+
+
+def median(values):
+    values = sorted(values)
+    half = len(values) // 2
+    return values[half] if len(values) % 2 else (values[half - 1] + values[half]) / 2
+
+
+def correlation(xs, ys):
+    mx, my = sum(xs) / len(xs), sum(ys) / len(ys)
+    dx, dy = [x - mx for x in xs], [y - my for y in ys]
+    return sum(a * b for a, b in zip(dx, dy)) / math.sqrt(sum(a * a for a in dx) * sum(b * b for b in dy))
+
+
+def ranks(values):
+    order = sorted(range(len(values)), key=lambda i: values[i])
+    out = [0.0] * len(values)
+    for rank, i in enumerate(order):
+        out[i] = rank
+    return out
+
+
+def agreement(program):
+    formats = program.args.bits
+    sketch, cost = program.sketch(formats)
+    estimate = {(c["site"], c["format"]): c["value"] for c in sketch["cells"]}
+    tokens = ["--tokens", program.args.tokens] if program.args.tokens else []
+    kl, klCost = program.run("sweep", program.args.checkpoint, "--metric", "kl", "--formats", ",".join(formats),
+                             "--samples", 100000, "--length", 256, *tokens, "--rounder", program.args.rounder,
+                             *texts(program.args.eval))
+    print(f"| format | sites | Spearman | log-correlation | median ratio |\n|---|---|---|---|---|")
+    for format in formats:
+        pairs = [(estimate[c["site"], format], c["value"]) for c in kl["cells"] if c["format"] == format]
+        pairs = [(e, m) for e, m in pairs if e > 0 and m > 0]
+        e, m = zip(*pairs)
+        print(f"| {format} | {len(e)} | {correlation(ranks(e), ranks(m)):.3f} | "
+              f"{correlation([math.log(v) for v in e], [math.log(v) for v in m]):.3f} | "
+              f"{median([a / b for a, b in pairs]):.3f} |")
+    print(f"cost: sketch {cost:.1f} CPU s on {sketch['tokens']} tokens, measured sweep {klCost:.1f} CPU s on "
+          f"{kl['tokens']} tokens")
+
+
+def mixes(program):
+    formats = program.args.bits
+    sketch, _ = program.sketch([*formats, "int2:g64", "int8:g64"])
+    run = sketch["run"]
+    sites = sorted({c["site"] for c in sketch["cells"]})
+    chooser = random.Random(7)
+    print("| mix | predicted | measured | ratio |\n|---|---|---|---|")
+    pairs, tries = [], 0
+    while len(pairs) < program.args.mixes and tries < 200:
+        tries += 1
+        # From nearly nothing to nearly everything touched, so that damage covers its range evenly on a log scale.
+        weights = [chooser.random() ** 2 for _ in range(4)]
+        names = ["int2:g64", *formats, "int8:g64"][: len(weights)]
+        mix = {s: chooser.choices(names, weights)[0] for s in sites}
+        solved = program.assign(run, pins=mix)
+        predicted = solved["predicted_kl"]
+        if not 0.008 < predicted < 1.3:
+            continue
+        kl, se = program.measure({"format": "int8:g64",
+                                  "rules": [{"pattern": s, "format": f} for s, f in mix.items()]})
+        if not 0.01 <= kl <= 1:
+            continue
+        pairs.append((predicted, kl))
+        print(f"| {len(pairs)} | {predicted:.4f} | {kl:.4f} ± {se:.4f} | {predicted / kl:.3f} |", flush=True)
+    logs = [[math.log(v) for v in column] for column in zip(*pairs)]
+    print(f"log-correlation {correlation(*logs):.4f}, median ratio {median([p / k for p, k in pairs]):.3f}, "
+          f"median |ratio - 1| {median([abs(p / k - 1) for p, k in pairs]):.3f}")
+
+
+def lists(program):
+    formats = ["q2_k", "q3_k", "iq4_xs", "q4_k", "q5_k", "q6_k", "q8_0"]
+    run = program.sketch(formats)[0]["run"]
+    print("| list | bytes | KL of the list | KL of the mix | less | predicted |\n|---|---|---|---|---|---|")
+    for name in program.args.lists:
+        target = os.path.join(program.args.work, "y.gguf")
+        plan, _ = program.run("quantize", program.args.checkpoint, "--preset", name, "--out", target, "--dry-run")
+        listed, listedSe = program.measure({"format": "mix:" + name})
+        solved = program.assign(run, budget=f"{plan['bytes']}B")
+        kl, se = program.measure(solved["recipe"]["assignment"])
+        print(f"| {name} | {plan['bytes']} | {listed:.4f} ± {listedSe:.4f} | {kl:.4f} ± {se:.4f} | "
+              f"{100 * (1 - kl / listed):.1f} % | {solved['predicted_kl']:.4f} |", flush=True)
+
+
+def tenth(program):
+    formats = ["int3:g64", "int4:g64", "int5:g64", "int6:g64", "int8:g64"]
+    run = program.sketch(formats)[0]["run"]
+    uniform, _ = program.measure({"format": "int4:g64"})
+    pins = {c: "int4:g64" for c in {x["site"] for x in program.run("runs", "show", run)[0].get("cells", [])}}
+    solved = program.assign(run, pins=pins or {"*": "int4:g64"})
+    more = program.assign(run, budget=f"{int(solved['bytes'] * 1.1)}B")
+    same = program.assign(run, budget=f"{solved['bytes']}B")
+    kl, _ = program.measure(more["recipe"]["assignment"])
+    equal, _ = program.measure(same["recipe"]["assignment"])
+    print(f"uniform int4:g64 {uniform:.4f}; mix of the same bytes {equal:.4f} ({100 * (1 - equal / uniform):.0f} % won "
+          f"back); ten percent more {kl:.4f} ({100 * (1 - kl / uniform):.0f} % won back)")
+
+
+PARTS = {"agreement": agreement, "mixes": mixes, "lists": lists, "tenth": tenth}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cli")
+    parser.add_argument("checkpoint")
+    parser.add_argument("--calib", nargs="+", required=True)
+    parser.add_argument("--eval", nargs="+", required=True)
+    parser.add_argument("--part", default=",".join(PARTS))
+    parser.add_argument("--probes", type=int, default=256)
+    parser.add_argument("--samples", type=int, default=64, help="windows of 256 calibration tokens")
+    parser.add_argument("--tokens", type=int, default=0, help="evaluation tokens at most")
+    parser.add_argument("--bits", nargs="+", default=["int4:g64", "int3:g64"])
+    parser.add_argument("--lists", nargs="+",
+                        default=["q2_k", "q3_k_s", "q3_k_m", "iq4_xs", "q4_k_s", "q4_k_m", "q5_k_m"])
+    parser.add_argument("--mixes", type=int, default=20)
+    parser.add_argument("--rounder", default="nearest")
+    parser.add_argument("--work", default="quality")
+    args = parser.parse_args()
+    args.calib = [os.path.abspath(f) for f in args.calib]
+    args.eval = [os.path.abspath(f) for f in args.eval]
+    args.work = os.path.abspath(args.work)
+    os.makedirs(args.work, exist_ok=True)
+    for part in args.part.split(","):
+        begun = time.time()
+        print(f"\n### {part}", flush=True)
+        PARTS[part](Program(args))
+        print(f"({time.time() - begun:.0f} s)")
+
+
+if __name__ == "__main__":
+    main()
