@@ -151,6 +151,7 @@ Found solveDamage(const PreparedAssign& p, const MixPredictors* predictors, JobC
     double least = 0;
     for (const AssignItem& item : p.problem.items)
         least += std::min_element(item.options.begin(), item.options.end(), [](const auto& a, const auto& b) { return a.cost < b.cost; })->cost;
+    least *= 1 + 1e-12; // the solver adds exactly, here it is rounded thousands of times at most
     const auto at = [&](double sum) {
         Found found{solveForCost(p.problem, std::max(sum, least), job), std::nullopt, 0, 0};
         found.prediction = predictionOf(p, *predictors, found.solution.choice);

@@ -86,6 +86,12 @@ TEST_F(Mixes, ASketchIsSolvedWithItsErrorsAndReasons) {
     EXPECT_TRUE(plain.at("optimal").get<bool>());
     EXPECT_LE(plain.at("gap").get<double>(), 1e-9 + 1e-4 * plain.at("predicted_cost").get<double>());
     EXPECT_GE(r.at("predicted_cost").get<double>(), plain.at("predicted_cost").get<double>() * (1 - 1e-12));
+    // With one choice left the least damage is that of the whole, however its sum was rounded.
+    Recipe only = assign(map.run, "kl=1000");
+    only.assignment.pins = {{"*", "q4_0"}};
+    const Json pinned = run(only).result;
+    EXPECT_EQ(pinned.at("floor"), pinned.at("ceiling"));
+    EXPECT_EQ(pinned.at("bytes"), pinned.at("floor"));
 }
 
 TEST_F(Mixes, MeasuredCellsTakeThePlaceOfEstimates) {
