@@ -136,7 +136,7 @@ QWidget* AgreementView::buildFigures() {
         box->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
         box->setMinimumContentsLength(8);
         box->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Fixed);
-        box->setMaximumWidth(168);
+        box->setMaximumWidth(200);
     }
     first_->setAccessibleName(tr("Along the side"));
     second_->setAccessibleName(tr("Along the bottom"));

@@ -99,7 +99,7 @@ std::optional<Prediction> MixState::predict(const QHash<QString, QString>& forma
     return predictor_->predict(choice);
 }
 
-/// Along the front one item changes at a time, so each point costs little more than the one before.
+/// Along the front few items change at a time, so each point costs little more than the one before.
 void MixState::predictFront() {
     frontPredictions_.clear();
     if (!predictor_ || front_.empty()) return;
@@ -123,6 +123,15 @@ void MixState::predictFront() {
         before = &point.choice;
         frontPredictions_.push_back(walk.prediction());
     }
+    // The solver adds costs up; sites acting together may make a point worse than a smaller one, and nobody wants that.
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < front_.size(); ++i) {
+        if (i > 0 && frontPredictions_[i].kl >= frontPredictions_[kept - 1].kl) continue;
+        if (kept != i) front_[kept] = std::move(front_[i]);
+        frontPredictions_[kept++] = frontPredictions_[i];
+    }
+    front_.resize(kept);
+    frontPredictions_.resize(kept);
 }
 
 /// Standard error of what a step changes: the same probes saw both formats, so their differences are what scatters.

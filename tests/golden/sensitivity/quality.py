@@ -63,7 +63,7 @@ class Program:
         return out["evaluation"]["kl_mean"], out["evaluation"]["kl_se"]
 
     def assign(self, run, budget=None, pins=None):
-        assignment = {"sweep_run": run, "budget": budget or "kl=1000"}
+        assignment = {"sweep_run": run, "budget": budget or "32bpw"}
         if pins:
             assignment["pins"] = pins
         recipe = self.recipe("assign", assignment=assignment, export={"path": os.path.join(self.args.work, "x.gguf")})
