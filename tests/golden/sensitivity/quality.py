@@ -144,8 +144,7 @@ def mixes(program):
 
 
 def lists(program):
-    formats = ["q2_k", "q3_k", "iq4_xs", "q4_k", "q5_k", "q6_k", "q8_0"]
-    run = program.sketch(formats)[0]["run"]
+    run = program.sketch(program.args.formats)[0]["run"]
     print("| list | bytes | KL of the list | KL of the mix | less | predicted |\n|---|---|---|---|---|---|")
     for name in program.args.lists:
         target = os.path.join(program.args.work, "y.gguf")
@@ -187,6 +186,8 @@ def main():
     parser.add_argument("--bits", nargs="+", default=["int4:g64", "int3:g64"])
     parser.add_argument("--lists", nargs="+",
                         default=["q2_k", "q3_k_s", "q3_k_m", "iq4_xs", "q4_k_s", "q4_k_m", "q5_k_m"])
+    parser.add_argument("--formats", nargs="+", help="that mixes against lists are made of",
+                        default=["q2_k", "q3_k", "iq4_xs", "q4_k", "q5_k", "q6_k", "q8_0"])
     parser.add_argument("--mixes", type=int, default=20)
     parser.add_argument("--rounder", default="nearest")
     parser.add_argument("--work", default="quality")
