@@ -34,7 +34,9 @@ TEST(BadInput, X11_folderOfAHundredThousandFilesIsScannedWithinBounds) {
     const CpuTimer timer;
     const Error error = expectError(ErrorCode::fileNotFound, [&] { Checkpoint::open(folder.path().string()); });
     EXPECT_LT(timer.seconds(), kMostSeconds);
+#ifndef BW_SANITIZED // which keeps what was freed for a while
     EXPECT_LT(memory.growthKb(), 64 * 1024);
+#endif
     EXPECT_THAT(error.message(), HasSubstr("no model.safetensors"));
     EXPECT_EQ(listRegularNames(folder.path().string(), 1000).size(), 1000u) << "never looks at more than it was told to";
 }
