@@ -132,6 +132,7 @@ void Inspector::build() {
     auto* form = new QFormLayout;
     form->setContentsMargins(0, 4, 0, 8);
     form->setVerticalSpacing(6);
+    form->setHorizontalSpacing(4);
     form->setFieldGrowthPolicy(QFormLayout::ExpandingFieldsGrow);
     form->setRowWrapPolicy(QFormLayout::WrapLongRows); // in the narrowest window figures go below their names
     format_ = fact(form, tr("format"));

@@ -187,6 +187,8 @@ void addReach(Error& e, const Model& model, const PreparedAssign& p) {
     };
     e.add("floor", inUnits(p.range.floor));
     e.add("ceiling", inUnits(p.range.ceiling));
+    if (!p.map.forbid.empty()) // what --starved keep holds; other text would free it
+        e.add("starved experts", fmt::format("{} held at their largest formats", p.map.starved.size()));
 }
 
 SolvedAssign solveExactly(const PreparedAssign& p, const Model& model, const Recipe& recipe, JobContext& job) {

@@ -148,7 +148,7 @@ QWidget* MixPage::buildMapCall() {
     };
     button(tr("Estimate all sites (Fisher, in nats)"), tr("One forward and backward walk over the calibration texts for all sites and formats"), "fisher")
         ->setProperty("role", QStringLiteral("accent"));
-    button(tr("Measure KL site by site (exact, hours)"), tr("Every site in every format alone, compared with the original; partial results are of use"), "kl");
+    button(tr("Measure KL site by site (exact, slow)"), tr("Every site in every format alone, compared with the original; partial results are of use"), "kl");
     button(tr("Output error (cheapest, not in nats)"), tr("One forward walk; ranks the formats of one site well, sites among each other less"), "output");
     all->addStretch(1);
     return call;
@@ -162,7 +162,7 @@ void MixPage::refresh() {
     callTitle_->setText(why.isEmpty() ? tr("No sensitivity map yet") : tr("Weights only"));
     callText_->setText(why.isEmpty() ? tr("A sweep tries every site in every format and notes the damage. With it, the colours mean something, the budget "
                                           "can be solved, and a mix is predicted before it is made.")
-                                     : tr("%1\nFormats can be painted, weighed against the size, and written with Quantize; damage can't be measured.").arg(why));
+                                     : tr("%1.\nFormats can be painted, weighed against the size, and written with Quantize; damage can't be measured.").arg(why));
     for (QPushButton* sweep : std::as_const(sweeps_)) sweep->setVisible(why.isEmpty());
     mapCall_->setEnabled(model_->hasModel());
     paretoPanel_->setHint(!map ? QString() : model_->comparable() ? tr("● mix  ◆ uniform  ■ rule list") : tr("log · click takes a mix"));
