@@ -7,6 +7,7 @@
 #include "core/base/matrix.h"
 #include "core/checkpoint/checkpoint.h"
 #include "core/compute/device.h"
+#include "core/model/runtime_rounding.h"
 #include "core/model/site.h"
 
 #include <functional>
@@ -21,6 +22,8 @@ public:
     virtual ~WeightSource() = default;
     /// `weight` (O×I) holds the checkpoint's values; change it in place or leave it. Called from one thread per site.
     virtual void apply(const Site& site, MatrixView<float> weight) const = 0;
+    /// What is rounded besides weights; null = nothing. Blocks and heads loaded with this source are run with it.
+    virtual std::shared_ptr<const RuntimeRounding> rounding() const { return nullptr; }
 };
 
 /// One linear of a block. `weight` is null where the family has none, `bias` empty.
@@ -48,6 +51,7 @@ struct BlockWeights {
     std::vector<float> sharedGate;           ///< C; the shared expert's output is scaled by σ(sharedGate·x)
     std::vector<std::shared_ptr<const Matrix>> owned; ///< f32 values of all the above, sites in their order first
     std::uint64_t bytes = 0;
+    std::shared_ptr<const RuntimeRounding> rounding; ///< of inputs and caches while the block runs; null = none
     /// The linear that a site of this block fills.
     Linear& linear(const Site& site);
 };
@@ -57,6 +61,7 @@ using BlockWeightsPtr = std::shared_ptr<const BlockWeights>;
 struct HeadWeights {
     Matrix owned;
     DeviceWeightPtr output;
+    std::shared_ptr<const RuntimeRounding> rounding; ///< of the head's input; null = none
 };
 using HeadWeightsPtr = std::shared_ptr<const HeadWeights>;
 

@@ -160,8 +160,23 @@ std::shared_ptr<QuantizedModel> QuantizedModel::build(const Model& model, const 
     return result;
 }
 
+std::uint64_t KeptWeights::bytes(std::int64_t rows) const {
+    const std::uint64_t whole = 4 * columns.size() + 2 * columnValues.size();
+    return values.empty() ? whole : whole + 6 * values.size() + 4 * static_cast<std::uint64_t>(rows + 1);
+}
+
+void QuantizedTensor::decode(MatrixView<float> weight) const {
+    format->decode(bytes, weight);
+    const std::size_t n = kept.columns.size();
+    for (std::int64_t r = 0; r < weight.rows && n > 0; ++r)
+        for (std::size_t k = 0; k < n; ++k)
+            weight(r, kept.columns[k]) = halfToFloat(kept.columnValues[static_cast<std::size_t>(r) * n + k]);
+    for (std::size_t i = 0; i < kept.values.size(); ++i)
+        weight(kept.rowOf[i], kept.columnOf[i]) = halfToFloat(kept.values[i]);
+}
+
 void QuantizedModel::apply(const Site& site, MatrixView<float> weight) const {
-    if (const QuantizedTensor* tensor = find(site.id)) tensor->format->decode(tensor->bytes, weight);
+    if (const QuantizedTensor* tensor = find(site.id)) tensor->decode(weight);
 }
 
 const QuantizedTensor* QuantizedModel::find(SiteId site) const {

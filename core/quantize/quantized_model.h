@@ -13,6 +13,19 @@ struct RounderOptions {
     bool weighted = false;   ///< use calibration importance (mean squared inputs)
     bool clipSearch = true;  ///< affine grids: search the clip of each group
     BlockSearch search = BlockSearch::best; ///< GGML blocks: how scales are searched
+    bool stochastic = false; ///< up or down with the probability that makes the mean right, instead of to the nearest
+    std::uint64_t seed = 0;  ///< of stochastic rounding
+};
+
+/// Weights kept beside the grid in f16, in place of what it decodes to: whole input columns, single weights, or both.
+struct KeptWeights {
+    std::vector<std::int32_t> columns;        ///< n input channels, rising
+    std::vector<std::uint16_t> columnValues;  ///< f16 bits, O×n
+    std::vector<std::int32_t> rowOf, columnOf; ///< of single weights, by row then column
+    std::vector<std::uint16_t> values;        ///< f16 bits, one for each of these
+    bool empty() const { return columns.empty() && values.empty(); }
+    /// As they would lie in a file: 4 bytes a column index, 2 a kept value, 4 a single weight's column and 4 a row's start.
+    std::uint64_t bytes(std::int64_t rows) const;
 };
 
 struct QuantizedTensor {
@@ -21,6 +34,10 @@ struct QuantizedTensor {
     std::vector<std::byte> bytes;
     double relativeError = 0;    ///< ‖W−Ŵ‖²/‖W‖²
     double uniformNoise = 0;     ///< expected of a uniform grid: Δ²/12 over mean W² (0 where no grid step is known)
+    KeptWeights kept = {};       ///< outlier split
+    std::string rounder = {};    ///< that made it, when the recipe's did not: "nearest: GPTQ was worse"
+    /// What the site's weight becomes, O×I, kept weights included.
+    void decode(MatrixView<float> weight) const;
 };
 
 /// Rounds one weight. @param importance I values or empty. @throws Error(nonFinite) naming the site and element.
@@ -41,8 +58,15 @@ public:
     const QuantizedTensor* find(SiteId site) const;
     const std::vector<SiteFormat>& formats() const { return formats_; }
 
+    // For rounders that make tensors themselves, and for what is rounded at run time.
+    void setFormats(std::vector<SiteFormat> formats) { formats_ = std::move(formats); }
+    void set(QuantizedTensor tensor) { tensors_.insert_or_assign(tensor.site.value(), std::move(tensor)); }
+    void setRounding(std::shared_ptr<const RuntimeRounding> rounding) { rounding_ = std::move(rounding); }
+    std::shared_ptr<const RuntimeRounding> rounding() const override { return rounding_; }
+
 private:
     std::vector<SiteFormat> formats_;
+    std::shared_ptr<const RuntimeRounding> rounding_;
     std::map<int, QuantizedTensor> tensors_;
 };
 

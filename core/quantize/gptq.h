@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// GPTQ (Frantar et al. 2022): columns of a weight are rounded one after the other, and what each rounding does to the output is
+// made up for by the columns still to come, under H = 2/n·Σxᵀx of inputs that come from already quantized predecessors.
+// Works for every format that has a fixed grid. Start at gptqModel(); gptqSite() is the method on one weight.
+#pragma once
+
+#include "core/calibrate/gram.h"
+#include "core/format/fixed_grid.h"
+#include "core/quantize/quantized_model.h"
+
+namespace bw {
+
+struct GptqOptions {
+    double damping = 0.01;       ///< of H's mean diagonal; raised tenfold until the factorisation succeeds
+    bool activationOrder = true; ///< columns in falling order of H's diagonal, with static groups: exports need no g_idx
+    bool sequential = true;      ///< inside a block q/k/v → o → gate/up → down see what was quantized before; false: block inputs only
+    bool refitScales = false;    ///< scales of a group are chosen when it is reached, from updated weights (index order only)
+    std::int64_t minimumTokens = 0; ///< an expert with fewer falls back to weighted nearest; 0 = its input width / 4
+};
+
+struct GptqSite {
+    QuantizedTensor tensor;
+    double nearestError = 0, error = 0; ///< tr(ΔW·G·ΔWᵀ)/tr(W·G·Wᵀ) of weighted nearest and of what is kept
+    double damping = 0;                 ///< that was needed, share of the mean diagonal
+    std::int64_t deadColumns = 0, tokens = 0;
+    std::string fallback;               ///< why nearest was kept; empty = GPTQ
+};
+
+/// @param scales as the rounder's options say (clip search, importance weighting), chosen before columns are rounded unless
+/// refitScales. Never worse than nearest under G: then nearest is kept and `fallback` says so. Deterministic for any number of
+/// threads. Cost: I³/3 + O·I² flops. @throws Error(nonFinite) naming the site.
+GptqSite gptqSite(const Site& site, MatrixView<const float> weight, const FormatPtr& format, const Gram& gram,
+                  const RounderOptions& rounder, const GptqOptions& options, JobContext& job);
+
+/// Quantizes a whole model, block by block over all windows. Sites whose SiteFormat::rounder (or the default) is not gptq are
+/// rounded as they ask. `base` gives what is simulated while the inputs are collected besides weights (its rounding()).
+/// Memory: one block's weights and Gram matrices, the boundary activations.
+std::shared_ptr<QuantizedModel> gptqModel(const Model& model, const std::vector<SiteFormat>& formats, const Windows& windows,
+                                          const ImportanceLookup& importance, const RounderOptions& rounder,
+                                          const GptqOptions& options, std::vector<GptqSite>* report, JobContext& job);
+
+} // namespace bw

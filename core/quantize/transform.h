@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Function-preserving transforms before rounding: smooth (SmoothQuant), awq (activation-aware scale search), rotate
+// (randomised Hadamard). A transform is fitted once and then *is* a checkpoint: the original with some tensors changed as they
+// are read, so that everything that works on checkpoints works on it. Not for: outlier split (activation_scheme.h), clip
+// search (the rounder's).
+#pragma once
+
+#include "core/model/walk.h"
+#include "core/quantize/quantized_model.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace bw {
+
+/// "none", or members joined by '+' and applied in that order: "smooth:alpha=0.5", "smooth:search", "awq", "awq:grid=20",
+/// "rotate". Outlier splits ("outliers:threshold=6", "outliers:weights=0.005") stand in the same string and come last.
+struct TransformSpec {
+    struct Part {
+        std::string name; ///< smooth | awq | rotate | outliers
+        std::map<std::string, std::string> options;
+    };
+    std::vector<Part> parts;
+    bool empty() const { return parts.empty(); }
+    const Part* find(std::string_view name) const;
+    std::string text() const; ///< canonical: equal transforms, equal strings
+};
+/// @throws Error(usage) naming the part, the option and what is allowed (α in 0…1, threshold > 0, share in 0…0.5 …).
+TransformSpec parseTransform(std::string_view text);
+
+/// Where scales of an input can go: what produces it, and all that reads it.
+struct FoldPoint {
+    std::string name;                  ///< "blk.3.attn_in": of the first group
+    std::vector<int> inputGroups;      ///< groups that share the producer: their scales must be one
+    std::string producer;              ///< canonical tensor: "blk.3.attn_norm.weight" or "blk.3.ffn_up.weight"
+    bool producerIsNorm = true;
+    std::vector<std::string> others;   ///< further tensors that read it and are scaled too: routers, shared gates
+    std::string whyNot;                ///< reason when it can't be folded ("no linear operation before q, k, v"); else empty
+};
+/// All of a model, also those that can't be used. Cost: none.
+std::vector<FoldPoint> foldPoints(const Model& model);
+
+struct FittedTransform {
+    std::string text;                  ///< TransformSpec::text() of the parts that change weights
+    /// Per fold point: input channel j is divided by scales[j] at the producer and multiplied at the consumers.
+    std::map<std::string, std::vector<float>> scales;
+    std::uint64_t rotationSeed = 0;
+    bool rotates = false;
+    std::vector<std::string> notes;    ///< what was left as it is, and why
+    std::vector<std::string> warnings; ///< "> 5 % of channels scaled", saturating α …
+};
+
+/// What a fit may look at.
+struct TransformInputs {
+    const Windows& windows;                     ///< calibration
+    const std::vector<SiteFormat>& formats;     ///< AWQ and α search minimise the error after rounding to these
+    RounderOptions rounder;
+    std::uint64_t seed = 1234;
+};
+/// One walk over the windows (none for rotate alone). Memory: weights of one block and its Gram matrices.
+/// @throws Error(usage), nonFinite, cancelled.
+FittedTransform fitTransform(const Model& model, const TransformSpec& spec, const TransformInputs& inputs, JobContext& job);
+
+/// The checkpoint with the transform folded in, lazily: tensors change as they are read. Logits of a model opened on it equal
+/// the original's up to f32 rounding. @throws Error(usage) when it was fitted to another model.
+std::shared_ptr<const Checkpoint> applyTransform(const Model& model, const FittedTransform& fitted);
+
+} // namespace bw
