@@ -20,7 +20,7 @@ struct SiteFormat {
     std::string asked;    ///< format string; "keep" = the checkpoint's own type
     FormatPtr used;       ///< nullptr = kept as it is
     std::string whyDiffers; ///< empty when used == asked
-    std::string rounder;    ///< of this site alone ("q4_k@weighted" in a rule); empty = the recipe's
+    std::string rounder = {}; ///< of this site alone ("q4_k@weighted" in a rule); empty = the recipe's
 };
 
 /// What a recipe asks of the sites. From weak to strong: format, tensorTypes, head, output and embedding, rules.

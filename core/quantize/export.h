@@ -22,8 +22,8 @@ struct PlannedTensor {
 struct ExportOptions {
     std::uint64_t partBytes = 0; ///< longest file: above it parts "-00001-of-00003.gguf" are written; 0 = one file
     int fileType = -1;           ///< general.file_type: of the named mix; −1 = that of the type most weights have
-    std::string layout;          ///< gguf | gptq | awq | compressed-tensors | fp8 | bnb; empty = by the path and the formats
-    std::string profile;         ///< whose rules the file obeys: llama.cpp | vllm | sglang | transformers | tensorrt-llm; empty = the layout's own
+    std::string layout = {};     ///< gguf | gptq | awq | compressed-tensors | fp8 | bnb; empty = by the path and the formats
+    std::string profile = {};    ///< whose rules the file obeys: llama.cpp | vllm | sglang | transformers | tensorrt-llm; empty = the layout's own
 };
 
 struct PlannedFile {

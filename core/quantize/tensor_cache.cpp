@@ -126,15 +126,16 @@ TensorCache::TensorCache(TensorCacheOptions options, std::string checkpoint, std
     : options_(std::move(options)), checkpoint_(std::move(checkpoint)), program_(std::move(program)) {}
 
 std::string TensorCache::key(const Site& site, const FormatPtr& format, std::span<const float> importance, const RounderOptions& rounder) const {
-    const auto& [weighted, clipSearch, search] = rounder; // a new option does not compile until it is part of the key
+    const auto& [weighted, clipSearch, search, stochastic, seed] = rounder; // a new option does not compile until it is part of the key
     std::string columns = "-";
     if (weighted && !importance.empty()) {
         Sha256 hash;
         hash.update(std::as_bytes(importance));
         columns = hash.hex();
     }
-    return fmt::format("bitwright tensor 1\nprogram {}\ncheckpoint {}\nsite {}\nshape {} {}\nformat {}\nweighted {}\nclip {}\nsearch {}\nimportance {}\n", program_,
-                       checkpoint_, site.name, site.rows, site.cols, format->name(), weighted ? 1 : 0, clipSearch ? 1 : 0, static_cast<int>(search), columns);
+    return fmt::format("bitwright tensor 1\nprogram {}\ncheckpoint {}\nsite {}\nshape {} {}\nformat {}\nweighted {}\nclip {}\nsearch {}\nstochastic {}\nimportance {}\n", program_,
+                       checkpoint_, site.name, site.rows, site.cols, format->name(), weighted ? 1 : 0, clipSearch ? 1 : 0, static_cast<int>(search),
+                       stochastic ? fmt::format("{}", seed) : "-", columns);
 }
 
 std::string TensorCache::pathOf(const std::string& key) const {
