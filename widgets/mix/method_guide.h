@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The method guide: for where the model will run, two or three recipes with the reason, each to be taken or all to be tried.
+#pragma once
+
+#include "core/experiment/guide.h"
+
+#include <QWidget>
+
+class QComboBox;
+class QLabel;
+class QPushButton;
+class QVBoxLayout;
+
+namespace bw {
+
+class Panel;
+class Session;
+
+class MethodGuide final : public QWidget {
+    Q_OBJECT
+public:
+    explicit MethodGuide(Session* session, QWidget* parent = nullptr);
+    const std::vector<GuideProposal>& proposals() const { return proposals_; }
+
+private:
+    void reload();
+    void addCard(const GuideProposal& proposal);
+    void tryAll();
+
+    Session* session_;
+    Panel* panel_;
+    QComboBox *target_, *kind_;
+    QPushButton* try_;
+    QLabel* note_;
+    QWidget* cards_ = nullptr;
+    QVBoxLayout* rows_;
+    std::vector<GuideProposal> proposals_;
+};
+
+} // namespace bw

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The methods page of Mix: the recipe's method, what is worth trying for a target, and what was measured.
+#pragma once
+
+#include <QScrollArea>
+
+namespace bw {
+
+class MixState;
+class Session;
+
+class MethodsView final : public QScrollArea {
+    Q_OBJECT
+public:
+    MethodsView(Session* session, MixState* model, QWidget* parent = nullptr);
+};
+
+} // namespace bw
