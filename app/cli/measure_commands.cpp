@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Measuring: eval, calibrate.
+#include "app/cli/method_options.h"
 #include "app/cli/output.h"
 #include "app/cli/run.h"
 #include "core/base/error.h"
@@ -13,8 +14,9 @@ namespace bw::cli {
 namespace {
 
 struct MeasureOptions {
+    MethodArguments method;
     std::string path;
-    std::vector<std::string> texts, evalTexts;
+    std::vector<std::string> texts, evalTexts, calibrationTexts;
     std::optional<std::string> base, protocol;
     std::optional<std::int64_t> tokens, samples, length;
 };
@@ -43,6 +45,12 @@ void printEvaluation(const Json& r) {
                                          number(r.at("kl_p99"), 4), number(r.at("kl_p999"), 4), number(r.at("kl_max"), 4)));
         line("same top 1", withError(r.at("same_top1"), r.at("same_top1_se"), 4));
     }
+    if (r.contains("cache_bytes_per_token"))
+        line("cache", fmt::format("{} bytes per token, {} as f16", number(r.at("cache_bytes_per_token"), 5), number(r.at("cache_bytes_per_token_f16"), 5)));
+    if (r.contains("by_position"))
+        for (const Json& part : r.at("by_position"))
+            line("  positions", fmt::format("{:>5} – {:<5} KL {} nats per token, perplexity {}", part.at("from").get<std::int64_t>(), part.at("to").get<std::int64_t>(),
+                                            number(part.at("kl"), 4), number(part.at("perplexity"), 5)));
     line("speed", fmt::format("{} tokens/s, {}", groupDigits(r.at("tokens_per_second").get<double>()), formatSeconds(r.at("seconds").get<double>())));
 }
 
@@ -55,6 +63,10 @@ int runEval(Context& context, const MeasureOptions& options) {
     recipe.base = options.base.value_or(recipe.base);
     recipe.evaluation.protocol = options.protocol.value_or(recipe.evaluation.protocol);
     recipe.evaluation.tokens = options.tokens.value_or(recipe.evaluation.tokens);
+    if (!options.calibrationTexts.empty())
+        recipe.calibration.files = options.calibrationTexts;
+    applyMethod(options.method, recipe);
+    recipe = Recipe::fromJson(recipe.toJson()); // schemes are checked like those of a file
     parseProtocol(recipe.evaluation.protocol); // before anything is opened
     return planOrRun(context, recipe, printEvaluation);
 }
@@ -106,9 +118,13 @@ void addMeasureCommands(CLI::App& app, Context& context) {
     command->add_option("--base", eval->base, "checkpoint to measure KL against")->type_name("PATH");
     command->add_option("--protocol", eval->protocol, "windows:N or llama.cpp:N (default windows:256)");
     command->add_option("--tokens", eval->tokens, "at most this many tokens of text")->check(CLI::PositiveNumber)->type_name("N");
+    addSchemeOptions(*command, eval->method);
+    command->add_option("--calibration-text", eval->calibrationTexts, "text that static scales of --activations are fitted on")->type_name("FILE");
     addNonFinite(*command, context.common);
     addCommon(*command, context.common);
-    command->footer("Examples:\n  bitwright-cli eval model.gguf --text test.txt\n  bitwright-cli eval small.gguf --base model.gguf --text test.txt --tokens 16384 --json");
+    command->footer("With --activations or --kv-cache and without --base, KL is to the same checkpoint without them.\n"
+                    "Examples:\n  bitwright-cli eval model.gguf --text test.txt --kv-cache kv4:token:g64 --protocol windows:512\n"
+                    "  bitwright-cli eval model.gguf --text test.txt\n  bitwright-cli eval small.gguf --base model.gguf --text test.txt --tokens 16384 --json");
     command->callback([&context, eval] { context.action = [&context, eval] { return runEval(context, *eval); }; });
 
     auto calibrate = std::make_shared<MeasureOptions>();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // quantize: a recipe or a few options become an audited checkpoint.
 #include "app/cli/cache_command.h"
+#include "app/cli/method_options.h"
 #include "app/cli/output.h"
 #include "app/cli/run.h"
 #include "core/base/error.h"
@@ -15,8 +16,9 @@ namespace {
 
 struct QuantizeOptions {
     CacheArguments cache;
+    MethodArguments method;
     std::string path;
-    std::optional<std::string> out, imatrix, format, head, rounder, protocol;
+    std::optional<std::string> out, imatrix, format, head, protocol;
     std::optional<std::string> preset, outputType, embeddingType, search, clone;
     std::vector<std::string> set, tensorTypes, texts, evalTexts;
     std::optional<std::int64_t> samples, length, tokens;
@@ -82,13 +84,13 @@ Recipe quantizeRecipe(Context& context, const QuantizeOptions& options) {
         recipe.assignment.tensorTypes.push_back(parseTensorType(rule));
     for (const std::string& rule : options.set)
         recipe.assignment.rules.push_back(parseRule(rule));
-    recipe.rounder = options.rounder.value_or(recipe.rounder);
     recipe.clipSearch = recipe.clipSearch && !options.noClipSearch;
     recipe.search = options.search.value_or(recipe.search);
     if (options.imatrix) {
         recipe.importance = *options.imatrix;
-        recipe.rounder = options.rounder.value_or("weighted");
+        recipe.rounder = "weighted"; // unless another is named
     }
+    applyMethod(options.method, recipe);
     if (!options.texts.empty())
         recipe.calibration.files = options.texts;
     recipe.calibration.samples = options.samples.value_or(recipe.calibration.samples);
@@ -117,6 +119,19 @@ std::string presetNames() {
     return names;
 }
 
+/// What GPTQ and a transform did, when there were any.
+void printMethod(const Json& r) {
+    if (r.contains("transform"))
+        for (const Json& note : r.at("transform").at("notes"))
+            printLine(fmt::format("{:<14}{}", "transform", note.get<std::string>()));
+    if (!r.contains("gptq"))
+        return;
+    const Json& g = r.at("gptq");
+    printLine(fmt::format("{:<14}{} sites, output error {} of nearest's on average, damping up to {}", "GPTQ", g.at("sites").get<std::int64_t>(), number(g.at("error_ratio"), 3), number(g.at("damping_max"), 3)));
+    for (const Json& fallback : g.at("fallbacks"))
+        printLine(fmt::format("fallback: {}: {}", fallback.at("site").get<std::string>(), fallback.at("why").get<std::string>()));
+}
+
 void printQuantized(const Json& r) {
     std::map<std::string, std::pair<int, std::uint64_t>> byFormat;
     for (const Json& site : r.at("sites")) {
@@ -134,6 +149,7 @@ void printQuantized(const Json& r) {
                                   site.at("format").get<std::string>(), site.at("why").get<std::string>()));
     printLine(fmt::format("{:<14}{} bytes, {:.4f} bits/weight in the sites, {:.4f} with everything", "size", r.at("bytes").get<std::uint64_t>(),
                           r.at("bits_per_weight").get<double>(), r.at("file_bits_per_weight").get<double>()));
+    printMethod(r);
     if (r.contains("audit")) {
         const Json& audit = r.at("audit");
         const auto parts = r.at("parts").get<std::int64_t>();
@@ -174,16 +190,18 @@ void addQuantizeCommand(CLI::App& app, Context& context) {
     command->add_option("--set", options->set, "format of matching sites; later ones win")->type_name("PATTERN=FORMAT");
     command->add_option("--search", options->search, "scales of GGML blocks: best (default), or reference (llama.cpp's own bytes)")
         ->check(CLI::IsMember({"best", "reference"}));
-    command->add_option("--rounder", options->rounder, "nearest, or weighted (needs --text)")->check(CLI::IsMember({"nearest", "weighted"}));
+    addRoundingOptions(*command, options->method);
+    addSchemeOptions(*command, options->method);
     command->add_option("--imatrix", options->imatrix, "importance matrix (.gguf or .dat) for weighted rounding instead of --text")->type_name("FILE");
     command->add_flag("--no-clip-search", options->noClipSearch, "affine grids: keep the full range of every group");
-    command->add_option("--text", options->texts, "calibration text for --rounder weighted")->type_name("FILE");
+    command->add_option("--text", options->texts, "calibration text, for whatever looks at inputs (.txt or .jsonl)")->type_name("FILE");
     command->add_option("--samples", options->samples, "calibration windows")->check(CLI::PositiveNumber)->type_name("N");
     command->add_option("--length", options->length, "tokens in a calibration window")->check(CLI::PositiveNumber)->type_name("T");
     command->add_option("--eval-text", options->evalTexts, "also measure perplexity and KL on this text")->type_name("FILE");
     command->add_option("--protocol", options->protocol, "windows:N or llama.cpp:N");
     command->add_option("--tokens", options->tokens, "at most this many evaluation tokens")->check(CLI::PositiveNumber)->type_name("N");
     command->add_option("--split-max-size", options->splitMaxSize, "write a GGUF in parts of at most this size, like 45G or 500M")->type_name("SIZE");
+    addLayoutOptions(*command, options->method);
     command->add_flag("--replace", options->replace, "replace an existing output");
     addCacheOptions(*command, options->cache);
     addNonFinite(*command, context.common);
@@ -194,6 +212,9 @@ void addQuantizeCommand(CLI::App& app, Context& context) {
                     "  bitwright-cli quantize model-f16.gguf --preset q3_k_l --tensor-type 'blk\\.[0-3]\\.=q6_k' --out small.gguf\n"
                     "  bitwright-cli quantize model-f16.gguf --clone-recipe other-q4_k_m.gguf --out mine.gguf\n"
                     "  bitwright-cli quantize ./hf-folder --format int4:g64 --out ./small\n"
+                    "  bitwright-cli quantize ./hf-folder --format int4:g128:sym --rounder gptq --text calib.txt --layout gptq --out ./gptq\n"
+                    "  bitwright-cli quantize model-f16.gguf --preset q4_k_m --transform awq --rounder gptq --text calib.txt --out mine.gguf\n"
+                    "  bitwright-cli quantize ./hf-folder --format int8:channel:sym --transform smooth:alpha=0.5 --activations a8:token --head keep --text calib.txt --eval-text test.txt\n"
                     "  bitwright-cli quantize --recipe mix.json --out mix.gguf");
     command->callback([&context, options] { context.action = [&context, options] { return runQuantizeCommand(context, *options); }; });
 }

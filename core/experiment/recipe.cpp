@@ -3,120 +3,15 @@
 // can never be a silent default.
 #include "core/experiment/recipe.h"
 
-#include "core/base/error.h"
-#include "core/base/text.h"
 #include "core/calibrate/dataset.h"
+#include "core/experiment/recipe_section.h"
 #include "core/quantize/rules.h"
 
-#include <algorithm>
-#include <array>
 #include <charconv>
-#include <cmath>
-#include <initializer_list>
-#include <set>
 #include <string_view>
 
 namespace bw {
 namespace {
-
-constexpr const char* kHint = "see 'bitwright-cli quantize --help' for the recipe's keys";
-
-[[noreturn]] void refuse(const std::string& path, const std::string& what, const std::string& hint = kHint) {
-    throw Error(ErrorCode::invalidRecipe, "recipe: \"" + escapeForDisplay(path) + "\" " + what, hint);
-}
-
-/// Reads one JSON object and remembers which keys were asked for; `close` refuses the rest.
-class Section {
-public:
-    Section(const Json& json, std::string path) : json_(json), path_(std::move(path)) {
-        if (!json.is_object())
-            refuse(path_.empty() ? "(top)" : path_, "must be an object {…}");
-    }
-
-    void text(const char* key, std::string& out) {
-        if (const Json* value = find(key)) {
-            if (!value->is_string())
-                refuse(at(key), "must be text");
-            out = value->get<std::string>();
-        }
-    }
-    void choice(const char* key, std::string& out, std::initializer_list<const char*> allowed) {
-        text(key, out);
-        if (std::any_of(allowed.begin(), allowed.end(), [&](const char* word) { return out == word; }))
-            return;
-        std::string list;
-        for (const char* word : allowed)
-            list += std::string(list.empty() ? "" : ", ") + word;
-        refuse(at(key), "is \"" + escapeForDisplay(out) + "\"; it can be " + list);
-    }
-    void flag(const char* key, bool& out) {
-        if (const Json* value = find(key)) {
-            if (!value->is_boolean())
-                refuse(at(key), "must be true or false");
-            out = value->get<bool>();
-        }
-    }
-    void integer(const char* key, std::int64_t& out, std::int64_t least, std::int64_t most) {
-        if (const Json* value = find(key)) {
-            if (!value->is_number_integer() || (value->is_number_unsigned() && value->get<std::uint64_t>() > INT64_MAX))
-                refuse(at(key), "must be a whole number");
-            out = value->get<std::int64_t>();
-        }
-        if (out < least || out > most)
-            refuse(at(key), "is " + std::to_string(out) + "; it must lie in " + std::to_string(least) + "…" + std::to_string(most));
-    }
-    void seed(const char* key, std::uint64_t& out) {
-        if (const Json* value = find(key)) {
-            if (!value->is_number_unsigned())
-                refuse(at(key), "must be a whole number ≥ 0");
-            out = value->get<std::uint64_t>();
-        }
-    }
-    void real(const char* key, double& out, double least, double most) {
-        if (const Json* value = find(key)) {
-            if (!value->is_number())
-                refuse(at(key), "must be a number");
-            out = value->get<double>();
-        }
-        if (!std::isfinite(out) || out < least || out > most)
-            refuse(at(key), "is out of range");
-    }
-    void texts(const char* key, std::vector<std::string>& out) {
-        const Json* value = find(key);
-        if (!value)
-            return;
-        if (!value->is_array())
-            refuse(at(key), "must be a list of texts");
-        out.clear();
-        for (std::size_t i = 0; i < value->size(); ++i) {
-            if (!(*value)[i].is_string())
-                refuse(at(key) + "[" + std::to_string(i) + "]", "must be text");
-            out.push_back((*value)[i].get<std::string>());
-        }
-    }
-    const Json* find(const char* key) {
-        known_.insert(key);
-        const auto found = json_.find(key);
-        return found == json_.end() ? nullptr : &*found;
-    }
-    std::string at(const std::string& key) const { return path_.empty() ? key : path_ + "." + key; }
-
-    void close() const {
-        for (const auto& entry : json_.items()) {
-            if (known_.contains(entry.key()))
-                continue;
-            std::string list;
-            for (const std::string& word : known_)
-                list += (list.empty() ? "" : ", ") + word;
-            refuse(at(entry.key()), "is not a key of a recipe", "known keys here: " + list);
-        }
-    }
-
-private:
-    const Json& json_;
-    std::string path_;
-    std::set<std::string> known_;
-};
 
 constexpr std::int64_t kManyTokens = std::int64_t{1} << 40; ///< more than any text set; keeps products in 64 bits
 
@@ -124,37 +19,28 @@ void checkFormat(const std::string& path, const std::string& format, bool emptyI
     if ((emptyIsFine && format.empty()) || format == "keep")
         return;
     try {
-        parseFormat(format);
+        parseChoice(format);
     } catch (const Error& e) {
-        refuse(path, "is \"" + escapeForDisplay(format) + "\": " + e.message(), e.hint());
+        refuseRecipe(path, "is \"" + escapeForDisplay(format) + "\": " + e.message(), e.hint());
     }
 }
 
-template <class Parse>
-void checkParses(const std::string& path, const std::string& text, Parse parse) {
-    try {
-        parse(text);
-    } catch (const Error& e) {
-        refuse(path, "is \"" + escapeForDisplay(text) + "\": " + e.message(), e.hint());
-    }
-}
-
-void readVersion(Section& top) {
+void readVersion(RecipeSection& top) {
     const Json* version = top.find("version");
     if (!version || !version->is_number_integer())
-        refuse("version", "is missing or no whole number", "write \"version\": " + std::to_string(Recipe::kVersion));
+        refuseRecipe("version", "is missing or no whole number", "write \"version\": " + std::to_string(Recipe::kVersion));
     if (version->get<std::int64_t>() > Recipe::kVersion)
-        refuse("version", "is " + version->dump() + "; this program reads up to " + std::to_string(Recipe::kVersion),
+        refuseRecipe("version", "is " + version->dump() + "; this program reads up to " + std::to_string(Recipe::kVersion),
                "use the newer program that wrote it");
     if (version->get<std::int64_t>() < 1)
-        refuse("version", "is " + version->dump() + "; the first is 1");
+        refuseRecipe("version", "is " + version->dump() + "; the first is 1");
 }
 
-void readCalibration(Section& top, Recipe::Calibration& out, Recipe::Chunks& chunks) {
+void readCalibration(RecipeSection& top, Recipe::Calibration& out, Recipe::Chunks& chunks) {
     const Json* json = top.find("calibration");
     if (!json)
         return;
-    Section section(*json, "calibration");
+    RecipeSection section(*json, "calibration");
     section.texts("files", out.files);
     section.integer("samples", out.samples, 1, 1 << 24);
     section.integer("length", out.length, 2, 1 << 24);
@@ -166,11 +52,11 @@ void readCalibration(Section& top, Recipe::Calibration& out, Recipe::Chunks& chu
     section.close();
 }
 
-void readEvaluation(Section& top, Recipe::Evaluation& out) {
+void readEvaluation(RecipeSection& top, Recipe::Evaluation& out) {
     const Json* json = top.find("evaluation");
     if (!json)
         return;
-    Section section(*json, "evaluation");
+    RecipeSection section(*json, "evaluation");
     section.texts("files", out.files);
     section.text("protocol", out.protocol);
     checkParses("evaluation.protocol", out.protocol, [](const std::string& text) { parseProtocol(text); });
@@ -178,27 +64,29 @@ void readEvaluation(Section& top, Recipe::Evaluation& out) {
     section.close();
 }
 
-void readFormats(Section& section, const char* key, std::vector<std::string>& out) {
+void readFormats(RecipeSection& section, const char* key, std::vector<std::string>& out) {
     section.texts(key, out);
     for (std::size_t i = 0; i < out.size(); ++i)
         checkFormat(section.at(key) + "[" + std::to_string(i) + "]", out[i], false);
 }
 
 /// Formats of a token's row: a weight's row is its output channel, a token's its own.
-void readRowFormats(Section& section, const char* key, std::vector<std::string>& out) {
+void readRowFormats(RecipeSection& section, const char* key, std::vector<std::string>& out) {
     constexpr std::string_view kToken = ":token";
     section.texts(key, out);
     for (std::size_t i = 0; i < out.size(); ++i) {
         const bool byToken = out[i].ends_with(kToken);
+        if (out[i].find('@') != std::string::npos)
+            refuseRecipe(section.at(key) + "[" + std::to_string(i) + "]", "is \"" + escapeForDisplay(out[i]) + "\": rounders are for weights", "name the format alone");
         checkFormat(section.at(key) + "[" + std::to_string(i) + "]", byToken ? out[i].substr(0, out[i].size() - kToken.size()) + ":channel" : out[i], false);
     }
 }
 
-void readSweep(Section& top, Recipe::Sweep& out) {
+void readSweep(RecipeSection& top, Recipe::Sweep& out) {
     const Json* json = top.find("sweep");
     if (!json)
         return;
-    Section section(*json, "sweep");
+    RecipeSection section(*json, "sweep");
     readFormats(section, "formats", out.formats);
     section.choice("metric", out.metric, {"output", "fisher", "kl"});
     section.integer("tokens", out.tokens, 0, kManyTokens);
@@ -218,55 +106,55 @@ void readSweep(Section& top, Recipe::Sweep& out) {
 }
 
 /// @param key "rules" or "tensor_types".
-void readRules(Section& section, const char* key, std::vector<FormatRule>& out) {
+void readRules(RecipeSection& section, const char* key, std::vector<FormatRule>& out) {
     const Json* rules = section.find(key);
     if (!rules)
         return;
     if (!rules->is_array())
-        refuse(section.at(key), "must be a list of {pattern, format}");
+        refuseRecipe(section.at(key), "must be a list of {pattern, format}");
     out.clear();
     for (std::size_t i = 0; i < rules->size(); ++i) {
         const std::string path = section.at(key) + "[" + std::to_string(i) + "]";
-        Section rule((*rules)[i], path);
+        RecipeSection rule((*rules)[i], path);
         FormatRule& made = out.emplace_back();
         rule.text("pattern", made.pattern);
         rule.text("format", made.format);
         rule.close();
         if (made.pattern.empty())
-            refuse(path + ".pattern", "is missing or empty");
+            refuseRecipe(path + ".pattern", "is missing or empty");
         checkFormat(path + ".format", made.format, false);
     }
 }
 
-void readPins(const Section& section, const Json& pins, std::map<std::string, std::string>& out) {
+void readPins(const RecipeSection& section, const Json& pins, std::map<std::string, std::string>& out) {
     if (!pins.is_object())
-        refuse(section.at("pins"), "must be an object of site pattern: format");
+        refuseRecipe(section.at("pins"), "must be an object of site pattern: format");
     out.clear();
     for (const auto& pin : pins.items()) {
         const std::string path = section.at("pins." + pin.key());
         if (!pin.value().is_string())
-            refuse(path, "must be a format's name");
+            refuseRecipe(path, "must be a format's name");
         checkFormat(path, pin.value().get<std::string>(), false);
         out[pin.key()] = pin.value().get<std::string>();
     }
 }
 
-void readBudgets(Section& section, std::vector<Recipe::Assignment::PartBudget>& out) {
+void readBudgets(RecipeSection& section, std::vector<Recipe::Assignment::PartBudget>& out) {
     const Json* budgets = section.find("budgets");
     if (!budgets)
         return;
     if (!budgets->is_array())
-        refuse(section.at("budgets"), "must be a list of {sites, budget}");
+        refuseRecipe(section.at("budgets"), "must be a list of {sites, budget}");
     out.clear();
     for (std::size_t i = 0; i < budgets->size(); ++i) {
         const std::string path = section.at("budgets") + "[" + std::to_string(i) + "]";
-        Section part((*budgets)[i], path);
+        RecipeSection part((*budgets)[i], path);
         Recipe::Assignment::PartBudget& made = out.emplace_back();
         part.text("sites", made.sites);
         part.text("budget", made.budget);
         part.close();
         if (made.sites.empty())
-            refuse(path + ".sites", "is missing or empty");
+            refuseRecipe(path + ".sites", "is missing or empty");
         checkParses(path + ".budget", made.budget, [](const std::string& text) {
             if (parseBudget(text).kind == Budget::Kind::cost)
                 throw Error(ErrorCode::usage, "a part of the model has a budget of bytes, not of damage", "write 1.2GiB, 123456B or 4.5bpw");
@@ -274,14 +162,14 @@ void readBudgets(Section& section, std::vector<Recipe::Assignment::PartBudget>& 
     }
 }
 
-void readRefit(Section& section, std::optional<Recipe::Assignment::Refit>& out) {
+void readRefit(RecipeSection& section, std::optional<Recipe::Assignment::Refit>& out) {
     const Json* refit = section.find("refit");
     if (!refit)
         return;
     out.reset();
     if (refit->is_null())
         return;
-    Section part(*refit, section.at("refit"));
+    RecipeSection part(*refit, section.at("refit"));
     Recipe::Assignment::Refit made;
     part.real("scale", made.scale, 1e-3, 1e3);
     part.real("limit", made.limit, 0, 1e6);
@@ -289,25 +177,25 @@ void readRefit(Section& section, std::optional<Recipe::Assignment::Refit>& out) 
     out = made;
 }
 
-void readMeasuredRuns(Section& section, std::vector<std::int64_t>& out) {
+void readMeasuredRuns(RecipeSection& section, std::vector<std::int64_t>& out) {
     const Json* runs = section.find("measured_runs");
     if (!runs)
         return;
     if (!runs->is_array())
-        refuse(section.at("measured_runs"), "must be a list of runs");
+        refuseRecipe(section.at("measured_runs"), "must be a list of runs");
     out.clear();
     for (const Json& run : *runs) {
         if (!run.is_number_integer() || (run.is_number_unsigned() && run.get<std::uint64_t>() > INT64_MAX) || run.get<std::int64_t>() < 1)
-            refuse(section.at("measured_runs"), "must be a list of runs' numbers");
+            refuseRecipe(section.at("measured_runs"), "must be a list of runs' numbers");
         out.push_back(run.get<std::int64_t>());
     }
 }
 
-void readAssignment(Section& top, Recipe::Assignment& out) {
+void readAssignment(RecipeSection& top, Recipe::Assignment& out) {
     const Json* json = top.find("assignment");
     if (!json)
         return;
-    Section section(*json, "assignment");
+    RecipeSection section(*json, "assignment");
     section.text("format", out.format);
     checkParses("assignment.format", out.format, [](const std::string& text) { checkFormatOrMix(text); });
     section.text("head", out.head);
@@ -325,7 +213,7 @@ void readAssignment(Section& top, Recipe::Assignment& out) {
         checkParses("assignment.budget", out.budget, [](const std::string& text) { parseBudget(text); });
     section.text("tie", out.tie);
     if (!isTie(out.tie))
-        refuse("assignment.tie", "is \"" + escapeForDisplay(out.tie) + "\"; it can be none, or fused, stacks, experts with + between them");
+        refuseRecipe("assignment.tie", "is \"" + escapeForDisplay(out.tie) + "\"; it can be none, or fused, stacks, experts with + between them");
     if (const Json* pins = section.find("pins"))
         readPins(section, *pins, out.pins);
     section.integer("sweep_run", out.sweepRun, 0, INT64_MAX);
@@ -343,22 +231,24 @@ void readAssignment(Section& top, Recipe::Assignment& out) {
     section.close();
 }
 
-void readExport(Section& top, Recipe::Export& out) {
+void readExport(RecipeSection& top, Recipe::Export& out) {
     const Json* json = top.find("export");
     if (!json)
         return;
-    Section section(*json, "export");
+    RecipeSection section(*json, "export");
     section.text("path", out.path);
     section.flag("replace", out.replace);
     section.integer("part_bytes", out.partBytes, 0, INT64_MAX);
+    section.choice("layout", out.layout, {"", "gguf", "gptq", "awq", "compressed-tensors", "fp8", "bnb"});
+    section.choice("profile", out.profile, {"", "llama.cpp", "vllm", "sglang", "transformers", "tensorrt-llm"});
     section.close();
 }
 
-void readGeneration(Section& top, Recipe::Generation& out) {
+void readGeneration(RecipeSection& top, Recipe::Generation& out) {
     const Json* json = top.find("generation");
     if (!json)
         return;
-    Section section(*json, "generation");
+    RecipeSection section(*json, "generation");
     section.text("prompt", out.prompt);
     section.integer("max_tokens", out.maxTokens, 1, 1 << 20);
     section.real("temperature", out.temperature, 0, 100);
@@ -430,11 +320,12 @@ Json Recipe::toJson() const {
           {"interactions", assignment.interactions}}},
         {"transform", transform},
         {"rounder", rounder},
+        {"gptq", gptqJson(*this)},
         {"clip_search", clipSearch},
         {"search", search},
         {"activations", activations},
         {"kv_cache", kvCache},
-        {"export", {{"path", exporting.path}, {"replace", exporting.replace}, {"part_bytes", exporting.partBytes}}},
+        {"export", {{"path", exporting.path}, {"replace", exporting.replace}, {"part_bytes", exporting.partBytes}, {"layout", exporting.layout}, {"profile", exporting.profile}}},
         {"generation",
          {{"prompt", generation.prompt},
           {"max_tokens", generation.maxTokens},
@@ -445,7 +336,7 @@ Json Recipe::toJson() const {
 
 Recipe Recipe::fromJson(const Json& json) {
     Recipe recipe;
-    Section top(json, "");
+    RecipeSection top(json, "");
     readVersion(top);
     top.choice("kind", recipe.kind, {"calibrate", "sweep", "assign", "quantize", "evaluate", "generate"});
     top.text("name", recipe.name);
@@ -459,12 +350,7 @@ Recipe Recipe::fromJson(const Json& json) {
     readEvaluation(top, recipe.evaluation);
     readSweep(top, recipe.sweep);
     readAssignment(top, recipe.assignment);
-    top.choice("transform", recipe.transform, {"none"});
-    top.choice("rounder", recipe.rounder, {"nearest", "weighted"});
-    top.flag("clip_search", recipe.clipSearch);
-    top.choice("search", recipe.search, {"best", "reference"});
-    top.choice("activations", recipe.activations, {"none"});
-    top.choice("kv_cache", recipe.kvCache, {"none"});
+    readMethods(top, recipe);
     readExport(top, recipe.exporting);
     readGeneration(top, recipe.generation);
     top.close();

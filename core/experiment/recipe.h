@@ -77,19 +77,30 @@ struct Recipe {
         bool interactions = true;             ///< improve the mix on sites acting together, where the map knows that
     } assignment;
 
-    std::string transform = "none";           ///< the only member so far
-    std::string rounder = "nearest";          ///< nearest | weighted
+    std::string transform = "none";           ///< grammar of TransformSpec: "smooth:alpha=0.5", "awq+rotate" …
+    std::string rounder = "nearest";          ///< nearest | weighted | stochastic | gptq
+    struct Gptq {
+        double damping = 0.01;                ///< share of the Hessian's mean diagonal, in (0, 10]
+        bool activationOrder = true, sequential = true, refitScales = false;
+        std::int64_t minimumTokens = 0;       ///< an expert with fewer is rounded weighted; 0 = a quarter of its input width
+    } gptq;
     bool clipSearch = true;
     std::string search = "best";              ///< scales of GGML blocks: best, or reference = ggml's own rounding
-    std::string activations = "none", kvCache = "none"; ///< the only members so far
+    std::string activations = "none";         ///< grammar of ActivationScheme: "a8:token", "fp8:tensor:mse" …
+    std::string kvCache = "none";             ///< grammar of CacheScheme: "kv8:token", "k4:channel:g32,v4:token:g64" …
 
     struct Export {
         std::string path;
         bool replace = false;
         std::int64_t partBytes = 0; ///< GGUF: longest file, above it parts are written; 0 = one file
+        std::string layout = {};    ///< gguf | gptq | awq | compressed-tensors | fp8 | bnb; empty = by path and formats
+        std::string profile = {};   ///< llama.cpp | vllm | sglang | transformers | tensorrt-llm; empty = the layout's own
     } exporting;
 
     struct Generation { std::string prompt; std::int64_t maxTokens = 64; double temperature = 0, topP = 1; } generation;
+
+    /// Does rounding or a transform look at calibration text?
+    bool needsCalibration() const;
 
     /// Every field, in the order of this struct, with "version".
     Json toJson() const;

@@ -222,6 +222,8 @@ void warnAboutHeldScales(const Stage& stage, const QuantizedModel& quantized, Js
 } // namespace
 
 Json runQuantize(const Stage& stage) {
+    if (stage.recipe.rounder != "nearest" && stage.recipe.rounder != "weighted")
+        throw Error(ErrorCode::usage, "this program can't round by '" + stage.recipe.rounder + "'", "use nearest or weighted");
     const Clock::time_point begun = Clock::now();
     const std::vector<SiteFormat> asked = recipeFormats(stage.model, stage.recipe);
     Recipe planned = stage.recipe;

@@ -48,9 +48,10 @@ Recipe fullRecipe() {
     r.assignment.refit = Recipe::Assignment::Refit{1.1, 3.5};
     r.assignment.starved = "borrow";
     r.assignment.interactions = false;
-    r.rounder = "weighted";
+    r.rounder = "gptq";
+    r.gptq = {0.05, false, false, true, 640};
     r.clipSearch = false;
-    r.exporting = {"out.gguf", true, 45'000'000'000};
+    r.exporting = {"out.gguf", true, 45'000'000'000, "compressed-tensors", "vllm"};
     r.nonFinite = "zero";
     r.generation = {"The sea", 12, 0.8, 0.95};
     return r;
@@ -86,7 +87,16 @@ TEST(Recipe, RefusesWhatItDoesNotUnderstandByItsPath) {
              Bad{R"({"version":1,"kind":"destroy"})", "kind"},
              Bad{R"({"version":1,"seed":-3})", "seed"},
              Bad{R"({"version":1,"clip_search":"yes"})", "clip_search"},
-             Bad{R"({"version":1,"transform":"smooth"})", "transform"},
+             Bad{R"({"version":1,"transform":"smoothe"})", "transform"},
+             Bad{R"({"version":1,"rounder":"reference"})", "rounder"},
+             Bad{R"({"version":1,"gptq":{"damping":0}})", "gptq.damping"},
+             Bad{R"({"version":1,"gptq":{"damp":0.1}})", "gptq.damp"},
+             Bad{R"({"version":1,"gptq":{"refit_scales":true}})", "gptq.refit_scales"},
+             Bad{R"({"version":1,"gptq":{"minimum_tokens":-1}})", "gptq.minimum_tokens"},
+             Bad{R"({"version":1,"activations":"a8:row"})", "activations"},
+             Bad{R"({"version":1,"kv_cache":"kv8:rows"})", "kv_cache"},
+             Bad{R"({"version":1,"export":{"layout":"onnx"}})", "export.layout"},
+             Bad{R"({"version":1,"export":{"profile":"ollama"}})", "export.profile"},
              Bad{R"({"version":1,"generation":{"temperature":1e999}})", "generation.temperature"},
              Bad{R"({"version":1,"export":[]})", "export"},
              Bad{R"({"version":1,"sweep":{"metric":"guess"}})", "sweep.metric"},
