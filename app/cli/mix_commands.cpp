@@ -64,7 +64,7 @@ Runner::MixOptions mixOptions(const Context& context, const MixArguments& given)
         throw Error(ErrorCode::usage, "'" + options.tie + "' is no tie", "use none, or fused, stacks, experts with + between them");
     parseProtocol(options.protocol);
     for (const std::string& format : options.formats)
-        parseFormat(format);
+        parseChoice(format);
     return options;
 }
 

@@ -29,7 +29,7 @@ std::string unitOf(const std::string& metric) { return metric == "output" ? "rel
 
 int bitsOf(const std::string& format) {
     try {
-        return parseFormat(format)->codeBits();
+        return parseChoice(format).format->codeBits();
     } catch (const Error&) {
         return 0; // of a newer version's log
     }

@@ -96,7 +96,7 @@ Recipe sweepRecipe(Context& context, const SweepArguments& given) {
     recipe.clipSearch = recipe.clipSearch && !given.noClipSearch;
     parseShard(sweep.shard);
     for (const std::string& format : sweep.formats)
-        parseFormat(format); // a misspelt format is told before the checkpoint is opened
+        parseChoice(format); // a misspelt format is told before the checkpoint is opened
     return Recipe::fromJson(recipe.toJson());
 }
 

@@ -32,7 +32,7 @@ QLabel* label(const char* role, QWidget* parent) {
 FormatPtr formatFor(const QString& name, const Site& site) {
     if (name.isEmpty() || name == QLatin1String("keep")) return nullptr;
     try {
-        return fallbackFormat(parseFormat(name.toStdString()), site.rows, site.cols);
+        return fallbackFormat(parseChoice(name.toStdString()).format, site.rows, site.cols);
     } catch (const Error&) {
         return nullptr;
     }

@@ -117,7 +117,7 @@ WeightView weightView(const Model& model, const Site& site, const QString& forma
     fillMap(weight.view(), view);
     const bool finite = view.statistics.nan == 0 && view.statistics.infinite == 0;
     if (format.isEmpty() || format == QLatin1String("keep") || !finite) return view;
-    const FormatPtr used = fallbackFormat(parseFormat(format.toStdString()), site.rows, site.cols);
+    const FormatPtr used = fallbackFormat(parseChoice(format.toStdString()).format, site.rows, site.cols);
     view.format = QString::fromStdString(used->name());
     Matrix rounded(site.rows, site.cols);
     used->roundTrip(weight.view(), {}, rounded.view());

@@ -119,7 +119,7 @@ void adjustStarved(AssignMap& map, const Model& model, const std::string& policy
     for (const Site& site : model.sites())
         if (const auto known = map.cells.find(site.name); known != map.cells.end())
             for (const auto& [format, cell] : known->second) {
-                const std::uint64_t bytes = fallbackFormat(parseFormat(format), site.rows, site.cols)->bytes(site.rows, site.cols);
+                const std::uint64_t bytes = fallbackFormat(parseChoice(format).format, site.rows, site.cols)->bytes(site.rows, site.cols);
                 cells.push_back({site.id, site.name, format, format, bytes, cell.value, cell.standardError, cell.tokens});
             }
     ExpertCosts adjusted = adjustExperts(model.sites(), std::move(cells), parseMetric(map.metric), {parseStarvedPolicy(policy), kMinExpertTokens});

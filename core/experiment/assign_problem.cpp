@@ -44,12 +44,13 @@ ContainerSizes measureSizes(const Model& model, const Recipe& recipe, const std:
 
 /// A format that falls back to another one of the list at this site is no choice of its own there, unless a pin asks for it.
 bool isDuplicate(const Recipe& recipe, const std::string& site, const std::string& format, const std::string& used, const std::vector<std::string>& formats) {
-    if (parseFormat(format)->name() == used)
+    const SiteChoice choice = parseChoice(format);
+    if (choice.format->name() == used)
         return false;
     for (const auto& [pattern, pinned] : recipe.assignment.pins)
         if (pinned == format && globMatches(pattern, site))
             return false;
-    return std::any_of(formats.begin(), formats.end(), [&](const std::string& other) { return parseFormat(other)->name() == used; });
+    return std::any_of(formats.begin(), formats.end(), [&](const std::string& other) { return parseChoice(other).name() == choice.withRounder(used); });
 }
 
 /// Cells in model order with the container's bytes. @throws Error(usage) for a site or cell that the map lacks.

@@ -19,8 +19,8 @@ constexpr std::size_t kMostRivals = 3; ///< of each kind
 /// The option that means `format` at this site; none: −1.
 int optionFor(const PredictionSite& known, const Site& site, const SiteFormat& format) {
     for (std::size_t i = 0; i < known.options.size(); ++i) {
-        const std::string& name = known.options[i].format;
-        if (name == format.asked || fallbackFormat(parseFormat(name), site.rows, site.cols)->name() == format.used->name())
+        const SiteChoice choice = parseChoice(known.options[i].format);
+        if (choice.rounder == format.rounder && (choice.format->name() == format.asked || fallbackFormat(choice.format, site.rows, site.cols)->name() == format.used->name()))
             return static_cast<int>(i);
     }
     return -1;
@@ -101,12 +101,12 @@ std::vector<MixCandidate> MixJob::uniformsUpTo(std::uint64_t bytes) const {
 /// has them, and nothing is tied.
 std::vector<MixCandidate> MixJob::listsUpTo(std::uint64_t bytes) const {
     std::vector<MixCandidate> out;
-    const bool blocks = std::all_of(options_.formats.begin(), options_.formats.end(), [](const std::string& f) { return parseFormat(f)->storage() != StorageType::unknown; });
+    const bool blocks = std::all_of(options_.formats.begin(), options_.formats.end(), [](const std::string& f) { return parseChoice(f).format->storage() != StorageType::unknown; });
     if (!blocks || options_.tie != "none" || (!options_.outPath.empty() && !options_.outPath.ends_with(".gguf")))
         return out;
     std::vector<std::string> allowed;
     for (const std::string& format : options_.formats)
-        allowed.push_back(parseFormat(format)->name());
+        allowed.push_back(parseChoice(format).format->name());
     for (const NamedMix& list : namedMixes()) {
         MixCandidate made;
         made.format = std::string(list.name);

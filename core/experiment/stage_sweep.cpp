@@ -35,7 +35,7 @@ struct SweepTexts {
 SweepTexts sweepTexts(const Stage& stage) {
     SweepTexts out;
     TextSet texts;
-    if (stage.recipe.rounder == "weighted") {
+    if (stage.recipe.needsCalibration()) {
         out.calibrated = stage.bench.calibrated(stage.model, stage.recipe, stage.job);
         out.importance = roundingImportance(stage.model, stage.recipe, *out.calibrated);
         texts = out.calibrated->set;

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 namespace bw {
@@ -18,15 +19,16 @@ namespace bw {
 namespace {
 
 struct Wanted {
-    std::string name; ///< canonical
-    FormatPtr format; ///< nullptr = keep
+    std::string name;    ///< canonical, without the rounder
+    FormatPtr format;    ///< nullptr = keep
+    std::string rounder; ///< empty = the recipe's
 };
 
 Wanted parseWanted(const std::string& text, const std::string& where) {
-    if (text == "keep") return {text, nullptr};
+    if (text == "keep") return {text, nullptr, {}};
     try {
-        FormatPtr format = parseFormat(text);
-        return {format->name(), format};
+        SiteChoice choice = parseChoice(text);
+        return {choice.format->name(), choice.format, std::move(choice.rounder)};
     } catch (Error& e) {
         e.add("in", where);
         throw;
@@ -175,14 +177,29 @@ private:
     std::vector<Wanted> standard_;
 };
 
+constexpr std::string_view kRounders[] = {"nearest", "stochastic", "weighted", "gptq"};
+
 } // namespace
+
+bool isRounder(std::string_view name) { return std::find(std::begin(kRounders), std::end(kRounders), name) != std::end(kRounders); }
+
+std::string choiceFormat(const std::string& text) { return text.substr(0, text.find('@')); }
+
+SiteChoice parseChoice(const std::string& text) {
+    const std::size_t at = text.find('@');
+    SiteChoice choice{parseFormat(choiceFormat(text)), at == std::string::npos ? std::string() : text.substr(at + 1)};
+    if (at != std::string::npos && !isRounder(choice.rounder))
+        throw Error(ErrorCode::invalidFormat, fmt::format("\"{}\" names no rounder behind the @", escapeForDisplay(text)),
+                    "rounders are nearest, stochastic, weighted and gptq: " + choice.format->name() + "@weighted");
+    return choice;
+}
 
 void checkFormatOrMix(const std::string& text) {
     if (text == "keep") return;
     if (namesMix(text))
         requireMix(text);
     else
-        parseFormat(text);
+        parseChoice(text);
 }
 
 std::vector<SiteFormat> resolveFormats(const Model& model, const FormatRequest& request) {
@@ -190,7 +207,7 @@ std::vector<SiteFormat> resolveFormats(const Model& model, const FormatRequest& 
     std::vector<SiteFormat> formats;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
         const Site& site = model.sites()[i];
-        SiteFormat format{site.id, wanted[i].name, wanted[i].format, {}};
+        SiteFormat format{site.id, wanted[i].name, wanted[i].format, {}, wanted[i].rounder};
         if (format.used) {
             std::string why;
             format.used = fallbackFormat(format.used, site.rows, site.cols, &why);

@@ -8,12 +8,29 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace bw {
 
-/// A pattern and what it asks for. Globs over site names ("blk.*.attn_v") unless said otherwise.
+/// A pattern and what it asks for, a choice string. Globs over site names ("blk.*.attn_v") unless said otherwise.
 struct FormatRule { std::string pattern, format; };
+
+/// What a site may take: a format, and the rounder where it is another than the recipe's. As a string "q4_k" or
+/// "q4_k@weighted".
+struct SiteChoice {
+    FormatPtr format;
+    std::string rounder = {}; ///< empty = the recipe's
+    std::string name() const { return withRounder(format->name()); } ///< canonical; parseChoice() gives it back
+    /// The same rounder with a format of another name (the one a site falls back to).
+    std::string withRounder(const std::string& formatName) const { return rounder.empty() ? formatName : formatName + '@' + rounder; }
+};
+/// @throws Error(invalidFormat) for a format or rounder that is none.
+SiteChoice parseChoice(const std::string& text);
+/// The format's part of a choice string, whatever it names: "q4_k" of "q4_k@weighted".
+std::string choiceFormat(const std::string& text);
+/// nearest, stochastic, weighted, gptq.
+bool isRounder(std::string_view name);
 
 struct SiteFormat {
     SiteId site;
@@ -25,7 +42,7 @@ struct SiteFormat {
 
 /// What a recipe asks of the sites. From weak to strong: format, tensorTypes, head, output and embedding, rules.
 struct FormatRequest {
-    /// A format string for every site, "keep", or "mix:NAME" with one of the named mixes (presets.h).
+    /// A choice string for every site, "keep", or "mix:NAME" with one of the named mixes (presets.h).
     std::string format;
     std::vector<FormatRule> tensorTypes; ///< regular expressions over tensor names ("attn_(k|v)"); the first that matches holds
     std::string head;                    ///< of token_embd and output; empty = as the others
@@ -41,7 +58,7 @@ std::vector<SiteFormat> resolveFormats(const Model& model, const FormatRequest& 
 std::vector<SiteFormat> resolveFormats(const Model& model, const std::string& defaultFormat, const std::string& headDefault,
                                        const std::vector<FormatRule>& rules);
 
-/// "q4_0", "mix:q4_k_m" or "keep"? @throws Error(invalidFormat) with the nearest known name.
+/// "q4_0", "q4_0@weighted", "mix:q4_k_m" or "keep"? @throws Error(invalidFormat) with the nearest known name.
 void checkFormatOrMix(const std::string& text);
 
 /// The types of another checkpoint's tensors as a default and a few rules for this model.

@@ -57,23 +57,23 @@ bool Sweep::wants(const Site& site, const std::string& format) const {
 
 Sweep::Sweep(const Model& m, const Windows& w, const SweepOptions& options, const ImportanceLookup& importance,
              const std::vector<SensitivityCell>& known, const std::function<void(const SensitivityCell&)>& onCell, JobContext& j)
-    : model(m), windows(w), job(j), options_(options), importance_(importance), onCell_(onCell) {
+    : model(m), windows(w), job(j), options_(options), importance_(importance), rounder_(m, importance, options.rounder), onCell_(onCell) {
     check(options);
     for (const SensitivityCell& cell : known)
         done_.emplace(std::pair(cell.site_name, cell.format), cell);
-    std::vector<FormatPtr> parsed;
+    std::vector<SiteChoice> parsed;
     for (const std::string& name : options.formats) {
         if (std::find(formats_.begin(), formats_.end(), name) != formats_.end())
             continue;
         formats_.push_back(name);
-        parsed.push_back(parseFormat(name));
+        parsed.push_back(parseChoice(name));
     }
     const auto ours = cellsOfShard();
     for (const Site& site : model.sites()) {
         SitePlan plan{&site, {}};
         for (std::size_t f = 0; f < formats_.size(); ++f)
             if (!done_.contains({site.name, formats_[f]}) && ours.contains({site.name, formats_[f]}))
-                plan.cells.push_back({formats_[f], fallbackFormat(parsed[f], site.rows, site.cols)});
+                plan.cells.push_back({formats_[f], fallbackChoice(parsed[f], site)});
         if (!plan.cells.empty())
             plans_.push_back(std::move(plan));
     }
@@ -117,11 +117,9 @@ std::int64_t Sweep::cellsLeft() const {
     return static_cast<std::int64_t>(count);
 }
 
-Matrix Sweep::quantized(const Site& site, MatrixView<const float> weight, const FormatPtr& format) const {
-    const std::span<const float> importance = importance_ ? importance_(site) : std::span<const float>{};
-    const QuantizedTensor tensor = quantizeSite(site, weight, format, importance, options_.rounder);
+Matrix Sweep::quantized(const Site& site, MatrixView<const float> weight, const SiteChoice& choice) const {
     Matrix decoded(site.rows, site.cols);
-    format->decode(tensor.bytes, decoded.view());
+    rounder_.round(site, weight, choice).decode(decoded.view());
     return decoded;
 }
 
@@ -135,8 +133,8 @@ void Sweep::hand(const Site& site, const SitePlan::Cell& cell, const Measure& me
     done.site = site.id;
     done.site_name = site.name;
     done.format = cell.asked;
-    done.used = cell.used->name();
-    done.bytes = cell.used->bytes(site.rows, site.cols);
+    done.used = cell.used.name();
+    done.bytes = cell.used.format->bytes(site.rows, site.cols);
     done.value = measure.value;
     done.standardError = measure.error;
     // An expert that no token reached has no entry; what is not routed sees everything.
@@ -157,12 +155,12 @@ std::vector<SensitivityCell> Sweep::result() const {
     return cells;
 }
 
-void handOut(Sweep& sweep, const SitePlan& plan, const std::function<Measure(const FormatPtr&)>& measure) {
+void handOut(Sweep& sweep, const SitePlan& plan, const std::function<Measure(const SiteChoice&)>& measure) {
     std::map<std::string, Measure> measured;
     for (const SitePlan::Cell& cell : plan.cells) {
-        auto it = measured.find(cell.used->name());
+        auto it = measured.find(cell.used.name());
         if (it == measured.end())
-            it = measured.emplace(cell.used->name(), measure(cell.used)).first;
+            it = measured.emplace(cell.used.name(), measure(cell.used)).first;
         sweep.hand(*plan.site, cell, it->second);
     }
 }

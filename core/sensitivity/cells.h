@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/sensitivity/sensitivity.h"
+#include "core/sensitivity/site_rounder.h"
 
 #include <map>
 #include <set>
@@ -14,7 +15,7 @@ struct Measure { double value = 0, error = 0; };
 /// What is left to measure at one site.
 struct SitePlan {
     const Site* site = nullptr;
-    struct Cell { std::string asked; FormatPtr used; };
+    struct Cell { std::string asked; SiteChoice used; };
     std::vector<Cell> cells;
 };
 
@@ -39,8 +40,8 @@ public:
     std::int64_t cellsLeft() const;
     std::int64_t handed() const { return handed_; } ///< new cells so far
 
-    /// The weight of the site after encoding to `format` and decoding. @throws Error(nonFinite).
-    Matrix quantized(const Site& site, MatrixView<const float> weight, const FormatPtr& format) const;
+    /// The weight of the site as the choice leaves it. @throws Error(nonFinite).
+    Matrix quantized(const Site& site, MatrixView<const float> weight, const SiteChoice& choice) const;
 
     /// Tokens that reached an input group (of an expert: those routed to it); groups not told saw all.
     void countTokens(int inputGroup, std::int64_t tokens);
@@ -60,6 +61,7 @@ private:
 
     const SweepOptions& options_;
     const ImportanceLookup& importance_;
+    SiteRounder rounder_;
     const std::function<void(const SensitivityCell&)>& onCell_;
     std::vector<std::string> formats_; ///< without repetitions
     std::vector<SitePlan> plans_;
@@ -68,9 +70,9 @@ private:
     std::map<std::pair<std::string, std::string>, SensitivityCell> done_; ///< by site name and asked format
 };
 
-/// Asked formats that fall back to the same one are measured once: measure(format) is called per distinct format, then
+/// Asked formats that fall back to the same one are measured once: measure(choice) is called per distinct choice, then
 /// all cells of the plan are handed out in order.
-void handOut(Sweep& sweep, const SitePlan& plan, const std::function<Measure(const FormatPtr&)>& measure);
+void handOut(Sweep& sweep, const SitePlan& plan, const std::function<Measure(const SiteChoice&)>& measure);
 
 void sweepOutputError(Sweep& sweep);
 void sweepMeasuredKl(Sweep& sweep);

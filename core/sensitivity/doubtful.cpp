@@ -8,6 +8,15 @@
 #include <map>
 
 namespace bw {
+namespace {
+
+/// A better rounder may well do more than a larger format.
+std::string_view rounderOf(const SensitivityCell& cell) {
+    const std::size_t at = cell.format.find('@');
+    return at == std::string::npos ? std::string_view() : std::string_view(cell.format).substr(at);
+}
+
+} // namespace
 
 std::vector<CellDoubt> doubtfulCells(const std::vector<SensitivityCell>& cells) {
     constexpr double kErrors = 3, kShare = 0.5;
@@ -21,7 +30,7 @@ std::vector<CellDoubt> doubtfulCells(const std::vector<SensitivityCell>& cells) 
         for (const std::size_t j : bySite[cell.site_name]) {
             const SensitivityCell& other = cells[j];
             const double excess = cell.value - other.value;
-            if (other.bytes < cell.bytes && excess > kErrors * std::hypot(cell.standardError, other.standardError) &&
+            if (other.bytes < cell.bytes && rounderOf(other) == rounderOf(cell) && excess > kErrors * std::hypot(cell.standardError, other.standardError) &&
                 excess > kShare * std::abs(other.value) && (witness == nullptr || other.value < witness->value))
                 witness = &other;
         }

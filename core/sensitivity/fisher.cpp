@@ -38,7 +38,8 @@ FisherFacts fisherSketch(const Model& model, const Windows& windows, const Fishe
     if (cells.empty()) {
         observePredictions(model, windows, loss, job);
     } else {
-        detail::WeightChanges changes(model, importance, options.rounder, kChangeBytes);
+        const detail::SiteRounder rounder(model, importance, options.rounder);
+        detail::WeightChanges changes(model, rounder, kChangeBytes);
         detail::FisherObserver observer(model, windows, facts.draws, cells, changes, onRow, job);
         walkBackwards(model, windows, nullptr, loss, observer, job, "sketch: backwards");
         observer.finish();

@@ -19,8 +19,8 @@ std::vector<std::string> withoutRepetitions(const std::vector<std::string>& name
 }
 
 template <class Parse>
-std::vector<FormatPtr> parsedAll(const std::vector<std::string>& names, const Parse& parse) {
-    std::vector<FormatPtr> parsed;
+std::vector<SiteChoice> parsedAll(const std::vector<std::string>& names, const Parse& parse) {
+    std::vector<SiteChoice> parsed;
     for (const std::string& name : names) parsed.push_back(parse(name));
     return parsed;
 }
@@ -35,10 +35,10 @@ void checkPatterns(const Model& model, const std::vector<std::string>& patterns)
 
 } // namespace
 
-std::vector<FormatPtr> FisherPlace::formatPointers() const {
-    std::vector<FormatPtr> pointers;
-    for (const FisherFormat& format : formats) pointers.push_back(format.format);
-    return pointers;
+std::vector<SiteChoice> FisherPlace::choices() const {
+    std::vector<SiteChoice> out;
+    for (const FisherFormat& format : formats) out.push_back(format.choice);
+    return out;
 }
 
 FormatPtr parseRowFormat(const std::string& text) {
@@ -66,13 +66,14 @@ FisherCells::FisherCells(const Model& model, const FisherOptions& options, const
 }
 
 int FisherCells::add(std::string name, const Site* site, BlockIndex block, const std::vector<std::string>& formats,
-                     const std::vector<FormatPtr>& parsed, std::int64_t rows, std::int64_t cols, const Known& known) {
+                     const std::vector<SiteChoice>& parsed, std::int64_t rows, std::int64_t cols, const Known& known) {
     FisherPlace place{std::move(name), site, {}, 0};
     for (std::size_t f = 0; f < formats.size(); ++f) {
         if (known.contains({place.name, formats[f]})) continue;
-        const FormatPtr used = fallbackFormat(parsed[f], rows, cols);
-        const auto same = std::find_if(place.formats.begin(), place.formats.end(),
-                                       [&](const FisherFormat& other) { return other.format->name() == used->name(); });
+        const SiteChoice used{fallbackFormat(parsed[f].format, rows, cols), parsed[f].rounder};
+        const auto same = std::find_if(place.formats.begin(), place.formats.end(), [&](const FisherFormat& other) {
+            return other.choice.name() == used.name();
+        });
         if (same != place.formats.end())
             same->asked.push_back(formats[f]);
         else
@@ -87,7 +88,7 @@ int FisherCells::add(std::string name, const Site* site, BlockIndex block, const
 
 void FisherCells::addSites(const Model& model, const FisherOptions& options, const Known& known) {
     const std::vector<std::string> formats = withoutRepetitions(options.formats);
-    const std::vector<FormatPtr> parsed = parsedAll(formats, [](const std::string& name) { return parseFormat(name); });
+    const std::vector<SiteChoice> parsed = parsedAll(formats, parseChoice);
     for (const Site& site : model.sites()) {
         if (site.block.value() < 0 && !options.includeHead) continue;
         if (!options.sites.empty() && std::none_of(options.sites.begin(), options.sites.end(),
@@ -101,9 +102,9 @@ void FisherCells::addSites(const Model& model, const FisherOptions& options, con
 void FisherCells::addActivations(const Model& model, const FisherOptions& options, const Known& known) {
     const std::vector<std::string> inputs = withoutRepetitions(options.activations),
                                    keys = withoutRepetitions(options.keys), values = withoutRepetitions(options.values);
-    const std::vector<FormatPtr> inputFormats = parsedAll(inputs, parseRowFormat),
-                                 keyFormats = parsedAll(keys, parseRowFormat),
-                                 valueFormats = parsedAll(values, parseRowFormat);
+    const auto parse = [](const std::string& name) { return SiteChoice{parseRowFormat(name)}; };
+    const std::vector<SiteChoice> inputFormats = parsedAll(inputs, parse), keyFormats = parsedAll(keys, parse),
+                                  valueFormats = parsedAll(values, parse);
     for (std::size_t g = 0; g < model.inputGroups().size(); ++g) {
         const InputGroup& group = model.inputGroups()[g];
         if (group.sites.empty() || (group.block.value() < 0 && !options.includeHead)) continue;
@@ -146,8 +147,8 @@ std::vector<FisherRow> fisherRows(const FisherPlace& place, std::int64_t probes,
             row.projections[k] = static_cast<float>(format.sums[k] / std::sqrt(static_cast<double>(tokens)));
         row.cell.site_name = place.name;
         row.cell.site = place.site != nullptr ? place.site->id : SiteId(-1);
-        row.cell.used = format.format->name();
-        row.cell.bytes = place.site != nullptr ? format.format->bytes(place.site->rows, place.site->cols) : 0;
+        row.cell.used = format.choice.name();
+        row.cell.bytes = place.site != nullptr ? format.choice.format->bytes(place.site->rows, place.site->cols) : 0;
         row.cell.tokens = place.tokens;
         setDamage(row.cell, row.projections, draws);
         if (!std::isfinite(row.cell.value) || !std::isfinite(row.cell.standardError))

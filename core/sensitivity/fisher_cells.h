@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/sensitivity/fisher.h"
+#include "core/sensitivity/site_rounder.h"
 
 #include <set>
 
@@ -11,7 +12,7 @@ namespace bw::detail {
 
 /// Asked formats that come to the same one at a place are worked out once.
 struct FisherFormat {
-    FormatPtr format;
+    SiteChoice choice;
     std::vector<std::string> asked; ///< handed out each
     std::vector<double> sums;       ///< c[k]·√T; empty until the first gradient
 };
@@ -22,7 +23,7 @@ struct FisherPlace {
     const Site* site = nullptr; ///< null of activations and caches
     std::vector<FisherFormat> formats;
     std::int64_t tokens = 0;
-    std::vector<FormatPtr> formatPointers() const;
+    std::vector<SiteChoice> choices() const;
 };
 
 class FisherCells {
@@ -48,7 +49,7 @@ private:
     FisherPlace* at(int index) { return index < 0 ? nullptr : &places_[static_cast<std::size_t>(index)]; }
     /// Index of the new place, −1 when nothing is left to do there.
     int add(std::string name, const Site* site, BlockIndex block, const std::vector<std::string>& formats,
-            const std::vector<FormatPtr>& parsed, std::int64_t rows, std::int64_t cols, const Known& known);
+            const std::vector<SiteChoice>& parsed, std::int64_t rows, std::int64_t cols, const Known& known);
     void addSites(const Model& model, const FisherOptions& options, const Known& known);
     void addActivations(const Model& model, const FisherOptions& options, const Known& known);
 

@@ -86,7 +86,7 @@ void FisherObserver::onSite(const SiteGradients& g) {
     FisherPlace* place = cells_.site(g.site.id);
     if (place == nullptr || g.input.rows == 0) return;
     place->tokens += g.input.rows;
-    changes_.prepare(g.site, place->formatPointers());
+    changes_.prepare(g.site, place->choices());
     if (!changes_.keeps(g.site) ||
         multipliesChanges(g.input.rows, g.windows.count(), g.outputGradients.size(), place->formats.size()))
         byProducts(*place, g);
@@ -146,7 +146,7 @@ void FisherObserver::byRounding(FisherPlace& place, const WindowRows& windows, M
         for (std::int64_t b = 0; b < windows.count(); ++b) { // each by itself: a grid over all rows is one of a window
             const std::int64_t first = windows.starts[static_cast<std::size_t>(b)],
                                rows = windows.starts[static_cast<std::size_t>(b) + 1] - first;
-            if (rows > 0) format.format->roundTrip(x.middleRows(first, rows), plain, change.middleRows(first, rows));
+            if (rows > 0) format.choice.format->roundTrip(x.middleRows(first, rows), plain, change.middleRows(first, rows));
         }
         parallelFor(x.rows, kRowsOfDots, [&](std::int64_t begin, std::int64_t end) {
             for (std::int64_t r = begin; r < end; ++r)
@@ -170,7 +170,7 @@ void FisherObserver::onEmbedding(const EmbeddingGradients& g) {
     const Site& site = model_.sites().front();
     FisherPlace* place = cells_.site(site.id);
     if (place == nullptr || site.kind != SiteKind::tokenEmbedding) return;
-    changes_.prepare(site, place->formatPointers(), true);
+    changes_.prepare(site, place->choices(), true);
     changes_.loadWeight(site);
     const auto rows = static_cast<std::int64_t>(g.ids.size());
     if (site.inputGroup < 0) // a tied head has counted them

@@ -67,7 +67,7 @@ private:
 /// One run of the model with one site changed.
 struct Candidate {
     const Site* site = nullptr;
-    FormatPtr format;                          ///< null: the site in full precision
+    SiteChoice choice;                         ///< its format null: the site in full precision
     std::vector<const SitePlan::Cell*> cells;  ///< that it answers
     double expected = 0;
     std::vector<double> kl;                    ///< at each scored position
@@ -97,7 +97,7 @@ std::vector<Candidate> listCandidates(const Sweep& sweep) {
         const std::size_t first = out.size();
         for (const SitePlan::Cell& cell : plan->cells) {
             const auto same = std::find_if(out.begin() + static_cast<std::ptrdiff_t>(first), out.end(),
-                                           [&](const Candidate& c) { return c.format->name() == cell.used->name(); });
+                                           [&](const Candidate& c) { return c.choice.name() == cell.used.name(); });
             Candidate& candidate = same != out.end() ? *same : out.emplace_back(Candidate{plan->site, cell.used, {}, 0, {}});
             candidate.cells.push_back(&cell);
             if (sweep.options().expected)
@@ -150,10 +150,10 @@ private:
         probe_.setBase(*head_, final_.view());
         if (rest) {
             std::vector<SiteFormat> formats;
-            const FormatPtr asked = parseFormat(sweep_.options().rest);
+            const SiteChoice asked = parseChoice(sweep_.options().rest);
             for (const Site& site : model_.sites())
                 if (site.block.value() >= 0 || sweep_.options().includeHead)
-                    formats.push_back({site.id, sweep_.options().rest, fallbackFormat(asked, site.rows, site.cols), {}});
+                    formats.push_back({site.id, asked.format->name(), fallbackFormat(asked.format, site.rows, site.cols), {}, asked.rounder});
             rest_ = QuantizedModel::build(model_, formats, sweep_.importance(), sweep_.options().rounder, sweep_.job);
             final_ = walkBlocks(model_, windows_, rest_.get(), &keeper_, sweep_.job, "sweep: the rest quantized");
             head_ = model_.loadHead(rest_.get());
@@ -193,7 +193,7 @@ private:
         if (sweep_.options().context == SweepContext::alone || references_.contains(next.site))
             return;
         references_[next.site] = {};
-        batch.push_back({next.site, nullptr, {}, 0, {}});
+        batch.push_back({next.site, {}, {}, 0, {}});
     }
 
     MatrixView<float> boundary(int block) { return keeper_.boundaries[static_cast<std::size_t>(block)].view(); }
@@ -221,8 +221,8 @@ private:
             weight_ = model_.siteWeight(*candidate.site);
             weightSite_ = candidate.site;
         }
-        if (candidate.format)
-            return sweep_.quantized(*candidate.site, weight_.view(), candidate.format);
+        if (candidate.choice.format)
+            return sweep_.quantized(*candidate.site, weight_.view(), candidate.choice);
         Matrix full(weight_.rows(), weight_.cols());
         copyRows(weight_.view(), full.view());
         return full;
@@ -324,7 +324,7 @@ private:
     }
 
     void handOut(const Candidate& candidate) {
-        if (!candidate.format) {
+        if (!candidate.choice.format) {
             references_[candidate.site] = candidate.kl;
             return;
         }

@@ -92,9 +92,9 @@ private:
         const MatrixView<const float> weight = given.size() > 0 ? given.view() : owned.view();
         const FoldedGram* gram = site.inputGroup >= 0 ? &grams_[static_cast<std::size_t>(site.inputGroup)] : nullptr;
         const std::vector<double> whole = gram ? gram->quadratic(weight, sweep_.job) : std::vector<double>{};
-        handOut(sweep_, plan, [&](const FormatPtr& format) {
+        handOut(sweep_, plan, [&](const SiteChoice& choice) {
             sweep_.job.checkpoint();
-            Matrix difference = sweep_.quantized(site, weight, format);
+            Matrix difference = sweep_.quantized(site, weight, choice);
             subtractFrom(weight, difference);
             Measure measure = gram ? ratioOf(gram->quadratic(difference.view(), sweep_.job), whole) : Measure{};
             if (extra) {

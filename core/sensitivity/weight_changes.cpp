@@ -9,15 +9,14 @@
 
 namespace bw::detail {
 
-void WeightChanges::prepare(const Site& site, const std::vector<FormatPtr>& formats, bool rowsOnly) {
+void WeightChanges::prepare(const Site& site, const std::vector<SiteChoice>& choices, bool rowsOnly) {
     if (has(site)) return;
     const Matrix weight = model_.siteWeight(site);
-    const std::span<const float> importance = importance_ ? importance_(site) : std::span<const float>{};
     std::vector<Change> made;
-    for (const FormatPtr& format : formats) {
+    for (const SiteChoice& choice : choices) {
         Change& change = made.emplace_back();
-        change.format = format;
-        change.bytes = quantizeSite(site, weight.view(), format, importance, rounder_).bytes;
+        change.format = choice.format;
+        change.bytes = rounder_.round(site, weight.view(), choice).bytes;
         const std::uint64_t bytes = static_cast<std::uint64_t>(weight.size()) * sizeof(float);
         if (rowsOnly || bytes > limit_ - std::min(limit_, taken_)) continue;
         subtract(weight.view(), change, change.difference);

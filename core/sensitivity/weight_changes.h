@@ -3,7 +3,7 @@
 // decoded anew for each use. Private to core/sensitivity.
 #pragma once
 
-#include "core/quantize/quantized_model.h"
+#include "core/sensitivity/site_rounder.h"
 
 #include <map>
 
@@ -11,12 +11,11 @@ namespace bw::detail {
 
 class WeightChanges {
 public:
-    WeightChanges(const Model& model, const ImportanceLookup& importance, const RounderOptions& rounder,
-                  std::uint64_t limit)
-        : model_(model), importance_(importance), rounder_(rounder), limit_(limit) {}
-    /// Rounds the site to every format, unless that has been done. @param rowsOnly of() won't be asked for.
+    WeightChanges(const Model& model, const SiteRounder& rounder, std::uint64_t limit)
+        : model_(model), rounder_(rounder), limit_(limit) {}
+    /// Rounds the site to every choice, unless that has been done. @param rowsOnly of() won't be asked for.
     /// @throws Error(nonFinite) naming the site.
-    void prepare(const Site& site, const std::vector<FormatPtr>& formats, bool rowsOnly = false);
+    void prepare(const Site& site, const std::vector<SiteChoice>& choices, bool rowsOnly = false);
     /// O×I; valid until the next call.
     MatrixView<const float> of(const Site& site, std::size_t format);
     /// Row `row` of the embedding's W − Ŵ into `out` (I values); any number of threads at once after loadWeight().
@@ -37,8 +36,7 @@ private:
     void subtract(MatrixView<const float> weight, const Change& change, Matrix& into) const;
 
     const Model& model_;
-    const ImportanceLookup& importance_;
-    RounderOptions rounder_;
+    const SiteRounder& rounder_;
     std::uint64_t limit_, taken_ = 0;
     std::map<int, std::vector<Change>> sites_; ///< by SiteId
     Matrix weight_, decoded_;                  ///< of the site last asked for that doesn't fit

@@ -27,6 +27,22 @@ TEST(Assignment, defaultsHeadAndLaterRulesWin) {
     for (const SiteFormat& f : formats) EXPECT_EQ(f.whyDiffers, "");
 }
 
+TEST(Assignment, aFormatMayCarryItsRounder) {
+    const auto formats = resolveFormats(demoModel(), "q4_k@weighted", "q8_0", {{"blk.*.ffn_down", "int4:g96:sym@gptq"}, {"blk.3.*", "q4_k"}});
+    EXPECT_EQ(of(formats, "blk.0.attn_q").asked, "q4_k"); // what is asked of a container
+    EXPECT_EQ(of(formats, "blk.0.attn_q").rounder, "weighted");
+    EXPECT_EQ(of(formats, "blk.0.ffn_down").used->name(), "int4:g96:sym");
+    EXPECT_EQ(of(formats, "blk.0.ffn_down").rounder, "gptq");
+    EXPECT_EQ(of(formats, "blk.3.ffn_down").rounder, ""); // the recipe's again
+    EXPECT_EQ(of(formats, "token_embd").rounder, "");
+    EXPECT_EQ(parseChoice("int4@nearest").name(), "int4:g128:asym@nearest");
+    EXPECT_EQ(parseChoice("Q4_K").name(), parseChoice("q4_k").name());
+    EXPECT_EQ(choiceFormat("q4_k@weighted"), "q4_k");
+    for (const char* wrong : {"q4_k@", "q4_k@best", "q4_k@weighted@gptq", "@weighted", "keep@weighted", "mix:q4_k_m@weighted"})
+        EXPECT_EQ(codeOf([&] { parseChoice(wrong); }), ErrorCode::invalidFormat) << wrong;
+    EXPECT_EQ(codeOf([] { resolveFormats(demoModel(), "q4_0", "", {{"*", "q4_k@best"}}); }), ErrorCode::invalidFormat);
+}
+
 TEST(Assignment, fallbackSaysWhy) {
     const auto formats = resolveFormats(demoModel(), "int4:g96:sym", "", {});
     EXPECT_EQ(of(formats, "blk.0.attn_q").asked, "int4:g96:sym");

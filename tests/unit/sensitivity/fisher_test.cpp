@@ -245,7 +245,8 @@ TEST(Fisher, ChangesThatDoNotFitInMemoryAreDecodedAgain) {
             JobContext job;
             const ImportanceLookup none;
             detail::FisherCells cells(*tiny.model, options, {});
-            detail::WeightChanges changes(*tiny.model, none, options.rounder, limit);
+            const detail::SiteRounder rounder(*tiny.model, none, options.rounder);
+            detail::WeightChanges changes(*tiny.model, rounder, limit);
             detail::LabelLoss loss(50, 2, 1);
             std::vector<FisherRow> rows;
             const std::function<void(const FisherRow&)> keep = [&](const FisherRow& row) { rows.push_back(row); };
@@ -261,6 +262,32 @@ TEST(Fisher, ChangesThatDoNotFitInMemoryAreDecodedAgain) {
             EXPECT_EQ(kept[i].projections, some[i].projections) << kept[i].cell.site_name;
         }
     }
+}
+
+TEST(Fisher, ARounderIsPartOfTheFormatAskedFor) {
+    const TinyModel tiny;
+    const Windows windows = randomWindows(3, 12);
+    std::vector<float> weights(256);
+    for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = i % 4 == 0 ? 20.0f : 0.05f;
+    const ImportanceLookup importance = [&](const Site& site) {
+        return std::span<const float>(weights).first(static_cast<std::size_t>(site.cols));
+    };
+    JobContext job;
+    std::vector<FisherRow> rows;
+    const auto keep = [&](const FisherRow& row) { rows.push_back(row); };
+    const FisherOptions options = fisherOptions({"int2:channel", "int2:channel@weighted", "int2:channel@nearest"}, 6);
+    fisherSketch(*tiny.model, windows, options, importance, {}, keep, job);
+    std::size_t differing = 0;
+    for (const Site& site : tiny.model->sites()) {
+        const FisherRow &plain = rowOf(rows, site.name, "int2:channel"),
+                        &nearest = rowOf(rows, site.name, "int2:channel@nearest"),
+                        &weighted = rowOf(rows, site.name, "int2:channel@weighted");
+        EXPECT_EQ(plain.projections, nearest.projections) << site.name; // the options' own rounder is nearest
+        EXPECT_EQ(weighted.cell.bytes, plain.cell.bytes);
+        EXPECT_EQ(weighted.cell.used, plain.cell.used + "@weighted");
+        differing += weighted.projections != plain.projections;
+    }
+    EXPECT_EQ(differing, tiny.model->sites().size());
 }
 
 TEST(Fisher, ThreadsChangeNoBit) {

@@ -550,6 +550,29 @@ TEST_P(EitherMetric, UsesImportanceWhenAsked) {
     EXPECT_NE(cell(plain, "blk.1.ffn_down", "q4_0").value, cell(weighted, "blk.1.ffn_down", "q4_0").value);
 }
 
+TEST_P(EitherMetric, ARounderIsPartOfTheFormatAskedFor) {
+    SweepOptions o = options(GetParam(), {"q4_0", "q4_0@weighted", "q4_0@nearest"});
+    o.sites = {"blk.2.*"};
+    std::vector<float> weights(768);
+    for (std::size_t i = 0; i < weights.size(); ++i)
+        weights[i] = i % 4 == 0 ? 20.0f : 0.05f;
+    const ImportanceLookup importance = [&](const Site& site) { return std::span<const float>(weights).first(static_cast<std::size_t>(site.cols)); };
+    JobContext job;
+    const Windows windows = demoWindows(1, 64);
+    const auto cells = sweep(demo(), windows, o, importance, {}, {}, job);
+    SweepOptions all = options(GetParam(), {"q4_0"});
+    all.sites = o.sites;
+    all.rounder.weighted = true;
+    const auto weighted = sweep(demo(), windows, all, importance, {}, {}, job);
+    ASSERT_EQ(cells.size(), 3 * weighted.size());
+    for (const SensitivityCell& c : weighted) {
+        EXPECT_EQ(cell(cells, c.site_name, "q4_0@weighted").value, c.value) << c.site_name;
+        EXPECT_EQ(cell(cells, c.site_name, "q4_0@nearest").value, cell(cells, c.site_name, "q4_0").value) << c.site_name;
+        EXPECT_NE(cell(cells, c.site_name, "q4_0").value, c.value) << c.site_name;
+        EXPECT_EQ(cell(cells, c.site_name, "q4_0@weighted").used, "q4_0@weighted");
+    }
+}
+
 TEST_P(EitherMetric, StopsWithinTwoSeconds) {
     const Windows windows = demoWindows(8, 256);
     JobContext job;

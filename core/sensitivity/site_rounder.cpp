@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/sensitivity/site_rounder.h"
+
+#include "core/base/error.h"
+
+namespace bw::detail {
+
+SiteChoice fallbackChoice(const SiteChoice& asked, const Site& site) {
+    return {fallbackFormat(asked.format, site.rows, site.cols), asked.rounder};
+}
+
+QuantizedTensor SiteRounder::round(const Site& site, MatrixView<const float> weight, const SiteChoice& choice) const {
+    RounderOptions options = options_;
+    if (choice.rounder == "gptq")
+        throw Error(ErrorCode::usage, "'" + choice.name() + "' can't be tried at '" + site.name + "' alone", "sweep nearest or weighted rounding");
+    if (!choice.rounder.empty()) {
+        options.weighted = choice.rounder == "weighted";
+        options.stochastic = choice.rounder == "stochastic";
+    }
+    const std::span<const float> importance = options.weighted && importance_ ? importance_(site) : std::span<const float>{};
+    return quantizeSite(site, weight, choice.format, importance, options);
+}
+
+} // namespace bw::detail
