@@ -2,6 +2,7 @@
 #include "core/sensitivity/prediction.h"
 
 #include "core/base/error.h"
+#include "core/base/random.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,7 +14,9 @@ namespace {
 /// A cell whose value is not what its projections give was measured otherwise: its error is its own then. Projections
 /// are kept in f32.
 constexpr double kSameValue = 1e-3;
-constexpr double kDoubt = 2; ///< standard errors of an interaction that count as nothing
+constexpr double kDoubt = 2; ///< standard errors that an interaction must stand out by to speak for itself
+/// Made-up mixes that tell how much sites act together: their squares scatter by √(2/64) of themselves.
+constexpr int kTrialMixes = 64;
 
 void requireFinite(const PredictionSite& site, const PredictionOption& option) {
     const bool finite = std::isfinite(option.value) && std::isfinite(option.standardError) &&
@@ -85,6 +88,51 @@ MixPredictor::MixPredictor(std::vector<PredictionSite> sites, int draws, Saturat
             std::ranges::transform(means, made.windows.begin(), [](double mean) { return static_cast<float>(mean); });
         }
     }
+    learnTogetherness();
+}
+
+void MixPredictor::learnTogetherness() {
+    if (windows() < 2) return;
+    Random random(1);
+    double excess = 0;
+    std::vector<double> total(probes_), own(probes_);
+    for (int trial = 0; trial < kTrialMixes; ++trial) {
+        // Formats in random shares, from nearly uniform mixes to even ones.
+        std::vector<double> shares;
+        for (const std::vector<Part>& options : parts_)
+            while (shares.size() < options.size()) shares.push_back(std::pow(random.uniform(), 2) + 1e-9);
+        std::ranges::fill(total, 0.0);
+        std::ranges::fill(own, 0.0);
+        for (const std::vector<Part>& options : parts_) {
+            double all = 0;
+            for (std::size_t o = 0; o < options.size(); ++o) all += shares[o];
+            double left = random.uniform() * all;
+            std::size_t taken = 0;
+            while (taken + 1 < options.size() && (left -= shares[taken]) >= 0) ++taken;
+            const double sign = random.below(2) == 0 ? 1 : -1;
+            if (taken >= options.size()) continue;
+            const std::vector<float>& projections = options[taken].projections;
+            for (std::size_t k = 0; k < projections.size(); ++k) {
+                const double c = static_cast<double>(projections[k]);
+                total[k] += sign * c;
+                own[k] += c * c;
+            }
+        }
+        Moments moments; // x: plain sum, y: what acting together adds, of each window
+        for (std::size_t w = 0; w < windows(); ++w) {
+            double plain = 0, together = 0;
+            for (std::size_t k = w * cluster_; k < (w + 1) * cluster_; ++k) {
+                plain += 0.5 * own[k] / static_cast<double>(cluster_);
+                together += 0.5 * (total[k] * total[k] - own[k]) / static_cast<double>(cluster_);
+            }
+            moments.add(plain, together);
+        }
+        if (moments.x <= 0) continue;
+        const double mean = moments.y / moments.n, sum = moments.x / moments.n;
+        const double noise = Moments{moments.n, moments.y, 0, moments.yy, 0, 0}.varianceOfMean(0);
+        excess += (mean * mean - noise) / (sum * sum) / kTrialMixes;
+    }
+    together_ = std::max(0.0, excess);
 }
 
 const MixPredictor::Part* MixPredictor::part(std::size_t site, int option) const {
@@ -119,10 +167,10 @@ Prediction MixPredictor::estimate(const State& state, const Part* less, const Pa
     }
     const double raw = moments.n > 0 ? moments.y / moments.n : 0;
     const double rawNoise = Moments{moments.n, moments.y, 0, moments.yy, 0, 0}.varianceOfMean(0);
-    // Like James and Stein's factor, but what lies within two standard errors is not believed at all: on real models
-    // sites hardly act together, and half of all noise would otherwise be believed in part.
-    const double doubted = kDoubt * kDoubt * rawNoise;
-    out.shrinkage = moments.n > 1 && raw * raw > doubted ? 1 - doubted / (raw * raw) : 0;
+    // Believed as far as this map's sites act together, or as far as this sum itself stands out of its noise: prior
+    // variance over prior variance and noise.
+    const double prior = std::max(together_ * out.sum * out.sum, raw * raw - kDoubt * kDoubt * rawNoise);
+    out.shrinkage = moments.n > 1 && prior > 0 ? prior / (prior + rawNoise) : 0;
     out.interaction = std::max(out.shrinkage * raw, -out.sum);
     out.sumSe = std::sqrt(variance + moments.varianceOfMean(0));
     const double small = out.sum + out.interaction;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What a whole mix costs, from a map of its sites: the plain sum, the interactions that signed projections give (shrunk
-// towards the sum by their own noise), and the levelling-off of large damage. Microseconds per change of one site, so
-// that a window can follow a painting hand. Not for: measuring.
+// towards the sum by their noise, empirical Bayes), and the levelling-off of large damage. Microseconds per change of
+// one site, so that a window can follow a painting hand. Not for: measuring.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ struct PredictionSite {
 struct Prediction {
     double sum = 0, sumSe = 0;             ///< Σ over sites
     double interaction = 0;                ///< what is added to `sum` by sites acting together, shrunk; may be negative
-    double shrinkage = 0;                  ///< 0 … 1: how much of the raw interaction was believed
+    double shrinkage = 0;                  ///< 0 … 1: how much of the raw interaction is believed, by its noise and the map
     double kl = 0, klSe = 0;               ///< the best estimate: interactions and saturation applied
 };
 
@@ -85,6 +85,10 @@ private:
         std::vector<float> projections;    ///< scaled so that ½·mean c² = value
         std::vector<float> windows;        ///< ½·mean c² of each window's draws
     };
+    /// How much sites of this map act together: the variance of (what acting together adds)/(plain sum) over made-up
+    /// mixes, less what noise adds to it. Each site's sign is drawn too: its pairs then count one by one, where one sum
+    /// over all of them would be a single throw of the dice.
+    void learnTogetherness();
     const Part* part(std::size_t site, int option) const;
     /// `less` and `more` (may be null): parts taken away and added without changing the sums.
     Prediction estimate(const State& state, const Part* less, const Part* more) const;
@@ -93,6 +97,7 @@ private:
     std::vector<std::vector<Part>> parts_;
     std::size_t probes_ = 0, cluster_ = 1; ///< K, and how many of them hang together
     int draws_ = 1;
+    double together_ = 0;                  ///< see learnTogetherness()
     Saturation saturation_;
 };
 
