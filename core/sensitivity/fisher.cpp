@@ -33,14 +33,17 @@ FisherFacts fisherSketch(const Model& model, const Windows& windows, const Fishe
     detail::FisherCells cells(model, options, known);
     FisherFacts facts;
     facts.windows = windows.count;
-    facts.draws = static_cast<int>((options.probes + windows.count - 1) / windows.count);
-    detail::LabelLoss loss(model.config().vocabulary, facts.draws, options.seed);
+    // Of everything asked for, so that a resumed sketch has the same.
+    const std::size_t all = detail::FisherCells(model, options, {}).count();
+    const detail::FisherLayout layout = detail::fisherLayout(windows.count, windows.length, options.probes, all);
+    facts.draws = layout.perWindow();
+    detail::LabelLoss loss(model.config().vocabulary, layout.draws, options.seed);
     if (cells.empty()) {
         observePredictions(model, windows, loss, job);
     } else {
         const detail::SiteRounder rounder(model, importance, options.rounder);
         detail::WeightChanges changes(model, rounder, kChangeBytes);
-        detail::FisherObserver observer(model, windows, facts.draws, cells, changes, onRow, job);
+        detail::FisherObserver observer(model, windows, layout, cells, changes, onRow, job);
         walkBackwards(model, windows, nullptr, loss, observer, job, "sketch: backwards");
         observer.finish();
     }

@@ -2,6 +2,8 @@
 // The Fisher sketch: what every site in every format costs in nats, from one forward and one backward walk. Labels are
 // drawn from the model's own next-token distribution; with G the gradient of their negative log-likelihood summed over a
 // window's T scored positions, probe k projects every change ΔW = W − Ŵ to c[k] = ⟨ΔW, G_k⟩/√T, and KL ≈ ½·mean_k c².
+// A window's positions come in segments with a projection each (fisher_cells.h): up to eight times as many probes for the
+// same walks.
 // Signed projections add up over sites, so that whole mixes are predicted too (prediction.h).
 #pragma once
 
@@ -26,14 +28,14 @@ struct FisherOptions {
 
 /// One cell's projections, the signed square roots of its damage.
 struct FisherRow {
-    SensitivityCell cell;                  ///< value = ½·mean c², standardError from the windows (draws of one window hang together)
-    std::vector<float> projections;        ///< c[k], √(nats per token), k = window·draws + draw
+    SensitivityCell cell;                  ///< value = ½·mean c², standardError from the windows (what is of one window hangs together)
+    std::vector<float> projections;        ///< c[k], √(nats per token), k = window·draws + draw and segment
 };
 
 /// What the sketch knows about the model as a whole.
 struct FisherFacts {
     std::int64_t windows = 0;
-    int draws = 0;                         ///< per window; probes = windows·draws
+    int draws = 0;                         ///< projections of each window: draws of labels times segments of its positions
     /// Where damage levels off: mean KL of the model's predictions against their own average over all positions, nats.
     double saturation = 0;
 };

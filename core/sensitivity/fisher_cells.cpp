@@ -138,19 +138,95 @@ void setDamage(SensitivityCell& cell, std::span<const float> projections, int dr
                                    : std::sqrt(2.0) * value;
 }
 
-std::vector<FisherRow> fisherRows(const FisherPlace& place, std::int64_t probes, int draws, std::int64_t tokens) {
+namespace {
+
+/// ½·mean over the draws of each window: of the sum over segments, and of the segments' squares.
+struct WindowMeans {
+    std::vector<double> whole, parts;
+};
+
+WindowMeans windowMeans(const std::vector<double>& sums, const FisherLayout& layout) {
+    WindowMeans means;
+    const auto draws = static_cast<std::size_t>(layout.draws), segments = static_cast<std::size_t>(layout.segments);
+    for (std::size_t at = 0; at < sums.size();) {
+        double whole = 0, parts = 0;
+        for (std::size_t d = 0; d < draws; ++d) {
+            double sum = 0;
+            for (std::size_t s = 0; s < segments; ++s, ++at) {
+                sum += sums[at];
+                parts += 0.5 * sums[at] * sums[at] / static_cast<double>(draws);
+            }
+            whole += 0.5 * sum * sum / static_cast<double>(draws);
+        }
+        means.whole.push_back(whole);
+        means.parts.push_back(parts);
+    }
+    return means;
+}
+
+/// What the squares of the segments must be multiplied by: 1 where the whole agrees with them within its noise.
+double correction(const WindowMeans& means) {
+    const auto n = static_cast<double>(means.whole.size());
+    double parts = 0, more = 0, squares = 0;
+    for (std::size_t w = 0; w < means.whole.size(); ++w) {
+        const double difference = means.whole[w] - means.parts[w];
+        parts += means.parts[w] / n;
+        more += difference / n;
+        squares += difference * difference / n;
+    }
+    if (n < 2 || !(parts > 0)) return 1;
+    constexpr double kErrors = 2;
+    const double noise = std::max(0.0, squares - more * more) / (n - 1);
+    const double believed = more * more > 0 ? std::max(0.0, 1 - kErrors * kErrors * noise / (more * more)) : 0;
+    return std::max(0.0, 1 + believed * more / parts);
+}
+
+/// The sums as projections whose ½·mean c² is the damage.
+std::vector<float> projectionsOf(const std::vector<double>& sums, const FisherLayout& layout, bool whole, std::int64_t tokens) {
+    std::vector<float> out(layout.size(), 0.0f);
+    const auto segments = static_cast<std::size_t>(layout.segments);
+    const double root = 1 / std::sqrt(static_cast<double>(tokens));
+    const double scale = whole || segments == 1
+                             ? root
+                             : root * std::sqrt(static_cast<double>(segments) * correction(windowMeans(sums, layout)));
+    for (std::size_t at = 0; at < sums.size(); at += segments) {
+        double sum = 0;
+        for (std::size_t s = 0; s < segments; ++s) sum += sums[at + s];
+        for (std::size_t s = 0; s < segments; ++s)
+            out[at + s] = static_cast<float>(scale * (whole ? sum : sums[at + s]));
+    }
+    return out;
+}
+
+} // namespace
+
+FisherLayout fisherLayout(std::int64_t windows, std::int64_t length, int probes, std::size_t cells) {
+    constexpr std::int64_t kShortest = 32, kMostSegments = 8, kMostNumbers = std::int64_t{1} << 23;
+    FisherLayout layout{windows, static_cast<int>((probes + windows - 1) / windows), 1};
+    const auto numbers = static_cast<std::int64_t>(std::max<std::size_t>(1, cells)) * windows * layout.draws;
+    layout.segments = static_cast<int>(
+        std::clamp<std::int64_t>(std::min(length / kShortest, kMostNumbers / std::max<std::int64_t>(1, numbers)), 1, kMostSegments));
+    return layout;
+}
+
+std::size_t FisherCells::count() const {
+    std::size_t count = 0;
+    for (const FisherPlace& place : places_) count += place.formats.size();
+    return count;
+}
+
+std::vector<FisherRow> fisherRows(const FisherPlace& place, const FisherLayout& layout, std::int64_t tokens) {
     std::vector<FisherRow> rows;
+    const bool whole = place.site != nullptr && place.site->kind == SiteKind::attnK;
     for (const FisherFormat& format : place.formats) {
         FisherRow row;
-        row.projections.assign(static_cast<std::size_t>(probes), 0.0f);
-        for (std::size_t k = 0; k < format.sums.size(); ++k)
-            row.projections[k] = static_cast<float>(format.sums[k] / std::sqrt(static_cast<double>(tokens)));
+        row.projections = projectionsOf(format.sums, layout, whole, tokens);
         row.cell.site_name = place.name;
         row.cell.site = place.site != nullptr ? place.site->id : SiteId(-1);
         row.cell.used = format.choice.name();
         row.cell.bytes = place.site != nullptr ? format.choice.format->bytes(place.site->rows, place.site->cols) : 0;
         row.cell.tokens = place.tokens;
-        setDamage(row.cell, row.projections, draws);
+        setDamage(row.cell, row.projections, layout.perWindow());
         if (!std::isfinite(row.cell.value) || !std::isfinite(row.cell.standardError))
             throw Error(ErrorCode::nonFinite,
                         "the damage of '" + format.asked.front() + "' at '" + place.name + "' is not a finite number",

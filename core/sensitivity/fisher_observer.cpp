@@ -41,19 +41,20 @@ double dot(const float* a, const float* b, std::int64_t n) {
     return total;
 }
 
-FisherObserver::FisherObserver(const Model& model, const Windows& windows, int draws, FisherCells& cells,
-                               WeightChanges& changes, const std::function<void(const FisherRow&)>& onRow,
-                               JobContext& job)
-    : model_(model), windows_(windows), draws_(draws), cells_(cells), changes_(changes), onRow_(onRow), job_(job) {}
+FisherObserver::FisherObserver(const Model& model, const Windows& windows, const FisherLayout& layout,
+                               FisherCells& cells, WeightChanges& changes,
+                               const std::function<void(const FisherRow&)>& onRow, JobContext& job)
+    : model_(model), windows_(windows), layout_(layout), cells_(cells), changes_(changes), onRow_(onRow), job_(job) {}
 
 MatrixView<float> FisherObserver::room(Matrix& matrix, std::int64_t rows, std::int64_t cols) {
     if (matrix.size() < rows * cols) matrix = Matrix(1, rows * cols);
     return {matrix.data(), rows, cols};
 }
 
-double& FisherObserver::sum(FisherFormat& format, std::int64_t window, std::size_t draw) {
-    if (format.sums.empty()) format.sums.assign(static_cast<std::size_t>(windows_.count * draws_), 0.0);
-    return format.sums[static_cast<std::size_t>(window * draws_) + draw];
+double& FisherObserver::sum(FisherFormat& format, std::int64_t window, std::size_t draw, std::int64_t segment) {
+    if (format.sums.empty()) format.sums.assign(layout_.size(), 0.0);
+    const std::int64_t probe = window * layout_.draws + static_cast<std::int64_t>(draw);
+    return format.sums[static_cast<std::size_t>(probe * layout_.segments + segment)];
 }
 
 void FisherObserver::addDots(FisherFormat& format, const WindowRows& windows, MatrixView<const float> a,
@@ -67,10 +68,13 @@ void FisherObserver::addDots(FisherFormat& format, const WindowRows& windows, Ma
     });
     for (std::size_t d = 0; d < gradients.size(); ++d)
         for (std::int64_t b = 0; b < windows.count(); ++b) {
-            double& to = sum(format, windows.first + b, d);
-            for (std::int64_t r = windows.starts[static_cast<std::size_t>(b)];
-                 r < windows.starts[static_cast<std::size_t>(b) + 1]; ++r)
-                to += parts_[d * static_cast<std::size_t>(rows) + static_cast<std::size_t>(r)];
+            const std::int64_t first = windows.starts[static_cast<std::size_t>(b)],
+                               n = windows.starts[static_cast<std::size_t>(b) + 1] - first;
+            for (std::int64_t s = 0; s < layout_.segments; ++s) {
+                double& to = sum(format, windows.first + b, d, s);
+                for (std::int64_t r = first + segmentStart(n, s); r < first + segmentStart(n, s + 1); ++r)
+                    to += parts_[d * static_cast<std::size_t>(rows) + static_cast<std::size_t>(r)];
+            }
         }
 }
 
@@ -88,7 +92,8 @@ void FisherObserver::onSite(const SiteGradients& g) {
     place->tokens += g.input.rows;
     changes_.prepare(g.site, place->choices());
     if (!changes_.keeps(g.site) ||
-        multipliesChanges(g.input.rows, g.windows.count(), g.outputGradients.size(), place->formats.size()))
+        multipliesChanges(g.input.rows, g.windows.count() * layout_.segments, g.outputGradients.size(),
+                          place->formats.size()))
         byProducts(*place, g);
     else
         byWeightGradients(*place, g);
@@ -107,9 +112,12 @@ void FisherObserver::byProducts(FisherPlace& place, const SiteGradients& g) {
 void FisherObserver::byWeightGradients(FisherPlace& place, const SiteGradients& g) {
     const std::int64_t outputs = g.site.rows, inputs = g.site.cols;
     const std::int64_t tile = std::clamp<std::int64_t>(kTileValues / inputs, 1, outputs);
-    for (std::int64_t b = 0; b < g.windows.count(); ++b) {
-        const std::int64_t first = g.windows.starts[static_cast<std::size_t>(b)],
-                           rows = g.windows.starts[static_cast<std::size_t>(b) + 1] - first;
+    for (std::int64_t piece = 0; piece < g.windows.count() * layout_.segments; ++piece) {
+        const std::int64_t b = piece / layout_.segments, segment = piece % layout_.segments,
+                           begin = g.windows.starts[static_cast<std::size_t>(b)],
+                           count = g.windows.starts[static_cast<std::size_t>(b) + 1] - begin,
+                           first = begin + segmentStart(count, segment),
+                           rows = begin + segmentStart(count, segment + 1) - first;
         if (rows == 0) continue;
         const MatrixView<float> x = room(inputTurned_, inputs, rows), dy = room(outputTurned_, outputs, rows);
         transpose(g.input.middleRows(first, rows), x);
@@ -117,17 +125,17 @@ void FisherObserver::byWeightGradients(FisherPlace& place, const SiteGradients& 
             transpose(g.outputGradients[d].middleRows(first, rows), dy);
             for (std::int64_t o = 0; o < outputs; o += tile) {
                 job_.checkpoint();
-                const std::int64_t count = std::min(tile, outputs - o);
-                const MatrixView<float> gradient = room(gradient_, count, inputs);
-                gemmTransposed(dy.middleRows(o, count), x, gradient);
-                parts_.assign(static_cast<std::size_t>(count), 0.0);
+                const std::int64_t some = std::min(tile, outputs - o);
+                const MatrixView<float> gradient = room(gradient_, some, inputs);
+                gemmTransposed(dy.middleRows(o, some), x, gradient);
+                parts_.assign(static_cast<std::size_t>(some), 0.0);
                 for (std::size_t f = 0; f < place.formats.size(); ++f) {
                     const MatrixView<const float> change = changes_.of(g.site, f);
-                    parallelFor(count, kRowsOfDots, [&](std::int64_t begin, std::int64_t end) {
-                        for (std::int64_t r = begin; r < end; ++r)
+                    parallelFor(some, kRowsOfDots, [&](std::int64_t from, std::int64_t end) {
+                        for (std::int64_t r = from; r < end; ++r)
                             parts_[static_cast<std::size_t>(r)] = dot(gradient.row(r), change.row(o + r), inputs);
                     });
-                    double& to = sum(place.formats[f], g.windows.first + b, d);
+                    double& to = sum(place.formats[f], g.windows.first + b, d, segment);
                     for (const double part : parts_) to += part;
                 }
             }
@@ -190,7 +198,7 @@ void FisherObserver::onEmbedding(const EmbeddingGradients& g) {
 }
 
 void FisherObserver::hand(FisherPlace& place) {
-    for (const FisherRow& row : fisherRows(place, windows_.count * draws_, draws_, windows_.length))
+    for (const FisherRow& row : fisherRows(place, layout_, windows_.length))
         if (onRow_) onRow_(row);
     for (FisherFormat& format : place.formats) format.sums = {};
 }

@@ -9,9 +9,8 @@ namespace bw::detail {
 
 class FisherObserver final : public GradientObserver {
 public:
-    /// @param draws of the walk's loss; k = window·draws + draw.
-    FisherObserver(const Model& model, const Windows& windows, int draws, FisherCells& cells, WeightChanges& changes,
-                   const std::function<void(const FisherRow&)>& onRow, JobContext& job);
+    FisherObserver(const Model& model, const Windows& windows, const FisherLayout& layout, FisherCells& cells,
+                   WeightChanges& changes, const std::function<void(const FisherRow&)>& onRow, JobContext& job);
     bool wantsInputs() const override { return cells_.wantsInputs(); }
     bool wantsCache() const override { return cells_.wantsCache(); }
     void endBlock(BlockIndex block) override;
@@ -21,7 +20,7 @@ public:
     void onEmbedding(const EmbeddingGradients& g) override;
     void finish(); ///< after the walk: hands out the embedding
 
-    /// For a site with these numbers: is it cheaper to multiply the inputs with every change (once for all draws) than
+    /// For a site with these numbers (`windows`: of segments): is it cheaper to multiply the inputs with every change (once for all draws) than
     /// to form the weight's gradient of every draw?
     static bool multipliesChanges(std::int64_t rows, std::int64_t windows, std::size_t draws, std::size_t formats);
 
@@ -30,15 +29,17 @@ private:
     void byProducts(FisherPlace& place, const SiteGradients& g);
     void byWeightGradients(FisherPlace& place, const SiteGradients& g);
     void byRounding(FisherPlace& place, const WindowRows& windows, MatrixView<const float> x, Gradients gradients);
-    /// sums[k] += Σ a⊙gradients over the rows of each window and draw.
+    /// sums[k] += Σ a⊙gradients over the rows of each window, draw and segment.
     void addDots(FisherFormat& format, const WindowRows& windows, MatrixView<const float> a, Gradients gradients);
-    double& sum(FisherFormat& format, std::int64_t window, std::size_t draw);
+    double& sum(FisherFormat& format, std::int64_t window, std::size_t draw, std::int64_t segment);
+    /// Where a segment of `rows` begins; an expert's rows are cut by their number, not by their positions.
+    std::int64_t segmentStart(std::int64_t rows, std::int64_t segment) const { return rows * segment / layout_.segments; }
     void hand(FisherPlace& place);
     MatrixView<float> room(Matrix& matrix, std::int64_t rows, std::int64_t cols);
 
     const Model& model_;
     const Windows& windows_;
-    int draws_;
+    FisherLayout layout_;
     FisherCells& cells_;
     WeightChanges& changes_;
     const std::function<void(const FisherRow&)>& onRow_;

@@ -250,7 +250,8 @@ TEST(Fisher, ChangesThatDoNotFitInMemoryAreDecodedAgain) {
             detail::LabelLoss loss(50, 2, 1);
             std::vector<FisherRow> rows;
             const std::function<void(const FisherRow&)> keep = [&](const FisherRow& row) { rows.push_back(row); };
-            detail::FisherObserver observer(*tiny.model, windows, 2, cells, changes, keep, job);
+            const detail::FisherLayout layout{windows.count, 2, 1};
+            detail::FisherObserver observer(*tiny.model, windows, layout, cells, changes, keep, job);
             walkBackwards(*tiny.model, windows, nullptr, loss, observer, job);
             observer.finish();
             return rows;
@@ -262,6 +263,50 @@ TEST(Fisher, ChangesThatDoNotFitInMemoryAreDecodedAgain) {
             EXPECT_EQ(kept[i].projections, some[i].projections) << kept[i].cell.site_name;
         }
     }
+}
+
+/// Rows of a place whose sums are what is given; segments of positions act together as `together` says.
+FisherRow segmented(SiteKind kind, double together, std::uint64_t seed) {
+    const detail::FisherLayout layout{64, 4, 8};
+    Site site;
+    site.kind = kind;
+    site.rows = site.cols = 32;
+    detail::FisherPlace place{"blk.0.any", &site, {}, 0};
+    place.formats.push_back({parseChoice("q4_0"), {"q4_0"}, {}});
+    Random random(seed);
+    for (int k = 0; k < 64 * 4; ++k) {
+        const double common = random.normal();
+        for (int s = 0; s < 8; ++s)
+            place.formats[0].sums.push_back(std::sqrt(1 - std::abs(together)) * random.normal() +
+                                            std::sqrt(std::abs(together)) * (together > 0 ? common : s % 2 == 0 ? common : -common));
+    }
+    return detail::fisherRows(place, layout, 1).front();
+}
+
+TEST(Fisher, SegmentsOfAWindowAreAsManyProbes) {
+    double squares = 0, whole = 0, together = 0, cancelling = 0;
+    constexpr int kTrials = 200;
+    for (int trial = 0; trial < kTrials; ++trial) {
+        const auto seed = static_cast<std::uint64_t>(trial);
+        // Eight independent segments of variance 1: ½·8 = 4 nats, whose error is √(2/(256·8)) = 3 % where that of the
+        // sums would be √(2/256) = 9 %.
+        squares += std::pow(segmented(SiteKind::ffnUp, 0, seed).cell.value / 4 - 1, 2) / kTrials;
+        whole += std::pow(segmented(SiteKind::attnK, 0, seed).cell.value / 4 - 1, 2) / kTrials;
+        together += segmented(SiteKind::ffnUp, 0.5, seed).cell.value / kTrials;
+        cancelling += segmented(SiteKind::attnK, -0.8, seed).cell.value / kTrials;
+    }
+    EXPECT_LT(std::sqrt(squares), 0.05); // some rows take chance for acting together
+    EXPECT_NEAR(std::sqrt(whole), 0.088, 0.015);
+    EXPECT_NEAR(together, 0.5 * (4 + 32), 1); // half of the variance is one number in all eight
+    EXPECT_NEAR(cancelling, 0.5 * 8 * 0.2, 0.05); // what alternates sums up to nothing
+}
+
+TEST(Fisher, LayoutsOfProbesAreBounded) {
+    EXPECT_EQ(detail::fisherLayout(64, 256, 256, 100).perWindow(), 4 * 8);
+    EXPECT_EQ(detail::fisherLayout(64, 16, 256, 100).perWindow(), 4);
+    EXPECT_EQ(detail::fisherLayout(61, 256, 256, 100).draws, 5);
+    EXPECT_EQ(detail::fisherLayout(256, 128, 256, 100).segments, 4);
+    EXPECT_EQ(detail::fisherLayout(64, 256, 256, 240000).segments, 1);
 }
 
 TEST(Fisher, ARounderIsPartOfTheFormatAskedFor) {
