@@ -4,6 +4,7 @@
 #include "core/base/error.h"
 #include "core/experiment/agreement.h"
 #include "core/format/format.h"
+#include "core/sensitivity/prediction.h"
 
 #include <algorithm>
 #include <array>
@@ -259,8 +260,7 @@ std::vector<RunDetail> measuredMixes(const LogReader& log, const std::string& ch
 /// Σ over sites of what damage adds up to, levelled off as the prediction of whole mixes does.
 double levelledOff(double sum, const Json& saturation) {
     if (!saturation.is_object()) return sum;
-    const double limit = saturation.value("limit", 0.0), scale = saturation.value("scale", 1.0);
-    return limit > 0 ? limit * -std::expm1(-scale * sum / limit) : scale * sum;
+    return Saturation{saturation.value("limit", 0.0), saturation.value("scale", 1.0)}.apply(sum);
 }
 
 void addFront(ParetoData& data, const Json& result) {

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/experiment/agreement.h"
+#include "core/experiment/sketch_checks.h"
 
 #include <algorithm>
 #include <cmath>
@@ -22,7 +23,7 @@ struct SweepArguments {
     std::optional<std::string> metric, rounder, context, rest, shard;
     std::optional<std::int64_t> tokens, samples, length, probes, orderRun;
     std::optional<double> positions;
-    std::int64_t resume = 0;
+    std::int64_t resume = 0, check = 0;
     bool noClipSearch = false;
 };
 
@@ -67,6 +68,8 @@ Recipe resumed(Context& context, const SweepArguments& given) {
 Recipe sweepRecipe(Context& context, const SweepArguments& given) {
     if (given.resume != 0)
         return resumed(context, given);
+    if (given.check != 0)
+        return checkSweep(LogReader(context.logPath()), RunId(given.check), kCheckCells, given.tokens.value_or(kCheckTokens));
     Recipe recipe = context.baseRecipe("sweep");
     if (!given.path.empty())
         recipe.checkpoint = given.path;
@@ -195,6 +198,7 @@ void addSweepCommand(CLI::App& app, Context& context) {
     command->add_option("--tokens", given->tokens, "sweep only this many of the calibration tokens")->check(CLI::PositiveNumber)->type_name("N");
     command->add_option("--rounder", given->rounder, "nearest or weighted")->check(CLI::IsMember({"nearest", "weighted"}));
     command->add_flag("--no-clip-search", given->noClipSearch, "affine grids: keep the full range of every group");
+    command->add_option("--check", given->check, "measure the cells that show how far this sketch is off")->check(CLI::PositiveNumber)->type_name("RUN");
     command->add_option("--resume", given->resume, "go on with this interrupted run")->check(CLI::PositiveNumber)->type_name("RUN");
     addPlotOption(*command, given->plot);
     addMeasures(*command, *given);

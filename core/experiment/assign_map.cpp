@@ -3,8 +3,10 @@
 #include "core/experiment/assign_map.h"
 
 #include "core/sensitivity/fisher.h"
+#include "core/sensitivity/sketch_check.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 
 namespace bw {
@@ -70,7 +72,36 @@ void addScaled(Cells& measured, const Cells& errors) {
     }
 }
 
-void takeMeasured(AssignMap& map, const SweepRows& rows, std::int64_t run) {
+/// Measured cells show by how much the sketch is off in their format; its other cells of that format, however rounded, are
+/// as far off.
+class SketchCheck {
+public:
+    void add(const std::string& format, const MapCell& sketch, const MapCell& measured) {
+        if (!sketch.measured && !sketch.projections.empty())
+            cells_[choiceFormat(format)].push_back({sketch.value, measured.value, measured.standardError});
+    }
+    void correct(AssignMap& map) const {
+        for (const auto& [format, checked] : cells_) {
+            const SketchBias bias = sketchBias(checked);
+            for (auto& [site, cells] : map.cells)
+                for (auto& [name, cell] : cells)
+                    if (!cell.measured && !cell.projections.empty() && choiceFormat(name) == format)
+                        scale(cell, bias);
+        }
+    }
+
+private:
+    static void scale(MapCell& cell, const SketchBias& bias) {
+        cell.standardError = std::hypot(bias.factor * cell.standardError, bias.factor * cell.value * bias.error);
+        cell.value *= bias.factor;
+        for (float& projection : cell.projections.edit())
+            projection *= static_cast<float>(std::sqrt(bias.factor));
+    }
+
+    std::map<std::string, std::vector<CheckedCell>> cells_; ///< by format
+};
+
+void takeMeasured(AssignMap& map, SketchCheck& check, const SweepRows& rows, std::int64_t run) {
     if (rows.metric != "kl")
         throw Error(ErrorCode::usage, fmt::format("run {} is a sweep by '{}'; only measured KL takes the place of other costs", run, rows.metric),
                     "name sweeps with --metric kl");
@@ -79,6 +110,7 @@ void takeMeasured(AssignMap& map, const SweepRows& rows, std::int64_t run) {
     for (const auto& [site, cells] : rows.cells)
         for (const auto& [format, better] : cells) {
             MapCell& cell = map.cells[site][format];
+            check.add(format, cell, better);
             cell.value = better.value;
             cell.standardError = better.standardError;
             cell.tokens = std::max(cell.tokens, better.tokens);
@@ -159,8 +191,10 @@ AssignMap readAssignMap(Workbench& bench, const Model& model, const Recipe::Assi
         addScaled(map.cells, errors.cells);
         map.formats = errors.formats;
     }
+    SketchCheck check;
     for (const std::int64_t run : wanted.measuredRuns)
-        takeMeasured(map, readSweep(log, run, sha256, model), run);
+        takeMeasured(map, check, readSweep(log, run, sha256, model), run);
+    check.correct(map);
     adjustStarved(map, model, wanted.starved);
     for (auto& [site, cells] : map.cells)
         for (auto& [format, cell] : cells)

@@ -15,7 +15,7 @@ struct MapCell {
     double solving = 0;               ///< what the solver counts: `value` shrunk by its error, or `value` itself
     std::int64_t tokens = 0;          ///< that passed the site; 0 = not recorded
     bool measured = false;            ///< taken from one of the assignment's measured runs
-    std::vector<float> projections;   ///< of a Fisher sketch; else empty
+    Projections projections;          ///< of a Fisher sketch; else empty
 };
 
 struct AssignMap {

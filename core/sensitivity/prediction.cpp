@@ -76,13 +76,13 @@ MixPredictor::MixPredictor(std::vector<PredictionSite> sites, int draws, Saturat
             for (const float c : option.projections)
                 own += 0.5 * static_cast<double>(c) * static_cast<double>(c) / static_cast<double>(probes_);
             if (own <= 0) continue;
-            const double scale = std::sqrt(std::max(0.0, option.value) / own);
+            made.scale = std::sqrt(std::max(0.0, option.value) / own);
+            made.projections = option.projections;
             made.probed = std::abs(option.value - own) <= kSameValue * own;
             made.windows.assign(windows(), 0.0f);
             std::vector<double> means(windows(), 0.0);
             for (std::size_t k = 0; k < probes_; ++k) {
-                const double c = scale * static_cast<double>(option.projections[k]);
-                made.projections.push_back(static_cast<float>(c));
+                const double c = made.scale * static_cast<double>(option.projections[k]);
                 means[k / cluster_] += 0.5 * c * c / static_cast<double>(cluster_);
             }
             std::ranges::transform(means, made.windows.begin(), [](double mean) { return static_cast<float>(mean); });
@@ -111,9 +111,9 @@ void MixPredictor::learnTogetherness() {
             while (taken + 1 < options.size() && (left -= shares[taken]) >= 0) ++taken;
             const double sign = random.below(2) == 0 ? 1 : -1;
             if (taken >= options.size()) continue;
-            const std::vector<float>& projections = options[taken].projections;
-            for (std::size_t k = 0; k < projections.size(); ++k) {
-                const double c = static_cast<double>(projections[k]);
+            const Part& part = options[taken];
+            for (std::size_t k = 0; k < part.projections.size(); ++k) {
+                const double c = part.scale * static_cast<double>(part.projections[k]);
                 total[k] += sign * c;
                 own[k] += c * c;
             }
@@ -158,8 +158,9 @@ Prediction MixPredictor::estimate(const State& state, const Part* less, const Pa
     for (std::size_t w = 0; w * cluster_ < probes_; ++w) {
         double together = 0;
         for (std::size_t k = w * cluster_; k < (w + 1) * cluster_; ++k) {
-            const double total =
-                state.total_[k] + change([&](const Part& part) { return valueOf(part.projections, k); });
+            const double total = state.total_[k] + change([&](const Part& part) {
+                return part.projections.empty() ? 0.0 : part.scale * static_cast<double>(part.projections[k]);
+            });
             together += 0.5 * total * total / static_cast<double>(cluster_);
         }
         const double plain = state.parts_[w] + change([&](const Part& part) { return valueOf(part.windows, w); });
@@ -178,11 +179,7 @@ Prediction MixPredictor::estimate(const State& state, const Part* less, const Pa
     const double smallVariance =
         variance + moments.varianceOfMean(out.shrinkage) + out.shrinkage * (1 - out.shrinkage) * rawNoise;
     out.kl = saturation_.apply(small);
-    const double slope =
-        saturation_.limit > 0
-            ? saturation_.scale * std::exp(-saturation_.scale * std::max(0.0, small) / saturation_.limit)
-            : saturation_.scale;
-    out.klSe = slope * std::sqrt(smallVariance);
+    out.klSe = saturation_.slope(small) * std::sqrt(smallVariance);
     return out;
 }
 
@@ -208,7 +205,7 @@ void MixPredictor::State::set(std::size_t site, int option) {
         sum_ += sign * part->value;
         if (!part->probed) variance_ += sign * part->variance;
         for (std::size_t k = 0; k < part->projections.size(); ++k)
-            total_[k] += sign * static_cast<double>(part->projections[k]);
+            total_[k] += sign * part->scale * static_cast<double>(part->projections[k]);
         for (std::size_t w = 0; w < part->windows.size(); ++w)
             parts_[w] += sign * static_cast<double>(part->windows[w]);
     };

@@ -5,16 +5,37 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace bw {
 
+/// Projections of one cell, shared by all copies: a map of 20,000 sites × 12 formats × 256 probes takes 250 MB once.
+class Projections {
+public:
+    Projections() = default;
+    Projections(std::vector<float> values) : values_(std::make_shared<std::vector<float>>(std::move(values))) {}
+    std::size_t size() const { return values_ ? values_->size() : 0; }
+    bool empty() const { return size() == 0; }
+    float operator[](std::size_t k) const { return (*values_)[k]; }
+    const float* begin() const { return values_ ? values_->data() : nullptr; }
+    const float* end() const { return begin() + size(); }
+    /// Of this copy alone from now on.
+    std::vector<float>& edit() {
+        if (!values_ || values_.use_count() > 1) values_ = std::make_shared<std::vector<float>>(begin(), end());
+        return *values_;
+    }
+
+private:
+    std::shared_ptr<std::vector<float>> values_;
+};
+
 /// One format of one site. Projections as in FisherRow, empty when the map has none (measured KL).
 struct PredictionOption {
     std::string format;
     double value = 0, standardError = 0;
-    std::vector<float> projections;
+    Projections projections;
 };
 struct PredictionSite {
     std::string name;
@@ -29,11 +50,13 @@ struct Prediction {
     double kl = 0, klSe = 0;               ///< the best estimate: interactions and saturation applied
 };
 
-/// Damage that levels off: D = limit·(1 − e^(−scale·s/limit)) of the small-damage estimate s.
+/// Damage that levels off: D = limit·tanh(scale·s/limit) of the small-damage estimate s. Of measured mixes, those of up to
+/// half a nat still grow as fast as s or faster; 1 − e^(−s/limit) took 5 % away there already.
 struct Saturation {
     double limit = 0;                      ///< nats; 0 = none
     double scale = 1;                      ///< 1 unless refitted to measured mixes
     double apply(double s) const;
+    double slope(double s) const;          ///< dD/ds
 };
 
 /// A measured mix to refit on: small-damage estimate, measured KL and its error.
@@ -82,7 +105,8 @@ private:
     struct Part {
         double value = 0, variance = 0;
         bool probed = false;               ///< errors are then taken from `windows`
-        std::vector<float> projections;    ///< scaled so that ½·mean c² = value
+        Projections projections;           ///< ½·mean (scale·c)² = value
+        double scale = 1;
         std::vector<float> windows;        ///< ½·mean c² of each window's draws
     };
     /// How much sites of this map act together: the variance of (what acting together adds)/(plain sum) over made-up

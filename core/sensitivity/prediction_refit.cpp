@@ -54,9 +54,14 @@ Saturation withBestScale(double limit, const std::vector<MeasuredPoint>& points)
 
 } // namespace
 
+double Saturation::slope(double s) const {
+    const double level = limit > 0 ? std::tanh(scale * std::max(0.0, s) / limit) : 0.0;
+    return scale * (1 - level * level);
+}
+
 double Saturation::apply(double s) const {
     const double damage = scale * std::max(0.0, s);
-    return limit > 0 ? -limit * std::expm1(-damage / limit) : damage;
+    return limit > 0 ? limit * std::tanh(damage / limit) : damage;
 }
 
 Saturation refit(const Saturation& from, const std::vector<MeasuredPoint>& points) {

@@ -238,7 +238,7 @@ private Q_SLOTS:
         for (PredictionSite& site : sites) {
             for (int f = 0; f < 7; ++f) {
                 PredictionOption option{"f" + std::to_string(f), 0, 1e-5, {}};
-                for (int k = 0; k < 256; ++k) option.projections.push_back(float(random.normal() * 1e-2));
+                for (int k = 0; k < 256; ++k) option.projections.edit().push_back(float(random.normal() * 1e-2));
                 site.options.push_back(std::move(option));
             }
         }

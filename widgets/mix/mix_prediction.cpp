@@ -74,7 +74,7 @@ std::vector<PredictionSite> MixState::shrunkSites(const MixPredictor& raw) const
             const double before = std::exchange(option.value, costs[s][o]);
             if ((*options)[qsizetype(o)].source != CellSource::fisher || !(before > 0)) continue;
             const float scale = float(std::sqrt(option.value / before));
-            for (float& c : option.projections) c *= scale;
+            for (float& c : option.projections.edit()) c *= scale;
         }
     }
     return sites;

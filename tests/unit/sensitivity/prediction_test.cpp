@@ -17,7 +17,7 @@ namespace {
 
 using test::expectError;
 
-double halfMeanSquare(const std::vector<float>& c) {
+double halfMeanSquare(const Projections& c) {
     double sum = 0;
     for (const float v : c) sum += 0.5 * static_cast<double>(v) * static_cast<double>(v);
     return sum / static_cast<double>(c.size());
@@ -57,7 +57,7 @@ std::vector<PredictionSite> randomSites(std::size_t sites, std::size_t probes, s
             PredictionOption option{fmt::format("int{}", o + 2), 0, 0, {}};
             const double size = 0.2 / static_cast<double>(1 + 2 * o);
             for (std::size_t k = 0; k < probes; ++k)
-                option.projections.push_back(static_cast<float>(
+                option.projections.edit().push_back(static_cast<float>(
                     size * (std::sqrt(shared) * common[o][k] + std::sqrt(1 - shared) * random.normal())));
             option.value = halfMeanSquare(option.projections);
             std::vector<double> c(option.projections.begin(), option.projections.end());
@@ -123,7 +123,7 @@ TEST(Prediction, BelievesInteractionsAsFarAsTheyStandOutOfTheirNoise) {
 TEST(Prediction, StepsLeadToTheSameAsWholeMixes) {
     constexpr std::size_t kSites = 10;
     auto sites = randomSites(kSites, 32, 4, 0.4, 3);
-    sites[4].options[1].projections.clear(); // measured by KL
+    sites[4].options[1].projections = {}; // measured by KL
     sites[5].options[0].value *= 1.5;        // measured by KL beside its projections
     const MixPredictor predictor(sites, 4, {1.5, 0.9});
     std::vector<int> choice(kSites, 0);
@@ -153,8 +153,8 @@ TEST(Prediction, MeasuredCellsHaveTheErrorsTheyWereMeasuredWith) {
     // Levelling off squeezes the error with the estimate.
     const Saturation saturation{1, 1};
     const Prediction level = MixPredictor(sites, 1, saturation).predict({0, 0});
-    EXPECT_NEAR(level.kl, 1 - std::exp(-0.4), 1e-12);
-    EXPECT_NEAR(level.klSe, 0.05 * std::exp(-0.4), 1e-12);
+    EXPECT_NEAR(level.kl, std::tanh(0.4), 1e-12);
+    EXPECT_NEAR(level.klSe, 0.05 * (1 - std::pow(std::tanh(0.4), 2)), 1e-12);
 }
 
 TEST(Prediction, WhatDoesNotBelongTogetherIsRefused) {
@@ -163,9 +163,9 @@ TEST(Prediction, WhatDoesNotBelongTogetherIsRefused) {
     const MixPredictor predictor(sites, 4, {});
     expectError(ErrorCode::usage, [&] { predictor.predict({0}); });
     expectError(ErrorCode::usage, [&] { predictor.predict({0, 0, 3}); });
-    sites[1].options[2].projections.pop_back();
+    sites[1].options[2].projections.edit().pop_back();
     expectError(ErrorCode::usage, [&] { MixPredictor(sites, 4, {}); });
-    sites[1].options[2].projections.clear();
+    sites[1].options[2].projections = {};
     sites[2].options[0].value = std::nan("");
     const Error e = expectError(ErrorCode::nonFinite, [&] { MixPredictor(sites, 4, {}); });
     EXPECT_NE(e.message().find("blk.2.ffn_up"), std::string::npos);
@@ -174,6 +174,8 @@ TEST(Prediction, WhatDoesNotBelongTogetherIsRefused) {
 TEST(Saturation, IsSmallDamageItselfAndLevelsOffAtItsLimit) {
     const Saturation s{2, 1};
     EXPECT_NEAR(s.apply(1e-4), 1e-4, 1e-8);
+    EXPECT_NEAR(s.apply(0.2), 0.2, 0.2 * 0.004); // a tenth of the limit is no large damage yet
+    EXPECT_NEAR(s.slope(0.5), (s.apply(0.5 + 1e-6) - s.apply(0.5 - 1e-6)) / 2e-6, 1e-8);
     EXPECT_NEAR(s.apply(100), 2, 1e-12);
     EXPECT_EQ(s.apply(-1), 0);
     EXPECT_EQ((Saturation{0, 1.5}).apply(2), 3);
