@@ -105,6 +105,14 @@ QuantizedTensor quantizeSite(const Site& site, MatrixView<const float> weight, c
     }
 }
 
+RounderOptions siteRounder(const RounderOptions& recipe, const std::string& rounder) {
+    RounderOptions options = recipe;
+    if (rounder.empty()) return options;
+    options.weighted = rounder == "weighted";
+    options.stochastic = rounder == "stochastic";
+    return options;
+}
+
 namespace {
 
 /// One site to be rounded.
@@ -112,17 +120,18 @@ struct Task {
     const Site& site;
     FormatPtr format;
     std::span<const float> importance;
+    RounderOptions options;
     std::string key;                     ///< in the cache; empty without one
     std::optional<QuantizedTensor> done; ///< from the cache
 };
 
 /// Several at once, since each is one file to read and to check.
-void takeFromCache(std::vector<Task>& tasks, TensorCache& cache, const RounderOptions& options, JobContext& job) {
+void takeFromCache(std::vector<Task>& tasks, TensorCache& cache, JobContext& job) {
     const JobScope scope(&job);
     parallelFor(static_cast<std::int64_t>(tasks.size()), 1, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) {
             Task& task = tasks[static_cast<std::size_t>(i)];
-            task.key = cache.key(task.site, task.format, task.importance, options);
+            task.key = cache.key(task.site, task.format, task.importance, task.options);
             task.done = cache.find(task.key, task.site, task.format);
             if (task.done) job.advance(task.site.rows * task.site.cols);
         }
@@ -141,17 +150,20 @@ std::shared_ptr<QuantizedModel> QuantizedModel::build(const Model& model, const 
     for (const SiteFormat& format : formats) {
         if (!format.used) continue;
         const Site& site = model.site(format.site);
-        tasks.push_back({site, format.used, importance ? importance(site) : std::span<const float>(), {}, {}});
+        if (format.rounder == "gptq")
+            throw Error(ErrorCode::usage, "'" + site.name + "' is to be rounded by GPTQ, which needs the inputs of a calibration text", "round it with gptqModel()");
+        const RounderOptions own = siteRounder(options, format.rounder);
+        tasks.push_back({site, format.used, importance ? importance(site) : std::span<const float>(), own, {}, {}});
         total += site.rows * site.cols;
     }
     job.beginStage("quantize", total, "weights");
-    if (cache) takeFromCache(tasks, *cache, options, job);
+    if (cache) takeFromCache(tasks, *cache, job);
     for (Task& task : tasks) {
         job.checkpoint();
         if (!task.done) {
             const Matrix weight = model.siteWeight(task.site);
             job.checkpoint();
-            task.done = quantizeSite(task.site, weight.view(), task.format, task.importance, options);
+            task.done = quantizeSite(task.site, weight.view(), task.format, task.importance, task.options);
             if (cache) cache->keep(task.key, task.site, *task.done);
             job.advance(weight.size());
         }

@@ -17,6 +17,9 @@ struct RounderOptions {
     std::uint64_t seed = 0;  ///< of stochastic rounding
 };
 
+/// The options of a site whose choice names a rounder of its own; empty: `recipe` as it is.
+RounderOptions siteRounder(const RounderOptions& recipe, const std::string& rounder);
+
 /// Weights kept beside the grid in f16, in place of what it decodes to: whole input columns, single weights, or both.
 struct KeptWeights {
     std::vector<std::int32_t> columns;        ///< n input channels, rising
@@ -49,7 +52,8 @@ using ImportanceLookup = std::function<std::span<const float>(const Site&)>;
 
 class QuantizedModel final : public WeightSource {
 public:
-    /// Quantizes every site with a format; unit of progress: weights. Sites with `used == nullptr` stay.
+    /// Quantizes every site with a format; unit of progress: weights. Sites with `used == nullptr` stay; those that name a
+    /// rounder are rounded by it. @throws Error(usage) for GPTQ, which needs inputs (gptq.h).
     /// @param cache tensors rounded before are taken from it and new ones kept there; null = none. The result is the same.
     static std::shared_ptr<QuantizedModel> build(const Model& model, const std::vector<SiteFormat>& formats,
                                                  const ImportanceLookup& importance, const RounderOptions& options,

@@ -10,13 +10,9 @@ SiteChoice fallbackChoice(const SiteChoice& asked, const Site& site) {
 }
 
 QuantizedTensor SiteRounder::round(const Site& site, MatrixView<const float> weight, const SiteChoice& choice) const {
-    RounderOptions options = options_;
+    const RounderOptions options = siteRounder(options_, choice.rounder);
     if (choice.rounder == "gptq")
         throw Error(ErrorCode::usage, "'" + choice.name() + "' can't be tried at '" + site.name + "' alone", "sweep nearest or weighted rounding");
-    if (!choice.rounder.empty()) {
-        options.weighted = choice.rounder == "weighted";
-        options.stochastic = choice.rounder == "stochastic";
-    }
     const std::span<const float> importance = options.weighted && importance_ ? importance_(site) : std::span<const float>{};
     return quantizeSite(site, weight, choice.format, importance, options);
 }

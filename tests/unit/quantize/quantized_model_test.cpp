@@ -89,6 +89,22 @@ TEST(QuantizedModel, replacesExactlyTheQuantizedSites) {
     }
 }
 
+TEST(QuantizedModel, aSiteMayBeRoundedByARounderOfItsOwn) {
+    std::vector<float> importance(768, 0.01f);
+    for (std::size_t j = 0; j < importance.size(); j += 16) importance[j] = 100.0f;
+    const ImportanceLookup lookup = [&](const Site& site) { return std::span<const float>(importance).first(static_cast<std::size_t>(site.cols)); };
+    const auto built = [&](const char* format, bool weighted) {
+        JobContext job;
+        return QuantizedModel::build(demoModel(), resolveFormats(demoModel(), "keep", "", {{"blk.1.*", format}}), lookup, {weighted, true}, job);
+    };
+    const auto plain = built("q4_0", false), weighted = built("q4_0", true), own = built("q4_0@weighted", false), back = built("q4_0@nearest", true);
+    const SiteId site = demoModel().findSite("blk.1.attn_q")->id;
+    EXPECT_NE(plain->find(site)->bytes, weighted->find(site)->bytes);
+    EXPECT_EQ(own->find(site)->bytes, weighted->find(site)->bytes);
+    EXPECT_EQ(back->find(site)->bytes, plain->find(site)->bytes);
+    EXPECT_EQ(codeOf([&] { built("q4_0@gptq", false); }), ErrorCode::usage);
+}
+
 TEST(QuantizedModel, stopsWhenAsked) {
     JobContext job;
     job.requestStop();
