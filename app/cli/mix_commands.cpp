@@ -24,9 +24,9 @@ const std::vector<std::string> kBlockFormats{"q2_k", "q3_k", "iq4_xs", "q4_k", "
 struct MixArguments {
     CacheArguments cache;
     std::string plot;
-    std::string path, out, budget, tie = "none", rounder = "weighted", metric = "fisher", protocol = "windows:256";
+    std::string path, out, budget, tie = "none", rounder = "weighted", transform = "none", metric = "fisher", protocol = "windows:256";
     std::vector<std::string> texts, evalTexts, formats, pins, forbid, uniforms;
-    std::int64_t samples = 128, length = 512, probes = 256, sketchTokens = 0, sweepTokens = 2048, tokens = 0, uncertain = 0;
+    std::int64_t samples = 128, length = 512, probes = 256, sketchTokens = 0, sweepTokens = 2048, tokens = 0, uncertain = 0, check = 8;
     bool replace = false, noClipSearch = false, fresh = false;
 };
 
@@ -36,6 +36,7 @@ Runner::MixOptions mixOptions(const Context& context, const MixArguments& given)
     options.budget = given.budget.empty() ? "4.5bpw" : given.budget;
     options.metric = given.metric == "kl-all" ? "kl" : given.metric;
     options.probes = given.probes;
+    options.checkCells = given.check;
     options.sketchTokens = given.sketchTokens;
     options.forbid = splitList(given.forbid);
     options.uncertainCells = given.uncertain;
@@ -50,6 +51,7 @@ Runner::MixOptions mixOptions(const Context& context, const MixArguments& given)
     options.protocol = given.protocol;
     options.tie = given.tie;
     options.rounder = given.rounder;
+    options.transform = given.transform;
     options.clipSearch = !given.noClipSearch;
     options.pins = parsePins(given.pins);
     options.uniformFormats = splitList(given.uniforms);
@@ -73,7 +75,8 @@ int planMix(Context& context, const Runner::MixOptions& options) {
     Recipe recipe;
     recipe.checkpoint = options.checkpoint;
     recipe.device = options.device;
-    recipe.rounder = options.rounder;
+    recipe.rounder = options.rounder == "gptq" ? "weighted" : options.rounder; // of the map and of all that is held against the mix
+    recipe.transform = options.transform;
     recipe.calibration = {options.calibrationFiles, options.samples, options.length};
     Json plans = Json::array();
     Runner runner = context.dryRunner();
@@ -198,11 +201,13 @@ void addMix(CLI::App& app, Context& context) {
     command->add_option("--budget", given->budget, "4.5bpw (of the sites; the default), 1.2GiB, 123456B (of the file) or kl=0.05");
     command->add_option("--formats", given->formats, "to choose from (default: the GGUF types of 2 to 8 bits)")->type_name("A,B,C");
     command->add_option("--out", given->out, "new .gguf, folder, or .json (recipe only)")->type_name("OUT");
-    command->add_option("--rounder", given->rounder, "weighted or nearest")->check(CLI::IsMember({"nearest", "weighted"}));
+    command->add_option("--rounder", given->rounder, "weighted or nearest; gptq: map and mix weighted, then the mix is rounded by GPTQ")->check(CLI::IsMember({"nearest", "weighted", "gptq"}));
+    command->add_option("--transform", given->transform, "folded in before the map is made: awq, rotate, smooth:alpha=0.5 …")->type_name("T");
     command->add_flag("--no-clip-search", given->noClipSearch, "affine grids: keep the full range of every group");
     command->add_option("--metric", given->metric, "fisher (KL from gradients; the default), kl (measured at the smallest format, scaled), kl-all, output")
         ->check(CLI::IsMember({"fisher", "kl", "kl-all", "output"}));
     command->add_option("--probes", given->probes, "sampled gradients of the sketch")->check(CLI::PositiveNumber)->capture_default_str()->type_name("N");
+    command->add_option("--check", given->check, "sites of each format that the sketch is held against by measured KL; 0 = none")->check(CLI::NonNegativeNumber)->capture_default_str()->type_name("N");
     command->add_option("--sketch-tokens", given->sketchTokens, "calibration tokens that the sketch reads (default: all)")->check(CLI::PositiveNumber)->type_name("N");
     command->add_option("--measure-uncertain", given->uncertain, "measure the KL of at most N cells that could change the mix")->check(CLI::PositiveNumber)->type_name("N");
     command->add_option("--samples", given->samples, "calibration windows")->check(CLI::PositiveNumber)->capture_default_str()->type_name("N");

@@ -79,6 +79,34 @@ std::uint64_t budgetBytes(const Model& model, const Budget& budget, const Contai
     return budget.kind == Budget::Kind::bytes ? budget.bytes(0) : sizes.fixed + budget.bytes(siteWeights(model));
 }
 
+/// The options that a logged mix took; −1 where its sites took none of the map's, or tied ones different ones.
+std::vector<int> startOf(const LogReader& log, const Recipe& recipe, const Model& model, const AssignProblem& problem) {
+    const std::int64_t run = recipe.assignment.startRun;
+    const RunDetail detail = log.run(RunId(run));
+    if (detail.assignments.empty())
+        throw Error(ErrorCode::usage, fmt::format("run {} has no mix to start from", run), "name a run of kind quantize or assign");
+    const std::string rounder = Recipe::fromJson(detail.recipe).rounder;
+    const auto full = [](const SiteChoice& choice, const std::string& otherwise) { return (choice.rounder.empty() ? otherwise : choice.rounder); };
+    std::map<std::string, std::string> taken; // site → format@rounder
+    for (const AssignmentRow& row : detail.assignments)
+        taken[row.site] = row.used.find('@') == std::string::npos ? row.used + '@' + rounder : row.used;
+    const auto isTaken = [&](const std::string& member, const std::string& format) {
+        const Site* site = model.findSite(member);
+        const SiteChoice choice = parseChoice(format);
+        const auto found = taken.find(member);
+        return site && found != taken.end() &&
+               found->second == fallbackFormat(choice.format, site->rows, site->cols)->name() + '@' + full(choice, recipe.rounder);
+    };
+    std::vector<int> start;
+    for (const AssignItem& item : problem.items) {
+        const auto option = std::find_if(item.options.begin(), item.options.end(), [&](const AssignOption& o) {
+            return std::all_of(item.members.begin(), item.members.end(), [&](const std::string& member) { return isTaken(member, o.format); });
+        });
+        start.push_back(option == item.options.end() ? -1 : static_cast<int>(option - item.options.begin()));
+    }
+    return start;
+}
+
 } // namespace
 
 PreparedAssign prepareAssign(Workbench& bench, const Model& model, const Recipe& recipe, JobContext& job) {
@@ -101,6 +129,8 @@ PreparedAssign prepareAssign(Workbench& bench, const Model& model, const Recipe&
         options.limits.push_back({part.sites, part.budget});
     out.problem = makeProblem(problemCells(model, recipe, out.map, out.sizes), out.sizes.fixed, options);
     out.range = budgetRange(out.problem);
+    if (wanted.startRun != 0)
+        out.start = startOf(LogReader(bench.log().path()), recipe, model, out.problem);
     if (out.budget)
         out.limit = budgetBytes(model, *out.budget, out.sizes);
     return out;

@@ -22,6 +22,7 @@ struct PreparedAssign {
     AssignProblem problem;
     BudgetRange range;
     std::optional<Budget> budget;   ///< none: only budgets of parts
+    std::vector<int> start;         ///< option of each item in the mix that is started from, −1 where it has none; empty = no start
     std::uint64_t limit = kNoTotal; ///< bytes of the file; of a budget in damage and of none: kNoTotal
 };
 

@@ -121,8 +121,34 @@ Prediction predictionOf(const PreparedAssign& p, const MixPredictors& predictors
     return predictors.predict(PredictedMix(predictors.solving, p.problem, choice).siteChoice());
 }
 
+/// Every option but the start's costs one standard error of the step more: the solution leaves the start only where the map
+/// is surer than that.
+AssignProblem nearStart(const AssignProblem& problem, const std::vector<int>& start) {
+    AssignProblem near = problem;
+    for (std::size_t i = 0; i < near.items.size(); ++i) {
+        if (start[i] < 0)
+            continue;
+        std::vector<AssignOption>& options = near.items[i].options;
+        const double startError = options[static_cast<std::size_t>(start[i])].error;
+        for (std::size_t j = 0; j < options.size(); ++j)
+            if (static_cast<int>(j) != start[i])
+                options[j].cost += std::hypot(options[j].error, startError);
+    }
+    return near;
+}
+
 Found solveBytes(const PreparedAssign& p, const MixPredictors* predictors, bool interactions, std::uint64_t target, JobContext& job) {
     Found out;
+    if (!p.start.empty()) {
+        const AssignSolution bound = solve(p.problem, target, job), near = solve(nearStart(p.problem, p.start), target, job);
+        out.solution = bound; // the proof is that of the map's own problem
+        takeChoice(p.problem, out.solution, {near.choice, near.bytes, 0, 0, 0});
+        out.solution.optimal = false;
+        if (predictors)
+            out.prediction = predictionOf(p, *predictors, near.choice);
+        out.additive = out.prediction ? out.prediction->kl : 0;
+        return out;
+    }
     out.solution = solve(p.problem, target, job);
     if (!predictors)
         return out;

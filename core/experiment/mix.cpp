@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kRounds = 3;        ///< of solving: the first and two with the correction refitted
 constexpr double kOffBy = 0.1;    ///< a prediction this near is good enough whatever its error bars say
+constexpr int kRivalRounds = 2;   ///< of mixes near a rival that measured better
 constexpr int kDamageRounds = 10; ///< of aiming at a measured KL
 constexpr double kAimLower = 0.85;
 constexpr double kNearLimit = 0.97; ///< a mix that measures this near its limit can't be made much smaller
@@ -55,7 +56,7 @@ Json MixCandidate::asJson() const {
 bool MixJob::refit(const MixCandidate& mix) {
     std::vector<MeasuredPoint> points;
     const auto add = [&](const MixCandidate& c) {
-        if (c.predicted && c.rounder == options_.rounder)
+        if (c.predicted && c.rounder == mapRounder())
             points.push_back({estimateOf(*c.predicted), c.kl, c.se});
     };
     add(mix);
@@ -70,8 +71,33 @@ bool MixJob::refit(const MixCandidate& mix) {
     return true;
 }
 
+/// A rival that measured better than every mix tried knows something that the map does not: mixes near it, which leave it only
+/// where the map is sure, until none measures better.
+void MixJob::startFromRivals(std::uint64_t bytes) {
+    const auto byKl = [](const MixCandidate& a, const MixCandidate& b) { return a.kl < b.kl; };
+    for (int round = 1; round <= kRivalRounds && !rivals_.empty() && predictors_; ++round) {
+        const MixCandidate& best = *std::min_element(mixes_.begin(), mixes_.end(), byKl);
+        const MixCandidate* rival = nullptr;
+        for (const MixCandidate& known : rivals_)
+            if (known.bytes <= bytes && known.kl < best.kl && (!rival || known.kl < rival->kl))
+                rival = &known;
+        const RunId start = round == 1 ? (rival ? rival->run : RunId(0)) : mixes_.back().run;
+        if (start.value() == 0 || (round > 1 && &best != &mixes_.back()))
+            return; // nothing to start from, or the last step brought nothing
+        const std::size_t number = mixes_.size() + 1;
+        MixCandidate mix = solved(options_.budget, static_cast<int>(number), start);
+        if (std::any_of(mixes_.begin(), mixes_.end(), [&](const MixCandidate& m) { return choiceOf(m.recipe) == choiceOf(mix.recipe); }))
+            return;
+        measure(mix, fmt::format("measure_{}", number));
+        rounds_.push_back({{"round", number}, {"start", start.value()}, {"predicted", mix.predicted ? Json(mix.predicted->kl) : Json()}, {"predicted_se", mix.predicted ? Json(mix.predicted->klSe) : Json()},
+                           {"measured", mix.kl}, {"measured_se", mix.se}, {"bytes", mix.bytes}, {"refit", assign_.assignment.refit.has_value()}});
+        mixes_.push_back(std::move(mix));
+    }
+}
+
 /// The mix that measures best among those tried for a budget of bytes.
 MixCandidate MixJob::bestWithinBytes() {
+    std::uint64_t bytes = 0;
     for (int round = 1; round <= kRounds; ++round) {
         MixCandidate mix = solved(options_.budget, round);
         const bool known = std::any_of(mixes_.begin(), mixes_.end(), [&](const MixCandidate& m) { return choiceOf(m.recipe) == choiceOf(mix.recipe); });
@@ -81,13 +107,15 @@ MixCandidate MixJob::bestWithinBytes() {
         mixes_.push_back(mix);
         rounds_.push_back({{"round", round}, {"predicted", mix.predicted ? Json(mix.predicted->kl) : Json()}, {"predicted_se", mix.predicted ? Json(mix.predicted->klSe) : Json()},
                            {"measured", mix.kl}, {"measured_se", mix.se}, {"bytes", mix.bytes}, {"refit", assign_.assignment.refit.has_value()}});
-        measureRivals(mix, std::max(mix.solved.at("budget_bytes").get<std::uint64_t>(), mix.bytes));
+        bytes = std::max(mix.solved.at("budget_bytes").get<std::uint64_t>(), mix.bytes);
+        measureRivals(mix, bytes);
         if (!mix.predicted)
             break;
         const double off = std::abs(mix.predicted->kl - mix.kl), bars = 2 * std::hypot(mix.predicted->klSe, mix.se);
         if (off <= bars || off <= kOffBy * mix.kl || !refit(mix))
             break;
     }
+    startFromRivals(bytes);
     return *std::min_element(mixes_.begin(), mixes_.end(), [](const MixCandidate& a, const MixCandidate& b) { return a.kl < b.kl; });
 }
 
@@ -110,6 +138,8 @@ MixCandidate MixJob::smallestWithin(double limit) {
             aim *= kAimLower; // too small a step to change a decision, and still beyond the limit
             continue;
         }
+        if (options_.rounder == "gptq") // what counts is what will be written
+            takeGptq(mix);
         measure(mix, round == 1 ? "measure" : fmt::format("measure_{}", round));
         mixes_.push_back(mix);
         rounds_.push_back({{"round", round}, {"aim", aim}, {"predicted", mix.predicted ? Json(mix.predicted->kl) : Json()}, {"measured", mix.kl}, {"measured_se", mix.se}, {"bytes", mix.bytes}});
@@ -161,12 +191,15 @@ RunOutcome MixJob::run() {
     }
     if (chosen != &mix)
         notes_.push_back(fmt::format("{} measured better than the solved mix on the evaluation text (KL {:.4g} against {:.4g}) and is handed out", chosen->name, chosen->kl, mix.kl));
+    const std::optional<MixCandidate> better = polished(mix, *chosen);
+    if (better)
+        chosen = &*better;
     for (const std::string& note : notes_)
         bench_.warn(job_, note);
     RunOutcome made{chosen->run, chosen->result};
     if (!options_.outPath.empty()) {
         Recipe written = chosen->recipe;
-        written.name = "mix " + options_.budget + (chosen == &mix ? "" : ": " + chosen->name);
+        written.name = "mix " + options_.budget + (chosen->name == mix.name ? "" : ": " + chosen->name);
         written.assignment.budget = options_.budget;
         written.assignment.tie = options_.tie;
         written.exporting = {options_.outPath, options_.replace};
@@ -184,14 +217,17 @@ Json MixJob::result(const MixCandidate& mix, const MixCandidate& chosen, const R
     Json table = Json::array(), uniforms = Json::array(), lists = Json::array();
     table.push_back(tableRow("as it is", model_->checkpoint().totalBytes(), model_->checkpoint().bitsPerWeight(), measured, std::nullopt, true));
     table.push_back(mix.asJson());
+    for (const MixCandidate& better : polished_)
+        table.push_back(better.asJson());
     for (const MixCandidate& rival : rivals_) {
         (rival.name.starts_with("list ") ? lists : uniforms).push_back(rival.asJson());
         table.push_back(rival.asJson());
     }
     Json out = mix.solved;
+    out["gptq"] = polish_;
     if (chosen.name != mix.name)
         for (const SiteFormat& format : recipeFormats(*model_, chosen.recipe))
-            out["formats"][model_->site(format.site).name] = format.used ? format.used->name() : "keep";
+            out["formats"][model_->site(format.site).name] = format.used ? format.used->name() + (format.rounder.empty() ? "" : "@" + format.rounder) : "keep";
     out.update(Json{{"run", made.run.value()},
                     {"chosen", chosen.name},
                     {"bytes", made.result.at("bytes")},

@@ -36,7 +36,7 @@ private:
     void requireWritable();
     Recipe measuring(Recipe r, const std::string& name) const;
     void buildMap();
-    MixCandidate solved(const std::string& budget, int round);
+    MixCandidate solved(const std::string& budget, int round, RunId start = {});
     void measure(MixCandidate& candidate, const std::string& key);
     std::string smallestFormat() const;
     std::uint64_t bytesOf(const Recipe& quantize) const;
@@ -50,8 +50,14 @@ private:
     void measureForShow(std::uint64_t mixBytes);
     bool isMeasured(const MixCandidate& candidate) const;
 
+    // mix_polish.cpp
+    std::string mapRounder() const;
+    void takeGptq(MixCandidate& candidate) const;
+    std::optional<MixCandidate> polished(const MixCandidate& mix, const MixCandidate& chosen);
+
     // mix.cpp
     MixCandidate bestWithinBytes();
+    void startFromRivals(std::uint64_t bytes);
     MixCandidate smallestWithin(double kl);
     bool refit(const MixCandidate& mix);
     Json result(const MixCandidate& mix, const MixCandidate& chosen, const RunOutcome& made) const;
@@ -66,7 +72,9 @@ private:
     std::optional<MixPredictors> predictors_;
     std::vector<MixCandidate> mixes_;    ///< tried, in order
     std::vector<MixCandidate> rivals_;   ///< measured uniform formats and lists
+    std::vector<MixCandidate> polished_; ///< by GPTQ, measured
     Json calibration_, refinement_;
+    Json polish_ = Json::array();        ///< candidates measured before and after GPTQ
     Json runs_ = Json::object(), stages_ = Json::array(), rounds_ = Json::array();
     std::vector<std::string> notes_;
 };

@@ -80,7 +80,7 @@ MixCandidate MixJob::uniform(const std::string& format, const std::string& round
     made.recipe.assignment.budget.clear(); // the same run whatever it is held against
     made.recipe.assignment.tie = "none";
     made.bytes = bytesOf(made.recipe);
-    if (rounder == options_.rounder)
+    if (rounder == mapRounder())
         made.predicted = predict(made.recipe);
     return made;
 }
@@ -90,7 +90,7 @@ std::vector<MixCandidate> MixJob::uniformsUpTo(std::uint64_t bytes) const {
     for (const std::string& format : options_.formats) {
         if (std::find(options_.forbid.begin(), options_.forbid.end(), format) != options_.forbid.end())
             continue;
-        MixCandidate made = uniform(format, options_.rounder);
+        MixCandidate made = uniform(format, mapRounder());
         if (made.bytes <= bytes)
             out.push_back(std::move(made));
     }
@@ -111,7 +111,7 @@ std::vector<MixCandidate> MixJob::listsUpTo(std::uint64_t bytes) const {
         MixCandidate made;
         made.format = std::string(list.name);
         made.name = "list " + made.format;
-        made.rounder = options_.rounder;
+        made.rounder = mapRounder();
         Recipe r = recipe("quantize", "");
         r.assignment.format = "mix:" + made.format;
         r.assignment.pins = options_.pins;
@@ -156,12 +156,12 @@ void MixJob::measureForShow(std::uint64_t mixBytes) {
         shown.push_back(uniform(options_.uniformFormat, "nearest"));
     std::uint64_t above = 0;
     for (const std::string& format : options_.formats)
-        if (const std::uint64_t bytes = uniform(format, options_.rounder).bytes; bytes >= mixBytes && (above == 0 || bytes < above))
+        if (const std::uint64_t bytes = uniform(format, mapRounder()).bytes; bytes >= mixBytes && (above == 0 || bytes < above))
             above = bytes;
     for (const std::string& format : options_.formats) {
-        if (above == 0 || uniform(format, options_.rounder).bytes != above)
+        if (above == 0 || uniform(format, mapRounder()).bytes != above)
             continue; // rivals of one size are all heard
-        shown.push_back(uniform(format, options_.rounder));
+        shown.push_back(uniform(format, mapRounder()));
         shown.push_back(uniform(format, "nearest"));
     }
     for (MixCandidate& one : shown) {

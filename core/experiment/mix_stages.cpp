@@ -4,6 +4,7 @@
 #include "core/experiment/plan_rows.h"
 #include "core/experiment/refine.h"
 #include "core/experiment/reuse.h"
+#include "core/experiment/sketch_checks.h"
 
 #include <algorithm>
 #include <chrono>
@@ -19,8 +20,9 @@ Recipe MixJob::recipe(const std::string& kind, const std::string& name) const {
     r.seed = options_.seed;
     r.device = options_.device;
     r.calibration = {options_.calibrationFiles, options_.samples, options_.length};
-    r.rounder = options_.rounder;
+    r.rounder = mapRounder();
     r.clipSearch = options_.clipSearch;
+    r.transform = options_.transform;
     r.assignment.tie = options_.tie;
     return r;
 }
@@ -102,7 +104,13 @@ void MixJob::buildMap() {
         Recipe sketch = recipe("sweep", "mix: Fisher sketch");
         sketch.sweep = {options_.formats, "fisher", options_.sketchTokens};
         sketch.sweep.probes = options_.probes;
-        assign_.assignment.sweepRun = stage("sweep_fisher", "sketch of all sites and formats", sketch).run.value();
+        const RunId made = stage("sweep_fisher", "sketch of all sites and formats", sketch).run;
+        assign_.assignment.sweepRun = made.value();
+        if (options_.checkCells > 0) {
+            const Recipe check = checkSweep(LogReader(bench_.log().path()), made, options_.checkCells, kCheckTokens);
+            if (!check.sweep.sites.empty())
+                assign_.assignment.measuredRuns = {stage("sweep_check", "sketch held against measured cells", check).run.value()};
+        }
     } else {
         Recipe output = recipe("sweep", "mix: output error");
         output.sweep = {options_.formats, "output", 0};
@@ -131,17 +139,19 @@ void MixJob::buildMap() {
         predictors_.emplace(mixPredictors(*map_, *model_));
 }
 
-/// Solves; the mix is not measured yet. @param round 1 …
-MixCandidate MixJob::solved(const std::string& budget, int round) {
+/// Solves; the mix is not measured yet. @param round 1 …; @param start a run whose mix is left only where it surely pays.
+MixCandidate MixJob::solved(const std::string& budget, int round, RunId start) {
     Recipe assign = assign_;
     assign.assignment.budget = budget;
+    assign.assignment.startRun = start.value();
     assign.name = "mix: solve " + budget;
-    const RunOutcome outcome = stage(round == 1 ? "assign" : fmt::format("assign_{}", round), "solve " + budget + (assign.assignment.refit ? ", refitted" : ""), assign);
+    const std::string how = start.value() != 0 ? fmt::format(", starting from run {}", start.value()) : assign.assignment.refit ? ", refitted" : "";
+    const RunOutcome outcome = stage(round == 1 ? "assign" : fmt::format("assign_{}", round), "solve " + budget + how, assign);
     MixCandidate mix;
     mix.solved = outcome.result;
     mix.name = "mix " + options_.budget;
     mix.recipe = measuring(Recipe::fromJson(outcome.result.at("recipe")), "measure: " + mix.name);
-    mix.rounder = options_.rounder;
+    mix.rounder = mapRounder();
     mix.bytes = outcome.result.at("bytes").get<std::uint64_t>();
     if (const Json& p = outcome.result.at("prediction"); p.is_object())
         mix.predicted = Prediction{p.at("sum"), p.at("sum_se"), p.at("interaction"), p.at("shrinkage"), p.at("kl"), p.at("se")};

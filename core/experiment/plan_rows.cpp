@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 namespace bw {
 namespace {
@@ -117,11 +118,17 @@ Json planJson(const ExportPlan& plan) {
             {"warnings", plan.warnings}};
 }
 
-std::vector<AssignmentRow> assignmentRows(const Model& model, const ExportPlan& plan) {
+std::vector<AssignmentRow> assignmentRows(const Model& model, const ExportPlan& plan, const std::vector<SiteFormat>& formats) {
+    std::map<int, std::string> rounders; // "@weighted" by SiteId
+    for (const SiteFormat& format : formats)
+        if (!format.rounder.empty())
+            rounders[format.site.value()] = '@' + format.rounder;
     std::vector<AssignmentRow> rows;
     for (const PlannedTensor& t : plan.tensors)
-        for (const SiteId site : t.sites) // experts of a stack take equal shares of it
-            rows.push_back({model.site(site).name, t.asked, t.used, t.whyDiffers, t.bytes / t.sites.size(), 0, 0});
+        for (const SiteId site : t.sites) { // experts of a stack take equal shares of it
+            const std::string rounder = rounders.contains(site.value()) ? rounders.at(site.value()) : "";
+            rows.push_back({model.site(site).name, t.asked + rounder, t.used + rounder, t.whyDiffers, t.bytes / t.sites.size(), 0, 0});
+        }
     // The plan lists tensors in file order; people think in model order.
     std::stable_sort(rows.begin(), rows.end(), [&](const AssignmentRow& a, const AssignmentRow& b) {
         return model.findSite(a.site)->id < model.findSite(b.site)->id;

@@ -20,7 +20,7 @@ std::vector<SiteFormat> asPlanned(std::vector<SiteFormat> formats, const ExportP
 
 Json planJson(const ExportPlan& plan);
 /// One row per site in model order.
-std::vector<AssignmentRow> assignmentRows(const Model& model, const ExportPlan& plan);
+std::vector<AssignmentRow> assignmentRows(const Model& model, const ExportPlan& plan, const std::vector<SiteFormat>& formats = {});
 /// Σ site bytes·8 / Σ site weights: what a budget in bits per weight counts. Norms and headers come on top.
 double siteBitsPerWeight(const Model& model, const ExportPlan& plan);
 std::int64_t siteWeights(const Model& model);

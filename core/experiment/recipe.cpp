@@ -227,6 +227,7 @@ void readAssignment(RecipeSection& top, Recipe::Assignment& out) {
     readBudgets(section, out.budgets);
     readRefit(section, out.refit);
     section.choice("starved", out.starved, {"nearest", "keep", "borrow"});
+    section.integer("start_run", out.startRun, 0, INT64_MAX);
     section.flag("interactions", out.interactions);
     section.close();
 }
@@ -317,6 +318,7 @@ Json Recipe::toJson() const {
           {"budgets", parts},
           {"refit", assignment.refit ? Json{{"scale", assignment.refit->scale}, {"limit", assignment.refit->limit}} : Json()},
           {"starved", assignment.starved},
+          {"start_run", assignment.startRun},
           {"interactions", assignment.interactions}}},
         {"transform", transform},
         {"rounder", rounder},

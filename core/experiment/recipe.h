@@ -74,6 +74,8 @@ struct Recipe {
         struct Refit { double scale = 1, limit = 0; };
         std::optional<Refit> refit;           ///< correction of large damage fitted to measured mixes; none = the map's own
         std::string starved = "nearest";      ///< of experts with too few tokens: nearest | keep | borrow
+        /// Quantize run whose mix is left only where a step is worth more than what the map does not know of it; 0 = none.
+        std::int64_t startRun = 0;
         bool interactions = true;             ///< improve the mix on sites acting together, where the map knows that
     } assignment;
 
@@ -99,8 +101,10 @@ struct Recipe {
 
     struct Generation { std::string prompt; std::int64_t maxTokens = 64; double temperature = 0, topP = 1; } generation;
 
-    /// Does rounding or a transform look at calibration text?
+    /// Does anything of it look at inputs: a rounder, a transform, or static scales?
     bool needsCalibration() const;
+    /// … that an importance matrix in place of texts can't tell?
+    bool needsText() const;
 
     /// Every field, in the order of this struct, with "version".
     Json toJson() const;

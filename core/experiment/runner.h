@@ -42,6 +42,9 @@ public:
         bool replace = false;
         std::uint64_t seed = 1234;
         bool clipSearch = true;
+        /// Folded in before the map is made. Rounder "gptq": map, mix and rivals are weighted; then the mix, what measured best
+        /// and the best list are rounded by GPTQ, measured again, and the best of them is handed out.
+        std::string transform = "none";
         std::map<std::string, std::string> pins; ///< site pattern → format
         /// Metric "kl" measures every site at the smallest format only and scales the other formats by their output errors
         /// (Recipe::Assignment::scaleRun); true measures every cell.
@@ -49,6 +52,7 @@ public:
         /// Uniform mixes to evaluate beside the nearest larger and smaller one; empty = `uniformFormat` only.
         std::vector<std::string> uniformFormats;
         std::int64_t probes = 256;       ///< of the sketch
+        std::int64_t checkCells = 8;     ///< sites of each format that the sketch is held against by measured KL; 0 = none
         std::int64_t sketchTokens = 0;   ///< calibration tokens that the sketch reads; 0 = all
         std::vector<std::string> forbid; ///< "FORMAT" or "SITE=FORMAT"
         /// Metrics fisher and kl: at most this many cells whose error bars could change the mix are measured exactly.

@@ -46,7 +46,7 @@ std::vector<AssignmentRow> chosenRows(const Model& model, const PreparedAssign& 
     std::map<std::string, std::string> chosen;
     for (const FormatRule& rule : solved.recipe.assignment.rules)
         chosen[rule.pattern] = rule.format;
-    std::vector<AssignmentRow> rows = assignmentRows(model, solved.plan);
+    std::vector<AssignmentRow> rows = assignmentRows(model, solved.plan, recipeFormats(model, solved.recipe));
     for (AssignmentRow& row : rows)
         row.cost = std::max(0.0, p.map.cells.at(row.site).at(chosen.at(row.site)).solving);
     return rows;

@@ -89,7 +89,7 @@ Texts prepareTexts(const Stage& stage) {
         for (const TextData& text : out.evaluation->texts)
             stage.log().addDataset(stage.run, text, "evaluation");
     }
-    if (recipe.rounder == "weighted") {
+    if (recipe.needsCalibration()) {
         if (!recipe.importance.empty()) {
             out.calibrated = stage.bench.calibrated(stage.model, recipe, stage.job);
             return out;
@@ -163,7 +163,7 @@ std::string evaluationKey(const Stage& stage, const QuantizedModel& quantized) {
         key.erase(other);
     Json formats = Json::array();
     for (const SiteFormat& format : quantized.formats())
-        formats.push_back(format.used ? format.used->name() : "keep");
+        formats.push_back((format.used ? format.used->name() : "keep") + "@" + format.rounder);
     key["formats"] = formats;
     return key.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -245,7 +245,7 @@ Json runQuantize(const Stage& stage) {
     if (cache && !cache->problem().empty())
         stage.bench.warn(stage.job, cache->problem());
 
-    std::vector<AssignmentRow> rows = assignmentRows(stage.model, plan);
+    std::vector<AssignmentRow> rows = assignmentRows(stage.model, plan, asked);
     for (AssignmentRow& row : rows)
         if (const QuantizedTensor* tensor = quantized->find(stage.model.findSite(row.site)->id))
             row.relativeError = tensor->relativeError;

@@ -338,6 +338,46 @@ private Q_SLOTS:
         QCOMPARE(painted, 4 * state.blocks());
     }
 
+    /// A GGUF keeps the experts of a block in one tensor of one type; the window's solver must know, as the CLI's does.
+    void aGgufTiesTheExpertsOfABlock() {
+        const auto checkpoint = Checkpoint::open(BW_TEST_DATA "/families/mixtral");
+        const auto model = Model::open(checkpoint, demo_.device);
+        const QString path = test::home().file(QStringLiteral("experts.db"));
+        {
+            ExperimentLog log(path.toStdString());
+            Recipe recipe;
+            recipe.kind = "sweep";
+            recipe.checkpoint = checkpoint->path();
+            recipe.sweep.metric = "kl";
+            recipe.sweep.formats = {"q4_0", "q8_0"};
+            const RunId run = log.beginRun(recipe, "test", *checkpoint, *demo_.device);
+            for (const Site& site : model->sites()) {
+                for (const std::string& name : recipe.sweep.formats) {
+                    const FormatPtr used = fallbackFormat(parseFormat(name), site.rows, site.cols);
+                    log.addSensitivity(run, {site.id, site.name, name, used->name(), used->bytes(site.rows, site.cols), name == "q4_0" ? 0.01 : 0.001, 1e-6},
+                                       SensitivityMetric::measuredKl);
+                }
+            }
+            log.finishRun(run, RunStatus::done);
+        }
+        Session session;
+        session.setCheckpoint(checkpoint, model);
+        session.setLog(path);
+        MixPage page(&session);
+        const auto names = [&] {
+            QStringList out;
+            for (const AssignItem& item : page.model()->problem()->items) out << QString::fromStdString(item.name);
+            return out;
+        };
+        QVERIFY(page.model()->problem());
+        QVERIFY(names().contains(QStringLiteral("blk.0.ffn_up_exps")));
+        QVERIFY(!names().contains(QStringLiteral("blk.0.ffn_up.e1")));
+        Recipe folder = session.recipe();
+        folder.exporting.path = "/nowhere/folder"; // safetensors: each expert its own tensor
+        session.editRecipe(QStringLiteral("export"), folder);
+        QVERIFY(names().contains(QStringLiteral("blk.0.ffn_up.e1")));
+    }
+
 private:
     QString logPath() const { return test::home().file(QStringLiteral("mix.db")); }
 

@@ -41,8 +41,10 @@ void placeByName(MixSite& site, qsizetype sites) {
     }
 }
 
-/// Bytes of an exported file that are no site: header, tokenizer, norms, padding; 0 when it can't be planned.
-quint64 plannedOverhead(const Model& model) {
+/// Bytes of an exported GGUF that are no site: header, tokenizer, norms, padding; 0 when it can't be planned. `stacked`: it
+/// keeps the experts of a block in one tensor, which has one type.
+quint64 plannedOverhead(const Model& model, bool& stacked) {
+    stacked = false;
     try {
         const auto formats = resolveFormats(model, "q8_0", {}, {});
         const std::string path = QDir::temp().filePath(QStringLiteral("bitwright-mix.gguf")).toStdString(); // never written
@@ -50,6 +52,7 @@ quint64 plannedOverhead(const Model& model) {
         quint64 inSites = 0;
         for (const PlannedTensor& tensor : plan.tensors) {
             if (tensor.site.value() >= 0) inSites += tensor.bytes;
+            stacked = stacked || tensor.sites.size() > 1;
         }
         return plan.fileBytes > inSites ? plan.fileBytes - inSites : 0;
     } catch (const Error&) {
@@ -124,7 +127,7 @@ void MixState::readModel() {
         sites_ << s;
     }
     gatherExperts();
-    otherBytes_ = plannedOverhead(*model);
+    otherBytes_ = plannedOverhead(*model, stacked_);
     if (otherBytes_ > 0) return;
     // No container can hold this model: norms and the like, as f32.
     for (const TensorInfo& tensor : model->checkpoint().tensors()) {
@@ -225,6 +228,21 @@ void MixState::readMix() {
     Q_EMIT mixChanged();
 }
 
+/// The recipe's tie, and what the container ties besides, as `assign` has it: without a path GGUF types are planned as
+/// a GGUF.
+std::string MixState::tieOfTarget() const {
+    const Recipe& recipe = session_->recipe();
+    const bool blocks = std::ranges::any_of(map().formats, [](const QString& format) {
+        try {
+            return parseChoice(format.toStdString()).format->storage() != StorageType::unknown;
+        } catch (const Error&) {
+            return false;
+        }
+    });
+    const bool gguf = recipe.exporting.path.empty() ? blocks : recipe.exporting.path.ends_with(".gguf");
+    return stacked_ && gguf ? withStacks(recipe.assignment.tie) : recipe.assignment.tie;
+}
+
 /// Pins, ties and the map make the problem; only their change makes it anew.
 void MixState::rebuildProblem() {
     const auto& assignment = session_->recipe().assignment;
@@ -232,7 +250,8 @@ void MixState::rebuildProblem() {
     for (const MixSite& site : sites_) {
         if (!map().sites.contains(site.name)) fixed += site.bytes; // not decided by the solver
     }
-    std::string key = assignment.tie + '|' + std::to_string(fixed) + '|' + std::to_string(mapRevision_) + '|';
+    const std::string tie = tieOfTarget();
+    std::string key = tie + '|' + std::to_string(fixed) + '|' + std::to_string(mapRevision_) + '|';
     for (const auto& [site, format] : assignment.pins) key += site + '=' + format + ';';
     for (const std::string& format : assignment.forbid) key += '!' + format;
     for (const Recipe::Assignment::PartBudget& part : assignment.budgets) key += '<' + part.sites + '=' + part.budget;
@@ -256,7 +275,7 @@ void MixState::rebuildProblem() {
     }
     try {
         ProblemOptions options;
-        options.tie = assignment.tie;
+        options.tie = tie;
         options.pins = assignment.pins;
         options.forbid = assignment.forbid;
         for (const Recipe::Assignment::PartBudget& part : assignment.budgets) options.limits.push_back({part.sites, part.budget});

@@ -129,6 +129,7 @@ private:
     bool takeNews();
     void publish();
     void readMix();
+    std::string tieOfTarget() const;
     void rebuildProblem();
     void fillSite(MixSite& site, const QString& format) const;
     bool usesFisher() const;
@@ -152,6 +153,7 @@ private:
     QVector<int> heads_;
     int blocks_ = 0;
     quint64 otherBytes_ = 0; ///< of the file that are no site
+    bool stacked_ = false;   ///< experts of a block lie in one tensor of a GGUF
     qint64 siteWeights_ = 0;
     MixTotals totals_;
     std::shared_ptr<const AssignProblem> problem_;

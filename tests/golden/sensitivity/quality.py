@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Holds the sensitivity map, the prediction of whole mixes and the solver against measured KL divergence.
 
-    quality.py CLI CHECKPOINT --calib FILE… --eval FILE… [--part agreement,mixes,lists,tenth] [--tokens N] [--work DIR]
+    quality.py CLI CHECKPOINT --calib FILE… --eval FILE… [--part agreement,mixes,lists,rounders,tenth] [--tokens N] [--work DIR]
 
 Everything goes through the program: figures come from its log and its --json output. Needs nothing but Python; takes
 minutes on the demo model and hours on larger ones, so it is no test. Parts:
   agreement  the Fisher sketch on the calibration texts against measured KL on the evaluation texts, site by site
-  mixes      20 random mixes: predicted against measured, no refit
+  mixes      20 random mixes of every seed: predicted against measured, no refit to any mix
   lists      mixes solved at the very bytes of llama.cpp's lists, both rounded alike, measured beside them
+  rounders   mixes of those bytes rounded to nearest, by importance, and by whichever the solver takes site by site
   tenth      the share of uniform int4's damage that ten percent more bytes win back
 """
 import argparse
@@ -54,6 +55,12 @@ class Program:
                         ",".join(formats), "--samples", self.args.samples, "--length", 256, "--rounder",
                         self.args.rounder, *texts(self.args.calib))
 
+    def check(self, run):
+        """Cells of the sketch measured by KL on the calibration texts (`mix` does the same); a list of runs."""
+        if not self.args.check:
+            return []
+        return [self.run("sweep", "--check", run, *(["--tokens", self.args.check] if self.args.check > 1 else []))[0]["run"]]
+
     def measure(self, assignment):
         """KL on the evaluation texts of the checkpoint rounded as `assignment` says."""
         recipe = self.recipe("quantize", assignment=assignment,
@@ -62,8 +69,8 @@ class Program:
         out, _ = self.run("quantize", "--recipe", recipe)
         return out["evaluation"]["kl_mean"], out["evaluation"]["kl_se"]
 
-    def assign(self, run, budget=None, pins=None):
-        assignment = {"sweep_run": run, "budget": budget or "32bpw"}
+    def assign(self, run, budget=None, pins=None, measured=()):
+        assignment = {"sweep_run": run, "budget": budget or "32bpw", "measured_runs": list(measured)}
         if pins:
             assignment["pins"] = pins
         recipe = self.recipe("assign", assignment=assignment, export={"path": os.path.join(self.args.work, "x.gguf")})
@@ -119,7 +126,16 @@ def mixes(program):
     sketch, _ = program.sketch([*formats, "int2:g64", "int8:g64"])
     run = sketch["run"]
     sites = sorted({c["site"] for c in sketch["cells"]})
-    chooser = random.Random(7)
+    checked = program.check(run)
+    everything = []
+    for seed in program.args.seeds:
+        everything += randomMixes(program, run, checked, sites, formats, seed)
+    if len(program.args.seeds) > 1:
+        summary("all seeds", everything)
+
+
+def randomMixes(program, run, checked, sites, formats, seed):
+    chooser = random.Random(seed)
     print("| mix | predicted | measured | ratio |\n|---|---|---|---|")
     pairs, tries = [], 0
     while len(pairs) < program.args.mixes and tries < 200:
@@ -128,8 +144,7 @@ def mixes(program):
         weights = [chooser.random() ** 2 for _ in range(4)]
         names = ["int2:g64", *formats, "int8:g64"][: len(weights)]
         mix = {s: chooser.choices(names, weights)[0] for s in sites}
-        solved = program.assign(run, pins=mix)
-        predicted = solved["predicted_kl"]
+        predicted = program.assign(run, pins=mix, measured=checked)["predicted_kl"]
         if not 0.008 < predicted < 1.3:
             continue
         kl, se = program.measure({"format": "int8:g64",
@@ -138,22 +153,48 @@ def mixes(program):
             continue
         pairs.append((predicted, kl))
         print(f"| {len(pairs)} | {predicted:.4f} | {kl:.4f} ± {se:.4f} | {predicted / kl:.3f} |", flush=True)
+    summary(f"seed {seed}", pairs)
+    return pairs
+
+
+def summary(name, pairs):
     logs = [[math.log(v) for v in column] for column in zip(*pairs)]
-    print(f"log-correlation {correlation(*logs):.4f}, median ratio {median([p / k for p, k in pairs]):.3f}, "
-          f"median |ratio - 1| {median([abs(p / k - 1) for p, k in pairs]):.3f}")
+    print(f"{name}: log-correlation {correlation(*logs):.4f}, median ratio {median([p / k for p, k in pairs]):.3f}, "
+          f"median |ratio - 1| {median([abs(p / k - 1) for p, k in pairs]):.3f}", flush=True)
 
 
 def lists(program):
     run = program.sketch(program.args.formats)[0]["run"]
+    checked = program.check(run)
     print("| list | bytes | KL of the list | KL of the mix | less | predicted |\n|---|---|---|---|---|---|")
     for name in program.args.lists:
         target = os.path.join(program.args.work, "y.gguf")
         plan, _ = program.run("quantize", program.args.checkpoint, "--preset", name, "--out", target, "--dry-run")
         listed, listedSe = program.measure({"format": "mix:" + name})
-        solved = program.assign(run, budget=f"{plan['bytes']}B")
+        solved = program.assign(run, budget=f"{plan['bytes']}B", measured=checked)
         kl, se = program.measure(solved["recipe"]["assignment"])
         print(f"| {name} | {plan['bytes']} | {listed:.4f} ± {listedSe:.4f} | {kl:.4f} ± {se:.4f} | "
               f"{100 * (1 - kl / listed):.1f} % | {solved['predicted_kl']:.4f} |", flush=True)
+
+
+def rounders(program):
+    formats = program.args.formats
+    maps = {}
+    for name, choices in {"nearest": [f + "@nearest" for f in formats], "weighted": [f + "@weighted" for f in formats],
+                          "either": [f + "@" + r for f in formats for r in program.args.rounders]}.items():
+        run = program.sketch(choices)[0]["run"]
+        maps[name] = run, program.check(run)
+    print(f"| bytes of | {' | '.join(maps)} | sites by rounder |\n|{'---|' * (len(maps) + 2)}")
+    for name in program.args.lists:
+        target = os.path.join(program.args.work, "y.gguf")
+        bytes = program.run("quantize", program.args.checkpoint, "--preset", name, "--out", target, "--dry-run")[0]["bytes"]
+        measured = []
+        for run, checked in maps.values():
+            solved = program.assign(run, budget=f"{bytes}B", measured=checked)
+            measured.append("%.5f ± %.5f" % program.measure(solved["recipe"]["assignment"]))
+        taken = [rule["format"].split("@")[1] for rule in solved["recipe"]["assignment"]["rules"]]
+        print(f"| {name} | {' | '.join(measured)} | {', '.join(f'{taken.count(r)} {r}' for r in program.args.rounders)} |",
+              flush=True)
 
 
 def tenth(program):
@@ -169,7 +210,7 @@ def tenth(program):
           f"back); ten percent more {kl:.4f} ({100 * (1 - kl / uniform):.0f} % won back)")
 
 
-PARTS = {"agreement": agreement, "mixes": mixes, "lists": lists, "tenth": tenth}
+PARTS = {"agreement": agreement, "mixes": mixes, "lists": lists, "rounders": rounders, "tenth": tenth}
 
 
 def main():
@@ -187,7 +228,10 @@ def main():
                         default=["q2_k", "q3_k_s", "q3_k_m", "iq4_xs", "q4_k_s", "q4_k_m", "q5_k_m"])
     parser.add_argument("--formats", nargs="+", help="that mixes against lists are made of",
                         default=["q2_k", "q3_k", "iq4_xs", "q4_k", "q5_k", "q6_k", "q8_0"])
+    parser.add_argument("--rounders", nargs="+", default=["nearest", "weighted"], help="that sites may choose from")
     parser.add_argument("--mixes", type=int, default=20)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[7], help="of the random mixes")
+    parser.add_argument("--check", type=int, default=1, help="0: the bare sketch; more than 1: tokens of each checked cell")
     parser.add_argument("--rounder", default="nearest")
     parser.add_argument("--work", default="quality")
     args = parser.parse_args()

@@ -124,6 +124,86 @@ TEST_F(Mixes, MeasuredCellsTakeThePlaceOfEstimates) {
     EXPECT_NE(expectError(ErrorCode::usage, [&] { run(wrong); }).message().find("units differ"), std::string::npos);
 }
 
+TEST_F(Mixes, MeasuredCellsCorrectTheOthersOfTheirFormat) {
+    const RunOutcome map = run(sweep("fisher"));
+    Workbench bench(log, devices);
+    JobContext job;
+    const auto model = bench.model(options.checkpoint, "cpu");
+    Recipe solved = assign(map.run, "5.2bpw");
+    const AssignMap bare = readAssignMap(bench, *model, solved.assignment, job);
+    // Every second q4_0 cell measures 1.3 times its estimate.
+    const RunId run = log.beginRun(sweep("kl"), "test", model->checkpoint(), model->device());
+    int number = 0;
+    for (const Site& site : model->sites())
+        if (number++ % 2 == 0) {
+            const double value = 1.3 * bare.cells.at(site.name).at("q4_0").value;
+            log.addSensitivity(run, {site.id, site.name, "q4_0", "q4_0", 1, value, 1e-3 * value, 1}, SensitivityMetric::measuredKl);
+        }
+    log.finishRun(run, RunStatus::done);
+    solved.assignment.measuredRuns = {run.value()};
+    const AssignMap checked = readAssignMap(bench, *model, solved.assignment, job);
+    for (const Site& site : model->sites()) {
+        const auto ratio = [&](const char* format) { return checked.cells.at(site.name).at(format).value / bare.cells.at(site.name).at(format).value; };
+        EXPECT_NEAR(ratio("q4_0"), 1.3, 0.001) << site.name;
+        EXPECT_EQ(ratio("q8_0"), 1) << site.name;
+        const MapCell& cell = checked.cells.at(site.name).at("q4_0");
+        if (cell.measured)
+            continue;
+        double own = 0; // projections go along, so that errors stay those of the windows
+        for (const float c : cell.projections)
+            own += 0.5 * static_cast<double>(c) * static_cast<double>(c) / static_cast<double>(cell.projections.size());
+        EXPECT_NEAR(own, cell.value, 1e-4 * cell.value) << site.name;
+    }
+}
+
+TEST_F(Mixes, AStartIsLeftOnlyWhereTheMapIsSure) {
+    const RunOutcome fisher = run(sweep("fisher"));
+    Workbench bench(log, devices);
+    JobContext job;
+    const auto model = bench.model(options.checkpoint, "cpu");
+    const AssignMap bare = readAssignMap(bench, *model, assign(fisher.run, "5.2bpw").assignment, job);
+    Recipe uniform = assign(fisher.run, "32bpw");
+    uniform.assignment.pins = {{"*", "q5_1"}};
+    const RunOutcome start = run(uniform);
+    const auto solvedWith = [&](double relativeError, bool started) {
+        const RunId map = log.beginRun(sweep("kl"), "test", model->checkpoint(), model->device());
+        for (const Site& site : model->sites())
+            for (const std::string& format : options.formats) {
+                const double value = bare.cells.at(site.name).at(format).value;
+                log.addSensitivity(map, {site.id, site.name, format, format, 1, value, relativeError * value, 1}, SensitivityMetric::measuredKl);
+            }
+        log.finishRun(map, RunStatus::done);
+        Recipe recipe = assign(map, std::to_string(start.result.at("bytes").get<std::uint64_t>()) + "B");
+        recipe.assignment.startRun = started ? start.run.value() : 0;
+        return run(recipe).result.at("formats");
+    };
+    const Json free = solvedWith(1e-9, false);
+    EXPECT_NE(free, start.result.at("formats")); // the map knows better
+    EXPECT_EQ(solvedWith(1e-9, true), free);
+    EXPECT_EQ(solvedWith(100, true), start.result.at("formats"));
+    Recipe none = assign(fisher.run, "5.2bpw");
+    none.assignment.startRun = fisher.run.value();
+    EXPECT_NE(expectError(ErrorCode::usage, [&] { run(none); }).message().find("no mix to start from"), std::string::npos);
+}
+
+TEST_F(Mixes, FormatsMayCarryTheirRounders) {
+    options.formats = {"q4_0@nearest", "q4_0@weighted", "q8_0"};
+    const RunOutcome map = run(sweep("fisher"));
+    const RunOutcome solved = run(assign(map.run, "6bpw"));
+    int weighted = 0;
+    for (const auto& entry : solved.result.at("formats").items())
+        weighted += entry.value() == "q4_0@weighted";
+    EXPECT_GT(weighted, 0); // importance pays at most sites
+    Recipe quantize = Recipe::fromJson(solved.result.at("recipe"));
+    quantize.kind = "quantize";
+    quantize.evaluation = {options.evaluationFiles, options.protocol, options.evaluationTokens};
+    const RunOutcome made = run(quantize);
+    int logged = 0;
+    for (const AssignmentRow& row : reader.run(made.run).assignments)
+        logged += row.used == "q4_0@weighted";
+    EXPECT_EQ(logged, weighted);
+}
+
 TEST_F(Mixes, AMapOfAnotherCheckpointIsRefused) {
     const RunOutcome map = run(sweep("fisher"));
     writeTinyModel(folder.file("other"));
