@@ -321,6 +321,22 @@ TEST_F(Mixes, AMixWorseThanItsRivalIsNotHandedOut) {
     expectNoBetterRival(r);
 }
 
+TEST_F(Mixes, ARivalThatMeasuredBetterIsStartedFrom) {
+    options.budget = "8.6bpw";
+    mix(options);
+    // As bad a map as above, but one that knows how little it knows: leaving the rival is worth it nowhere.
+    tamper(log.path(), "UPDATE sensitivities SET value = CASE format WHEN 'q4_0' THEN 1e-6 ELSE 1.0 END, standard_error = 10");
+    options.budget = "8.7bpw";
+    const Json r = mix(options);
+    ASSERT_EQ(r.at("rounds").size(), 2u) << r.at("rounds").dump(1);
+    const Json &solved = r.at("rounds").at(0), &started = r.at("rounds").at(1);
+    EXPECT_FALSE(solved.contains("start"));
+    ASSERT_TRUE(started.contains("start"));
+    EXPECT_EQ(Recipe::fromJson(reader.run(RunId(started.at("start").get<std::int64_t>())).recipe).assignment.format, "q8_0");
+    EXPECT_LT(started.at("measured").get<double>(), solved.at("measured").get<double>());
+    expectNoBetterRival(r);
+}
+
 TEST_F(Mixes, ALimitOfDamageHoldsForWhatIsMeasured) {
     const double reference = mix(options).at("measured_kl").get<double>(); // at 5.2 bits
     options.budget = "kl=" + std::to_string(reference);
