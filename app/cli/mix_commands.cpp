@@ -199,7 +199,7 @@ void addMix(CLI::App& app, Context& context) {
     command->add_option("--text", given->texts, "calibration text, several are fine")->type_name("FILE");
     command->add_option("--eval-text", given->evalTexts, "text to measure the damage on (default: embedded prose)")->type_name("FILE");
     command->add_option("--budget", given->budget, "4.5bpw (of the sites; the default), 1.2GiB, 123456B (of the file) or kl=0.05");
-    command->add_option("--formats", given->formats, "to choose from (default: the GGUF types of 2 to 8 bits)")->type_name("A,B,C");
+    command->add_option("--formats", given->formats, "to choose from (default: the GGUF types of 2 to 8 bits); q4_k@nearest names the rounder too")->type_name("A,B,C");
     command->add_option("--out", given->out, "new .gguf, folder, or .json (recipe only)")->type_name("OUT");
     command->add_option("--rounder", given->rounder, "weighted or nearest; gptq: map and mix weighted, then the mix is rounded by GPTQ")->check(CLI::IsMember({"nearest", "weighted", "gptq"}));
     command->add_option("--transform", given->transform, "folded in before the map is made: awq, rotate, smooth:alpha=0.5 …")->type_name("T");

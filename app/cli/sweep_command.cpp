@@ -191,7 +191,7 @@ void addSweepCommand(CLI::App& app, Context& context) {
     command->add_option("--text", given->texts, "calibration text (.txt or .jsonl), several are fine")->type_name("FILE");
     command->add_option("--samples", given->samples, "windows of text")->check(CLI::PositiveNumber)->type_name("N");
     command->add_option("--length", given->length, "tokens in a window")->check(CLI::PositiveNumber)->type_name("T");
-    command->add_option("--formats", given->formats, "like q4_0,q5_0,q8_0")->type_name("A,B,C");
+    command->add_option("--formats", given->formats, "like q4_0,q5_0,q8_0; q4_k@weighted and q4_k@nearest name the rounder too")->type_name("A,B,C");
     command->add_option("--metric", given->metric, "output (relative error, one walk), fisher (KL from gradients, some walks), kl (each site measured alone)")
         ->check(CLI::IsMember({"output", "fisher", "kl"}));
     command->add_option("--sites", given->sites, "only sites of these names, like 'blk.0.*' or one cell, 'output=q4_0'")->type_name("A,B");

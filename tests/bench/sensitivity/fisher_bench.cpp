@@ -30,8 +30,8 @@ void fisher(benchmark::State& state) {
     const Windows windows = test::randomWindows(model, state.range(2), 256);
     FisherOptions options;
     options.rounder.clipSearch = false;
-    for (std::int64_t bits = 2; bits < 2 + state.range(1); ++bits)
-        options.formats.push_back("int" + std::to_string(bits) + ":g64");
+    for (std::int64_t f = 0; f < state.range(1); ++f)
+        options.formats.push_back("int" + std::to_string(2 + f % 7) + (f < 7 ? ":g64" : ":g32"));
     options.probes = static_cast<int>(state.range(3) * windows.count);
     options.includeHead = state.range(4) != 0;
     for (std::int64_t i = 0, blocks = model.config().blocks; i < state.range(0); ++i)
@@ -65,9 +65,12 @@ BENCHMARK(fisher)
     ->Args({5, 3, 2, 4, 0})
     ->Args({30, 3, 2, 4, 0}) // sites
     ->Args({30, 1, 2, 4, 1})
-    ->Args({30, 7, 2, 4, 1}) // formats
+    ->Args({30, 7, 2, 4, 1})
+    ->Args({30, 12, 2, 4, 1}) // formats
     ->Args({30, 3, 1, 4, 1})
-    ->Args({30, 3, 4, 4, 1}) // tokens
+    ->Args({30, 3, 4, 4, 1})
+    ->Args({30, 3, 8, 4, 1})
+    ->Args({30, 12, 8, 4, 1}) // tokens
     ->Args({30, 3, 2, 1, 1})
     ->Args({30, 3, 2, 8, 1}); // draws
 

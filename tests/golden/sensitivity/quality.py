@@ -123,7 +123,7 @@ def agreement(program):
 
 def mixes(program):
     formats = program.args.bits
-    sketch, _ = program.sketch([*formats, "int2:g64", "int8:g64"])
+    sketch, _ = program.sketch([*formats, *program.args.extremes])
     run = sketch["run"]
     sites = sorted({c["site"] for c in sketch["cells"]})
     checked = program.check(run)
@@ -142,12 +142,12 @@ def randomMixes(program, run, checked, sites, formats, seed):
         tries += 1
         # From nearly nothing to nearly everything touched, so that damage covers its range evenly on a log scale.
         weights = [chooser.random() ** 2 for _ in range(4)]
-        names = ["int2:g64", *formats, "int8:g64"][: len(weights)]
+        names = [program.args.extremes[0], *formats, program.args.extremes[1]][: len(weights)]
         mix = {s: chooser.choices(names, weights)[0] for s in sites}
         predicted = program.assign(run, pins=mix, measured=checked)["predicted_kl"]
         if not 0.008 < predicted < 1.3:
             continue
-        kl, se = program.measure({"format": "int8:g64",
+        kl, se = program.measure({"format": program.args.extremes[1],
                                   "rules": [{"pattern": s, "format": f} for s, f in mix.items()]})
         if not 0.01 <= kl <= 1:
             continue
@@ -224,6 +224,7 @@ def main():
     parser.add_argument("--samples", type=int, default=64, help="windows of 256 calibration tokens")
     parser.add_argument("--tokens", type=int, default=0, help="evaluation tokens at most")
     parser.add_argument("--bits", nargs="+", default=["int4:g64", "int3:g64"])
+    parser.add_argument("--extremes", nargs=2, default=["int2:g64", "int8:g64"], help="that random mixes take besides")
     parser.add_argument("--lists", nargs="+",
                         default=["q2_k", "q3_k_s", "q3_k_m", "iq4_xs", "q4_k_s", "q4_k_m", "q5_k_m"])
     parser.add_argument("--formats", nargs="+", help="that mixes against lists are made of",
