@@ -340,7 +340,11 @@ private Q_SLOTS:
 
     /// A GGUF keeps the experts of a block in one tensor of one type; the window's solver must know, as the CLI's does.
     void aGgufTiesTheExpertsOfABlock() {
-        const auto checkpoint = Checkpoint::open(BW_TEST_DATA "/families/mixtral");
+        const QString folder = test::home().file(QStringLiteral("mixtral")), families = QStringLiteral(BW_TEST_DATA "/families/");
+        QVERIFY(QDir().mkpath(folder));
+        for (const QString& name : {QStringLiteral("mixtral/config.json"), QStringLiteral("mixtral/model.safetensors"), QStringLiteral("tokenizer.json")})
+            QVERIFY(QFile::copy(families + name, folder + QLatin1Char('/') + name.section(QLatin1Char('/'), -1))); // a GGUF needs a tokenizer
+        const auto checkpoint = Checkpoint::open(folder.toStdString());
         const auto model = Model::open(checkpoint, demo_.device);
         const QString path = test::home().file(QStringLiteral("experts.db"));
         {
@@ -372,9 +376,9 @@ private Q_SLOTS:
         QVERIFY(page.model()->problem());
         QVERIFY(names().contains(QStringLiteral("blk.0.ffn_up_exps")));
         QVERIFY(!names().contains(QStringLiteral("blk.0.ffn_up.e1")));
-        Recipe folder = session.recipe();
-        folder.exporting.path = "/nowhere/folder"; // safetensors: each expert its own tensor
-        session.editRecipe(QStringLiteral("export"), folder);
+        Recipe apart = session.recipe();
+        apart.exporting.path = "/nowhere/folder"; // safetensors: each expert its own tensor
+        session.editRecipe(QStringLiteral("export"), apart);
         QVERIFY(names().contains(QStringLiteral("blk.0.ffn_up.e1")));
     }
 
