@@ -18,7 +18,7 @@ public:
     explicit Gram(std::int64_t width) : width_(width) {}
     std::int64_t width() const { return width_; }
     std::int64_t tokens() const { return tokens_; }
-    /// Adds x, T×I. Only the upper triangle is worked on: T·I² flops. Memory is taken at the first call.
+    /// Adds x, T×I. Only one triangle is worked on: T·I² flops. Memory is taken at the first call.
     void add(MatrixView<const float> x);
     /// The sums of both; exact but for f32 rounding. @throws Error(usage) for different widths.
     void merge(const Gram& other);
@@ -26,13 +26,13 @@ public:
     Matrix full() const;
     /// Σ x_j², I values.
     std::vector<float> diagonal() const;
-    /// tr(A·G·Aᵀ) = Σ over tokens of ‖A·x‖², A O×I. Cost O·I².
+    /// tr(A·G·Aᵀ) = Σ over tokens of ‖A·x‖², A O×I; never negative. Cost O·I² flops; some MiB of scratch.
     double quadratic(MatrixView<const float> a, JobContext& job) const;
     void clear();
 
 private:
     std::int64_t width_ = 0, tokens_ = 0;
-    Matrix upper_;
+    Matrix lower_; ///< above the diagonal stands nothing of use
 };
 
 /// Collects the Gram matrices of the groups it is told of; hand it to a walk as its observer.
@@ -47,7 +47,7 @@ public:
 
 private:
     const Model& model_;
-    std::map<int, Gram> grams_;
+    std::map<int, Gram> grams_; ///< by input group
 };
 
 } // namespace bw

@@ -19,8 +19,9 @@ std::string cpuDescription();
 void gemmTransposed(MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> y, bool add = false);
 /// y = a·b in f32, a M×K, b K×N; the input gradients of reverse mode. Parallel over tiles of y.
 void gemmTimes(MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> y, bool add = false);
-/// gram += xᵀ·x, x T×I, gram I×I (both triangles written).
-void accumulateGram(MatrixView<const float> x, MatrixView<float> gram);
+/// gram += xᵀ·x, x T×I, gram I×I. Without `mirror` the lower triangle is right and what stands above it is not: for sums
+/// of many calls, where only the last one has to write both.
+void accumulateGram(MatrixView<const float> x, MatrixView<float> gram, bool mirror = true);
 /// log Σ exp(x), maximum subtracted, sum in f64.
 double logSumExp(std::span<const float> x);
 /// y = softmax(x), row by row; f32, the largest value subtracted. Parallel over rows.

@@ -116,7 +116,7 @@ void gemmTimes(MatrixView<const float> a, MatrixView<const float> b, MatrixView<
     }
 }
 
-void accumulateGram(MatrixView<const float> x, MatrixView<float> gram) {
+void accumulateGram(MatrixView<const float> x, MatrixView<float> gram, bool mirror) {
     assert(gram.rows == x.cols && gram.cols == x.cols);
     if (x.empty()) return;
     const GemmTable& table = gemmTable();
@@ -132,6 +132,7 @@ void accumulateGram(MatrixView<const float> x, MatrixView<float> gram) {
                                   true);
         }
     });
+    if (!mirror) return;
     parallelFor(gram.rows, 64, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i)
             for (std::int64_t j = i + 1; j < gram.cols; ++j) gram(i, j) = gram(j, i);
