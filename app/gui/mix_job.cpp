@@ -34,6 +34,7 @@ void eachOption(Options& o, const Visit& visit) {
     visit("sketchTokens", o.sketchTokens);
     visit("forbid", o.forbid);
     visit("uncertainCells", o.uncertainCells);
+    visit("checkCells", o.checkCells);
     visit("measureEveryCell", o.measureEveryCell);
 }
 

@@ -55,6 +55,18 @@ class Program:
                         ",".join(formats), "--samples", self.args.samples, "--length", 256, "--rounder",
                         self.args.rounder, *texts(self.args.calib))
 
+    def shortened(self):
+        """The evaluation texts, of each its share of --tokens (four bytes each): an evaluation's own limit takes the
+        first tokens there are, which would be those of the first text alone."""
+        if not self.args.tokens:
+            return self.args.eval
+        files = []
+        for file in self.args.eval:
+            files.append(os.path.join(self.args.work, os.path.basename(file)))
+            with open(file, "rb") as whole, open(files[-1], "wb") as part:
+                part.write(whole.read(4 * self.args.tokens // len(self.args.eval)).decode(errors="ignore").encode())
+        return files
+
     def check(self, run):
         """Cells of the sketch measured by KL on the calibration texts (`mix` does the same); a list of runs."""
         if not self.args.check:
@@ -64,8 +76,7 @@ class Program:
     def measure(self, assignment):
         """KL on the evaluation texts of the checkpoint rounded as `assignment` says."""
         recipe = self.recipe("quantize", assignment=assignment,
-                             evaluation={"files": self.args.eval, "protocol": "windows:256",
-                                         "tokens": self.args.tokens})
+                             evaluation={"files": self.shortened(), "protocol": "windows:256", "tokens": 0})
         out, _ = self.run("quantize", "--recipe", recipe)
         return out["evaluation"]["kl_mean"], out["evaluation"]["kl_se"]
 
