@@ -78,14 +78,33 @@ void normalize(const BlockPass& pass, const Projections& p) {
     normalizeHeads(pass, pass.weights.kNorm, p.k);
 }
 
+/// Attention of the queries from `past` on, where keys and values are rounded as they lie in a cache: the new ones enter
+/// it in runs that change nothing which an earlier token has read. keys, values (past+T)×(kvHeads·D).
+void attendRounded(const BlockPass& pass, MatrixView<const float> q, MatrixView<float> keys, MatrixView<float> values,
+                   std::int64_t past, MatrixView<float> mixed) {
+    const RuntimeRounding& rounding = *pass.weights.rounding;
+    for (std::int64_t first = 0, count = 0; first < q.rows; first += count) {
+        const std::int64_t seen = past + first;
+        count = rounding.cacheRun(pass.weights.block, seen, q.rows - first);
+        const auto k = keys.middleRows(0, seen + count), v = values.middleRows(0, seen + count);
+        rounding.roundCache(pass.weights.block, k, v, seen);
+        pass.device().attention(q.middleRows(first, count), k, v, attentionShape(pass, seen), mixed.middleRows(first, count));
+        pass.pause();
+    }
+}
+
 /// Attention inside each window, whose positions start at 0.
 void attendWindows(const BlockPass& pass, const Projections& p, MatrixView<float> mixed) {
     const std::int64_t length = pass.windowLength;
     for (std::int64_t first = 0; first < p.q.rows; first += length) {
         const auto q = p.q.middleRows(first, length), k = p.k.middleRows(first, length);
+        const auto v = p.v.middleRows(first, length), out = mixed.middleRows(first, length);
         rotate(pass, q, 0, length);
         rotate(pass, k, 0, length);
-        pass.device().attention(q, k, p.v.middleRows(first, length), attentionShape(pass, 0), mixed.middleRows(first, length));
+        if (pass.roundsCache())
+            attendRounded(pass, q, k, v, 0, out);
+        else
+            pass.device().attention(q, k, v, attentionShape(pass, 0), out);
         pass.pause();
     }
 }
@@ -96,8 +115,9 @@ void attendCache(const BlockPass& pass, const Projections& p, KvCache& cache, Ma
     // The capacity is the sequence's length to be: what was cached early must fit what comes late.
     rotate(pass, p.q, past, cache.capacity());
     rotate(pass, p.k, past, cache.capacity());
-    pass.device().attention(p.q, cache.keys(pass.weights.block, total), cache.values(pass.weights.block, total),
-                            attentionShape(pass, past), mixed);
+    const auto keys = cache.keys(pass.weights.block, total), values = cache.values(pass.weights.block, total);
+    if (pass.roundsCache()) return attendRounded(pass, p.q, keys, values, past, mixed);
+    pass.device().attention(p.q, keys, values, attentionShape(pass, past), mixed);
 }
 
 } // namespace

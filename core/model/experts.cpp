@@ -121,6 +121,7 @@ void runExpert(const BlockPass& pass, std::size_t expert, const ExpertBatch& bat
     });
     const int group = pass.layout.firstExpert + 2 * static_cast<int>(expert);
     watchBatch(pass, group, batch, gathered.view());
+    pass.roundInput(group, gathered.view());
     BatchObserver observer(pass, batch);
     BlockPass inner = pass;
     inner.observer = pass.observer != nullptr ? &observer : nullptr;
@@ -131,9 +132,13 @@ void runExpert(const BlockPass& pass, std::size_t expert, const ExpertBatch& bat
 
 /// Every token passes the shared expert, scaled by σ(gate·x).
 void runShared(const BlockPass& pass, MatrixView<const float> normed, MatrixView<float> y) {
-    BufferPool::Lease result(pass.model.buffers, normed.rows, y.cols);
-    for (std::int64_t r = 0; r < normed.rows; ++r) std::fill_n(result.view().row(r), y.cols, 0.0f);
-    runFeedForward(pass, pass.weights.feedForward, normed, result.view(), pass.layout.ffnDownIn);
+    BufferPool::Lease result(pass.model.buffers, normed.rows, y.cols), input(pass.model.buffers, normed.rows, normed.cols);
+    for (std::int64_t r = 0; r < normed.rows; ++r) {
+        std::fill_n(result.view().row(r), y.cols, 0.0f);
+        std::copy_n(normed.row(r), normed.cols, input.view().row(r)); // its gate reads what is not rounded
+    }
+    pass.roundInput(pass.layout.ffnIn, input.view());
+    runFeedForward(pass, pass.weights.feedForward, input.view(), result.view(), pass.layout.ffnDownIn);
     addShares(sharedBatch(pass, normed), result.view(), y);
 }
 

@@ -12,6 +12,7 @@ void runFeedForward(const BlockPass& pass, const FeedForwardWeights& weights, Ma
     BufferPool::Lease up(pass.model.buffers, normed.rows, weights.up.weight->rows);
     const auto finish = [&](MatrixView<float> hidden) {
         pass.watch(downGroup, hidden);
+        pass.roundInput(downGroup, hidden);
         pass.multiply(hidden, weights.down, y, true);
     };
     if (weights.gate.weight) {

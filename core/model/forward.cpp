@@ -53,17 +53,22 @@ void runPass(const BlockPass& pass, MatrixView<float> x, KvCache* cache) {
     BufferPool::Lease normed(pass.model.buffers, x.rows, x.cols);
     pass.model.applyNorm(weights.attnNorm, x, normed.view());
     pass.watch(pass.layout.attnIn, normed.view());
+    pass.roundInput(pass.layout.attnIn, normed.view());
     {
         BufferPool::Lease mixed(pass.model.buffers, x.rows, pass.config().queryWidth());
         attend(pass, normed.view(), cache, mixed.view());
         pass.watch(pass.layout.attnOutputIn, mixed.view());
+        pass.roundInput(pass.layout.attnOutputIn, mixed.view());
         addToResidual(pass, weights.postAttnNorm, x,
                       [&](MatrixView<float> y) { pass.multiply(mixed.view(), weights.output, y, true); });
     }
-    // A parallel feed-forward reads what the attention read, which the observer has seen.
+    // A parallel feed-forward reads what the attention read, rounded as that: its sites are of the same group.
     if (!pass.config().parallelResidual) {
         pass.model.applyNorm(weights.ffnNorm, x, normed.view());
-        if (weights.experts.empty()) pass.watch(pass.layout.ffnIn, normed.view());
+        if (weights.experts.empty()) {
+            pass.watch(pass.layout.ffnIn, normed.view());
+            pass.roundInput(pass.layout.ffnIn, normed.view());
+        }
     }
     addToResidual(pass, weights.postFfnNorm, x, [&](MatrixView<float> y) {
         if (weights.experts.empty())
@@ -107,7 +112,9 @@ void Model::logits(const HeadWeights& head, MatrixView<const float> x, MatrixVie
     assert(x.cols == impl_->config.width && out.rows == x.rows && out.cols == impl_->config.vocabulary);
     BufferPool::Lease normed(impl_->buffers, x.rows, x.cols);
     headInput(x, normed.view());
-    if (observer != nullptr) observer->onInput(impl_->headGroup(), window, normed.view());
+    const int group = impl_->headGroup();
+    if (observer != nullptr) observer->onInput(group, window, normed.view());
+    if (head.rounding && head.rounding->roundsInput(group)) head.rounding->roundInput(group, normed.view());
     impl_->device->multiply(normed.view(), *head.output, out);
     if (impl_->config.headSoftCap > 0) impl_->device->softCap(out, static_cast<float>(impl_->config.headSoftCap));
 }

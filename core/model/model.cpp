@@ -78,6 +78,9 @@ NonFinite Model::nonFinite() const {
 Device& Model::device() const {
     return *impl_->device;
 }
+std::shared_ptr<Device> Model::devicePtr() const {
+    return impl_->device;
+}
 const std::vector<Site>& Model::sites() const {
     return impl_->layout.sites;
 }
@@ -164,6 +167,7 @@ BlockWeightsPtr Model::loadBlock(BlockIndex block, const WeightSource* source) c
     assert(block.value() >= 0 && block.value() < impl_->config.blocks);
     auto weights = std::make_shared<BlockWeights>();
     weights->block = block;
+    if (source != nullptr) weights->rounding = source->rounding();
     const Checkpoint& checkpoint = *impl_->checkpoint;
     const std::string prefix = fmt::format("blk.{}.", block.value());
     weights->attnNorm = impl_->norm(prefix + "attn_norm");
@@ -200,6 +204,7 @@ BlockWeightsPtr Model::loadBlock(BlockIndex block, const WeightSource* source) c
 HeadWeightsPtr Model::loadHead(const WeightSource* source) const {
     requireForward();
     auto head = std::make_shared<HeadWeights>();
+    if (source != nullptr) head->rounding = source->rounding();
     head->owned = siteWeight(impl_->config.tiedHead ? impl_->layout.sites.front() : impl_->layout.sites.back(), source);
     head->output = impl_->device->prepare(std::as_const(head->owned).view());
     return head;

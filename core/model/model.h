@@ -123,6 +123,7 @@ public:
     const ModelConfig& config() const;
     NonFinite nonFinite() const;
     Device& device() const;
+    std::shared_ptr<Device> devicePtr() const; ///< for another model on the same device
     /// token_embd first, then blk.N.* in the order q k v attn_output gate up down (experts in order, the shared one
     /// last), `output` last when not tied. Routers and norms are no sites: they are small and decide much.
     const std::vector<Site>& sites() const;

@@ -76,6 +76,11 @@ struct BlockPass {
     const ModelConfig& config() const { return model.config; }
     /// Hands the input of a site group to the observer, window by window.
     void watch(int group, MatrixView<const float> x) const;
+    /// Makes x what the linears of a group are given; the observer has seen it as it was.
+    void roundInput(int group, MatrixView<float> x) const {
+        if (weights.rounding && weights.rounding->roundsInput(group)) weights.rounding->roundInput(group, x);
+    }
+    bool roundsCache() const { return weights.rounding && weights.rounding->roundsCache(weights.block); }
     void pause() const {
         if (job != nullptr) job->checkpoint();
     }
@@ -91,10 +96,10 @@ void rotate(const BlockPass& pass, MatrixView<float> x, std::int64_t position0, 
 AttentionShape attentionShape(const BlockPass& pass, std::int64_t position0);
 /// mixed = attention(normed); keys and values of `cache` grow by x.rows when there is one. attention_part.cpp
 void attend(const BlockPass& pass, MatrixView<const float> normed, KvCache* cache, MatrixView<float> mixed);
-/// y += down(act(gate)·up) of one feed-forward. `downGroup` is watched. feed_forward.cpp
+/// y += down(act(gate)·up) of one feed-forward, whose input is rounded already. `downGroup` is watched and rounded. feed_forward.cpp
 void runFeedForward(const BlockPass& pass, const FeedForwardWeights& weights, MatrixView<const float> normed,
                     MatrixView<float> y, int downGroup);
-/// y += the mixture of experts. experts.cpp
+/// y += the mixture of experts. The router, which is no site, reads `normed` as it is. experts.cpp
 void runExperts(const BlockPass& pass, MatrixView<const float> normed, MatrixView<float> y);
 
 /// The tokens that one expert works on, in their order, and their shares of its result.

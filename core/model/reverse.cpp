@@ -3,6 +3,7 @@
 // from last to first in batches of windows, the embedding. One block's reverse is in reverse_block.cpp.
 #include "core/model/reverse.h"
 
+#include "core/base/error.h"
 #include "core/base/scratch.h"
 #include "core/model/reverse_impl.h"
 
@@ -151,6 +152,9 @@ void walkBackwards(const Model& model, const Windows& windows, const WeightSourc
                    GradientObserver& observer, JobContext& job, const std::string& stage) {
     checkWindows(model, windows);
     assert(loss.draws() >= 1);
+    if (source != nullptr && source->rounding())
+        throw Error(ErrorCode::usage, "gradients can't be taken through rounded activations or a rounded cache",
+                    "Leave activation and cache schemes out of the sweep's background; their cost is estimated beside it.");
     const JobScope scope(&job);
     const Walk walk{model, windows, source, loss, observer, job};
     Boundaries boundaries;

@@ -80,6 +80,7 @@ public:
 /// Stages "forward", "head" and `stage`, all in "tokens": tokens·blocks, tokens, and K·tokens·blocks on the way back.
 /// @param source replaced weights (null: the checkpoint's); gradients are then those of the replaced model.
 /// @throws Error(nonFinite) naming the first part whose output, or whose gradient on the way back, has NaN or Inf;
+/// Error(usage) for a source that rounds activations or the cache;
 /// Error(unsupportedModel) for a model opened for its weights only; Error(cancelled).
 /// Cost: per token two forward passes and, per draw, one backward pass of the inputs (about one forward pass).
 /// Memory: one block, (blocks+1)·B·T·C floats of boundaries, K·B·T·C of gradients and, at the head, K·T·V in scratch; on

@@ -18,10 +18,13 @@ public:
     virtual void roundInput(int inputGroup, MatrixView<float> x) const = 0;
     /// Are keys or values of this block rounded?
     virtual bool roundsCache(BlockIndex block) const = 0;
-    /// Rounds keys (after their norm and rotation) and values of one sequence in place: T×(kvHeads·D) each, row t at position
-    /// position0+t, as they lie in the cache when the tokens up to `position0+T−1` have been seen. Row t's result depends on
-    /// rows of the same group of tokens only (per-channel scales of a group of tokens), never on later groups.
-    virtual void roundCache(BlockIndex block, MatrixView<float> keys, MatrixView<float> values, std::int64_t position0) const = 0;
+    /// How many tokens, 1 … `most`, may enter a cache of `seen` tokens at once so that each of them finds it as if they had
+    /// come one by one: until a token leaves the 16-bit window or fills a group, which changes rows that others have read.
+    virtual std::int64_t cacheRun(BlockIndex block, std::int64_t seen, std::int64_t most) const = 0;
+    /// Makes keys (after their norm and rotation) and values of one sequence, N×(kvHeads·D) each and row t at position t, lie
+    /// as they do in the cache when all N tokens have been seen. The first `seen` rows are as an earlier call left them; a
+    /// row changes when it enters and when it is rounded, once each, whatever the steps the sequence grew by.
+    virtual void roundCache(BlockIndex block, MatrixView<float> keys, MatrixView<float> values, std::int64_t seen) const = 0;
 };
 
 } // namespace bw
