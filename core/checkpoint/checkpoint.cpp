@@ -6,6 +6,7 @@
 #include "core/base/parallel.h"
 #include "core/base/text.h"
 #include "core/checkpoint/checkpoint_impl.h"
+#include "core/checkpoint/derived_rows.h"
 #include "core/checkpoint/family.h"
 #include "core/checkpoint/writer.h"
 
@@ -63,11 +64,16 @@ const std::string& Checkpoint::path() const { return impl_->path; }
 std::string Checkpoint::displayName() const { return impl_->displayName; }
 const ModelConfig& Checkpoint::config() const { return impl_->config; }
 const std::vector<TensorInfo>& Checkpoint::tensors() const { return impl_->tensors; }
-const std::vector<MappedFile>& Checkpoint::files() const { return impl_->files; }
+const std::vector<MappedFile>& Checkpoint::files() const { return impl_->derived ? impl_->derived->base().files() : impl_->files; }
 const std::vector<std::string>& Checkpoint::warnings() const { return impl_->warnings; }
 const GgufMetadata& Checkpoint::metadata() const { return impl_->metadata; }
 const Json& Checkpoint::configJson() const { return impl_->configJson; }
 const std::string& Checkpoint::folder() const { return impl_->folder; }
+const Checkpoint* Checkpoint::derivedFrom() const { return impl_->derived ? &impl_->derived->base() : nullptr; }
+
+std::string Checkpoint::derivation() const {
+    return impl_->derived ? impl_->derived->base().derivation() + impl_->derived->identity() + "\n" : std::string();
+}
 const TensorInfo* Checkpoint::find(const std::string& name) const { return impl_->find(name); }
 
 void Checkpoint::Impl::buildIndex() {
@@ -93,7 +99,7 @@ const TensorInfo& Checkpoint::require(const std::string& name) const {
 
 std::uint64_t Checkpoint::totalBytes() const {
     std::uint64_t sum = 0;
-    for (const auto& file : impl_->files) sum += file.size();
+    for (const auto& file : files()) sum += file.size();
     return sum;
 }
 
@@ -112,6 +118,9 @@ double Checkpoint::bitsPerWeight() const {
 }
 
 std::span<const std::byte> Checkpoint::raw(const TensorInfo& tensor) const {
+    if (tensor.changed)
+        throw Error(ErrorCode::unsupportedType, label(*this, tensor) + " is changed as it is read; the file's bytes are not its values");
+    if (impl_->derived) return impl_->derived->base().raw(tensor);
     if (tensor.packed || tensor.pieces)
         throw Error(ErrorCode::unsupportedType, label(*this, tensor) + " lies in several parts (" + tensor.typeName + ") and has no single run of bytes");
     const MappedFile& file = impl_->files.at(static_cast<std::size_t>(tensor.file));
@@ -124,6 +133,10 @@ void Checkpoint::readRows(const TensorInfo& tensor, std::int64_t first, MatrixVi
     if (out.cols != cols || first < 0 || out.rows < 0 || out.rows > rows - first)
         throw Error(ErrorCode::shapeMismatch, label(*this, tensor) + " is " + std::to_string(rows) + "×" + std::to_string(cols) + "; rows " + std::to_string(first) + " to " +
                         std::to_string(first + out.rows) + " of " + std::to_string(out.cols) + " were asked for");
+    if (impl_->derived) {
+        impl_->derived->readRows(tensor, first, out);
+        return;
+    }
     if (tensor.packed) {
         impl_->packed.at(tensor.name)->readRows(impl_->files, first, out);
         return;

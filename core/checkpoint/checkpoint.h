@@ -37,6 +37,10 @@ struct TensorInfo {
     std::shared_ptr<const TensorInfo> whole;
     /// Made of several tensors of the file, rows one after the other (norms of single heads): these tensors.
     std::shared_ptr<const std::vector<TensorInfo>> pieces;
+    /// Of a derived checkpoint (derived.h): readRows() gives other values than the file's bytes, which raw() therefore
+    /// refuses; `type`, `packed`, `offset`, `bytes`, `whole` and `pieces` only tell of the original. Whoever writes the tensor
+    /// converts what readRows() gives. An added output matrix is changed too and tells of the tensor it is made from.
+    bool changed = false;
     /// Shape as it stands in the file.
     std::vector<std::int64_t> fileShape() const;
     std::int64_t elements() const;
@@ -66,7 +70,7 @@ public:
     double bitsPerWeight() const;           ///< tensor bytes·8 / parameters
     const std::vector<std::string>& warnings() const;
 
-    /// The tensor's bytes in the file's own order. @throws Error(unsupportedType) for one in several parts.
+    /// The tensor's bytes in the file's own order. @throws Error(unsupportedType) for one in several parts or changed.
     std::span<const std::byte> raw(const TensorInfo& tensor) const;
     /// Decodes rows [first, first+out.rows) of the tensor to f32, in parallel; GGUF's permuted Q/K rows (and biases) come
     /// back in HF order and Conv1D weights as {O, I}, so every reader sees one layout. @throws Error unsupportedType, fileChanged.
@@ -80,9 +84,14 @@ public:
     const Json& configJson() const;
     /// Folder that holds tokenizer.json and friends; empty for GGUF.
     const std::string& folder() const;
+    /// What a derived checkpoint was made from; nullptr for one that lies in files as it is.
+    const Checkpoint* derivedFrom() const;
+    /// Equal for equal changes of equal files; empty for a checkpoint that is not derived.
+    std::string derivation() const;
 
 private:
     friend class CheckpointBuilder;
+    friend std::shared_ptr<const Checkpoint> deriveCheckpoint(std::shared_ptr<const Checkpoint> base, struct Derivation derivation);
     Checkpoint();
     struct Impl;
     std::unique_ptr<Impl> impl_;

@@ -10,6 +10,8 @@
 
 namespace bw {
 
+class DerivedRows;
+
 struct Checkpoint::Impl {
     CheckpointKind kind = CheckpointKind::safetensors;
     std::string path, folder, displayName;
@@ -21,6 +23,8 @@ struct Checkpoint::Impl {
     std::vector<std::string> warnings;
     /// Linears that lie in several tensors, by (logical) name.
     std::unordered_map<std::string, QuantizedLinearPtr> packed;
+    /// Set for a derived checkpoint, which has no files and no packed linears of its own.
+    std::shared_ptr<const DerivedRows> derived;
     /// Keys point into `tensors`, which does not change after opening.
     std::unordered_map<std::string_view, std::size_t> byCanonical, byName;
 

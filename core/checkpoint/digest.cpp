@@ -135,6 +135,7 @@ CheckpointDigest digestCheckpoint(const Checkpoint& checkpoint, const std::strin
         if (!result.files[i].remembered && identities[i] != Identity{} && now() - identities[i].modified > kSettled) memory.remember(result.files[i].path, identities[i], result.files[i].sha256);
     memory.save();
     result.sha256 = joined(result.files);
+    if (const std::string derivation = checkpoint.derivation(); !derivation.empty()) result.sha256 = sha256Hex(result.sha256 + "\n" + derivation);
     return result;
 }
 

@@ -17,7 +17,7 @@ struct FileDigest {
 
 struct CheckpointDigest {
     /// Of one file its own, as sha256sum prints it. Of several: of the lines "DIGEST  NAME\n" sorted by name, as
-    /// `sha256sum *.safetensors | sha256sum` prints it.
+    /// `sha256sum *.safetensors | sha256sum` prints it. Of a derived checkpoint: of that, a line end and derivation().
     std::string sha256;
     std::vector<FileDigest> files; ///< in the order of Checkpoint::files()
 };

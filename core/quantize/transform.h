@@ -5,6 +5,7 @@
 // search (the rounder's).
 #pragma once
 
+#include "core/base/json.h"
 #include "core/model/walk.h"
 #include "core/quantize/quantized_model.h"
 
@@ -14,8 +15,8 @@
 
 namespace bw {
 
-/// "none", or members joined by '+' and applied in that order: "smooth:alpha=0.5", "smooth:search", "awq", "awq:grid=20",
-/// "rotate". Outlier splits ("outliers:threshold=6", "outliers:weights=0.005") stand in the same string and come last.
+/// "none", or members joined by '+': "rotate", "smooth:alpha=0.5", "smooth:search", "awq", "awq:grid=20", each at most once and
+/// in that order, which is the one they are applied in. Outlier splits ("outliers:threshold=6", "outliers:weights=0.005") stand in the same string and come last.
 struct TransformSpec {
     struct Part {
         std::string name; ///< smooth | awq | rotate | outliers
@@ -35,6 +36,12 @@ struct FoldPoint {
     std::vector<int> inputGroups;      ///< groups that share the producer: their scales must be one
     std::string producer;              ///< canonical tensor: "blk.3.attn_norm.weight" or "blk.3.ffn_up.weight"
     bool producerIsNorm = true;
+    std::string producerBias;          ///< divided like the producer; empty = none
+    std::int64_t firstRow = 0;         ///< of a linear producer (its bias likewise): values, up in a fused tensor, an expert's share
+    std::int64_t width = 0;            ///< input channels of the groups
+    /// Input channels (h·repeats + i)·run + c, i in 0 … repeats−1, share row h·run + c of the producer: query heads that share
+    /// a head of values. Scales must be equal over them.
+    std::int64_t run = 0, repeats = 1;
     std::vector<std::string> others;   ///< further tensors that read it and are scaled too: routers, shared gates
     std::string whyNot;                ///< reason when it can't be folded ("no linear operation before q, k, v"); else empty
 };
@@ -43,12 +50,25 @@ std::vector<FoldPoint> foldPoints(const Model& model);
 
 struct FittedTransform {
     std::string text;                  ///< TransformSpec::text() of the parts that change weights
-    /// Per fold point: input channel j is divided by scales[j] at the producer and multiplied at the consumers.
+    std::string model;                 ///< fingerprint of the model that it was fitted to
+    /// Per fold point: input channel j is divided by scales[j] at the producer and multiplied at the consumers. All are
+    /// 2^(k/8) with k in −128 … 127: finite, a byte each in JSON, and far finer than any search's steps.
     std::map<std::string, std::vector<float>> scales;
     std::uint64_t rotationSeed = 0;
     bool rotates = false;
     std::vector<std::string> notes;    ///< what was left as it is, and why
     std::vector<std::string> warnings; ///< "> 5 % of channels scaled", saturating α …
+    bool empty() const { return scales.empty() && !rotates; }
+};
+
+/// For the log and for re-runs; a byte per channel and point. @throws Error(invalidRecipe) for JSON that says no transform.
+Json toJson(const FittedTransform& fitted);
+FittedTransform fittedTransformFromJson(const Json& json);
+
+/// What roundings of the inputs a search for α counts with; fp8's error is relative and needs nothing here.
+struct InputNoise {
+    int bits = 0;          ///< of an integer grid; 0 = inputs are not rounded
+    bool perToken = false; ///< else one static range for the whole tensor
 };
 
 /// What a fit may look at.
@@ -57,13 +77,16 @@ struct TransformInputs {
     const std::vector<SiteFormat>& formats;     ///< AWQ and α search minimise the error after rounding to these
     RounderOptions rounder;
     std::uint64_t seed = 1234;
+    InputNoise noise = {};                      ///< smooth:search only
 };
-/// One walk over the windows (none for rotate alone). Memory: weights of one block and its Gram matrices.
-/// @throws Error(usage), nonFinite, cancelled.
+/// One walk over the windows for each of smooth and awq, none for rotate. Points that can't be folded are left as they are, with
+/// a note. Memory: weights of one block and its Gram matrices.
+/// @throws Error(usage), nonFinite, cancelled; unsupportedModel for a rotation that this family doesn't allow, with the reason.
 FittedTransform fitTransform(const Model& model, const TransformSpec& spec, const TransformInputs& inputs, JobContext& job);
 
 /// The checkpoint with the transform folded in, lazily: tensors change as they are read. Logits of a model opened on it equal
-/// the original's up to f32 rounding. @throws Error(usage) when it was fitted to another model.
+/// the original's up to f32 rounding. The original itself when nothing changes. Resolve formats on a model opened on the
+/// result: a rotated model has a head of its own. @throws Error(usage) when it was fitted to another model.
 std::shared_ptr<const Checkpoint> applyTransform(const Model& model, const FittedTransform& fitted);
 
 } // namespace bw
