@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Randomised orthogonal mixing of channels for any width: a Hadamard matrix for the power of two in it, a Hartley matrix for
-// the odd factor, so that no entry is larger than √2/√width and one channel's outlier is spread over all.
+// the odd factor, so that no entry of their product is larger than √2/√width and one channel's outlier is spread over all.
 #pragma once
 
 #include "core/checkpoint/derived.h"

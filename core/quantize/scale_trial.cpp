@@ -9,8 +9,8 @@
 namespace bw {
 namespace {
 
-/// Rows of a point's weights that errors are measured on. The same rows in every trial, so that what differs is the scales;
-/// on SmolLM2 four times as many chose the same power or its neighbour.
+/// Rows of a point's weights that errors are measured on: bounds the time of a search. The same rows in every trial, so that
+/// what differs is the scales.
 constexpr std::int64_t kRows = 384;
 constexpr std::int64_t kElementsPerPiece = 1 << 15;
 
@@ -81,7 +81,7 @@ double ScaleTrial::error(std::span<const float> scales, JobContext& job) const {
             for (std::int64_t r = begin; r < end; ++r)
                 for (std::int64_t c = 0; c < cols; ++c) scaled.row(r)[c] = reader.weight.row(r)[c] * scales[static_cast<std::size_t>(c)];
         });
-        EncodeOptions options; // no clip search: it is several times as slow and moves all trials alike
+        EncodeOptions options; // no clip search, for the time it takes
         options.search = BlockSearch::reference;
         reader.format->roundTrip(std::as_const(scaled).view(), options, rounded.view());
         if (inputs_.noise.bits > 0) sum += inputError(reader, scales, std::as_const(rounded).view());
