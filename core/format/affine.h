@@ -35,6 +35,7 @@ public:
     void encode(MatrixView<const float> weight, const EncodeOptions& options, std::span<std::byte> out) const override;
     void decodeRows(std::span<const std::byte> in, std::int64_t rows, std::int64_t firstRow,
                     MatrixView<float> out) const override;
+    std::unique_ptr<FixedGrid> fixedGrid(MatrixView<const float> weight, const EncodeOptions& options) const override;
     /// Splits the encoded bytes of an O×I weight into codes, scales and zeros, and back.
     AffineCodes unpack(std::span<const std::byte> in, std::int64_t rows, std::int64_t cols) const;
     void pack(const AffineCodes& codes, std::span<std::byte> out) const;

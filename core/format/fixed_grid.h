@@ -44,8 +44,10 @@ private:
 
 /// Scales as Format::encode() would choose them for `weight` with these options. Every format that is written has one.
 /// Rounding each column of `weight` itself and packing gives decoded values no farther from it than one grid step per
-/// weight; for affine and float grids the very bytes of encode(). Memory: a byte per weight and the scales.
-/// @throws Error(nonFinite) as encode() does; Error(usage) when the shape doesn't fit the format.
+/// weight; for affine and float grids the very bytes of encode(). Memory: a byte per weight, decoded scales (GGML
+/// blocks: the encoded bytes besides; plain floats: four bytes per weight). Cost: one encode().
+/// refit() takes the importance given here, which is copied.
+/// @throws Error nonFinite, formatDoesNotFit as encode() does; usage for formats that are only read.
 std::unique_ptr<FixedGrid> fixGrid(const Format& format, MatrixView<const float> weight, const EncodeOptions& options);
 
 } // namespace bw

@@ -25,6 +25,8 @@ struct EncodeOptions {
     BlockSearch search = BlockSearch::best;
 };
 
+class FixedGrid;
+
 /// A number format; immutable, shared by all threads.
 class Format {
 public:
@@ -44,6 +46,9 @@ public:
     /// Decodes rows [firstRow, firstRow+out.rows) of an O×I weight, `rows` = O.
     virtual void decodeRows(std::span<const std::byte> in, std::int64_t rows, std::int64_t firstRow,
                             MatrixView<float> out) const = 0;
+
+    /// What fixGrid() (fixed_grid.h) gives; formats that are only read throw Error(usage).
+    virtual std::unique_ptr<FixedGrid> fixedGrid(MatrixView<const float> weight, const EncodeOptions& options) const;
 
     double bitsPerWeight(std::int64_t rows, std::int64_t cols) const {
         return 8.0 * static_cast<double>(bytes(rows, cols)) / static_cast<double>(rows * cols);

@@ -15,6 +15,7 @@ public:
     void encode(MatrixView<const float> weight, const EncodeOptions& options, std::span<std::byte> out) const override;
     void decodeRows(std::span<const std::byte> in, std::int64_t rows, std::int64_t firstRow,
                     MatrixView<float> out) const override;
+    std::unique_ptr<FixedGrid> fixedGrid(MatrixView<const float> weight, const EncodeOptions& options) const override;
 
 private:
     static int nominalBits(StorageType type);

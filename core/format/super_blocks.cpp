@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Decoders of GGML's 256-weight blocks (k-quants, IQ4_XS, ternary) and of the table-based 4-bit types. One block at a
 // time, plain code. Every product is formed in ggml's order, so values agree bit for bit (tests/data/format/dequantize).
+#include "core/format/block_codes.h"
 #include "core/format/half.h"
 #include "core/format/levels.h"
 #include "core/format/plain.h"
@@ -40,22 +41,14 @@ void decodeQ2K(const Byte* b, float* out) {
 
 /// Q3_K: hmask[32] (a clear bit subtracts 4), qs[64] of 2 bits, 16 scales of 6 bits in 12 bytes with offset 32, d.
 void decodeQ3K(const Byte* b, float* out) {
-    const Byte* packed = b + 96;
     const float d = halfAt(b + 108);
     for (int g = 0; g < 16; ++g, out += 16) {
         const TwoBits low(b + 32, g);
         const Byte* mask = b + 16 * (g % 2);
-        const int nibble = g < 8 ? packed[g] & 15 : packed[g - 8] >> 4;
-        const float scale = d * static_cast<float>((nibble | (packed[8 + g % 4] >> (g / 4 * 2) & 3) << 4) - 32);
+        const float scale = d * static_cast<float>(q3kScale(b + 96, g));
         for (int l = 0; l < 16; ++l)
             out[l] = scale * static_cast<float>((low.bytes[l] >> low.shift & 3) + (mask[l] >> (g / 2) & 1) * 4 - 4);
     }
-}
-
-/// Scale and minimum (6 bits each) of sub-block j of 8 in the 12 bytes of Q4_K and Q5_K.
-std::pair<int, int> scaleAndMinimum(const Byte* s, int j) {
-    if (j < 4) return {s[j] & 63, s[j + 4] & 63};
-    return {(s[j + 4] & 15) | s[j - 4] >> 6 << 4, s[j + 4] >> 4 | s[j] >> 6 << 4};
 }
 
 /// Q4_K and Q5_K: d, dmin, 12 bytes of scales, (Q5_K: qh[32], fifth bit of sub-block j in bit j,) qs[128]: low nibbles are
@@ -104,11 +97,7 @@ void decodeIq4Nl(const Byte* b, float* out) { lookUpNibbles(b + 2, 32, halfAt(b)
 /// IQ4_XS: d, scales_h (2 bits per sub-block of 32), scales_l[4] (4 bits), qs[128]; scale offset 32.
 void decodeIq4Xs(const Byte* b, float* out) {
     const float d = halfAt(b);
-    const int high = b[2] | b[3] << 8;
-    for (int j = 0; j < 8; ++j) {
-        const int scale = (b[4 + j / 2] >> (j % 2 * 4) & 15) | (high >> (2 * j) & 3) << 4;
-        lookUpNibbles(b + 8 + 16 * j, 32, d * static_cast<float>(scale - 32), levels::kValues, out + 32 * j);
-    }
+    for (int j = 0; j < 8; ++j) lookUpNibbles(b + 8 + 16 * j, 32, d * static_cast<float>(iq4xsScale(b, j)), levels::kValues, out + 32 * j);
 }
 
 /// TQ1_0: five base-3 digits a byte in qs[48], four in qh[4], stored as ⌈v·256/243⌉ so that multiplying by 3ⁿ in 8 bits
