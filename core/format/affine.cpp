@@ -154,13 +154,6 @@ void writeRow(const Layout& l, const AffineGrid& grid, std::int64_t row, const s
     kernels::packBits(codes, static_cast<std::size_t>(l.cols), grid.bits, at);
 }
 
-/// The importance of a group's columns, or null where there is none or all of it is zero (then all count alike).
-const float* groupImportance(std::span<const float> importance, std::int64_t first, std::int64_t length) {
-    if (importance.empty()) return nullptr;
-    const auto part = importance.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(length));
-    return std::any_of(part.begin(), part.end(), [](float w) { return w > 0.0f; }) ? part.data() : nullptr;
-}
-
 std::string gridName(const AffineGrid& grid) {
     const std::string scope = grid.scope == AffineScope::group     ? fmt::format("g{}", grid.group)
                               : grid.scope == AffineScope::channel ? "channel"

@@ -11,6 +11,9 @@ namespace bw {
 void checkEncodeArguments(const Format& format, MatrixView<const float> weight, const EncodeOptions& options,
                           std::size_t outBytes);
 
+/// The importance of columns [first, first+length), or null where there is none or all of it is zero (then all count alike).
+const float* groupImportance(std::span<const float> importance, std::int64_t first, std::int64_t length);
+
 /// Rows per piece of a parallel loop, about 64 Ki weights: long enough to hide the cost of a task.
 std::int64_t rowGrain(std::int64_t cols);
 

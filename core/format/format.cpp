@@ -18,6 +18,12 @@ namespace bw {
 
 std::int64_t rowGrain(std::int64_t cols) { return std::max<std::int64_t>(1, 65536 / std::max<std::int64_t>(1, cols)); }
 
+const float* groupImportance(std::span<const float> importance, std::int64_t first, std::int64_t length) {
+    if (importance.empty()) return nullptr;
+    const auto part = importance.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(length));
+    return std::any_of(part.begin(), part.end(), [](float w) { return w > 0.0f; }) ? part.data() : nullptr;
+}
+
 namespace {
 
 void checkFinite(MatrixView<const float> weight) {

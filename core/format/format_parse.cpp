@@ -3,12 +3,14 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/format/affine.h"
+#include "core/format/float_format.h"
 #include "core/format/format.h"
 #include "core/format/storage_format.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <numeric>
 
@@ -36,6 +38,9 @@ std::string nearestName(std::string_view text) {
     std::vector<std::string> names;
     for (const StorageTypeInfo& info : allStorageTypes())
         if (info.encodes) names.emplace_back(info.name);
+    for (const char* name : {"fp8_e4m3", "fp8_e5m2", "fp6_e3m2", "fp6_e2m3", "fp4_e2m1"})
+        for (const char* tail : {"", ":tensor", ":channel", ":block128", ":g32", ":g128"}) names.push_back(std::string(name) + tail);
+    for (const char* name : {"mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "nvfp4"}) names.emplace_back(name);
     for (int bits = 2; bits <= 8; ++bits)
         for (const char* tail : {"", ":g128", ":g64", ":g32", ":channel", ":tensor", ":g64:sym", ":g64:asym", ":sym", ":asym"})
             names.push_back(fmt::format("int{}{}", bits, tail));
@@ -92,6 +97,36 @@ FormatPtr parseAffine(std::string_view text, std::string_view lower) {
     return std::make_shared<AffineFormat>(grid);
 }
 
+struct FloatName {
+    std::string_view name;
+    FloatGrid grid;
+    bool scoped; ///< may be followed by a scope
+};
+/// With the scopes that stand for no scope: a scale per channel costs 8-bit floats nothing, fewer bits need groups.
+constexpr std::array kFloatNames{
+    FloatName{"fp8_e4m3", {FloatCode::e4m3, FloatScope::channel, 128}, true}, FloatName{"fp8_e5m2", {FloatCode::e5m2, FloatScope::channel, 128}, true},
+    FloatName{"fp6_e3m2", {FloatCode::e3m2, FloatScope::group, 128}, true},   FloatName{"fp6_e2m3", {FloatCode::e2m3, FloatScope::group, 128}, true},
+    FloatName{"fp4_e2m1", {FloatCode::e2m1, FloatScope::group, 32}, true},    FloatName{"mxfp8_e4m3", {FloatCode::e4m3, FloatScope::mx, 32}, false},
+    FloatName{"mxfp8_e5m2", {FloatCode::e5m2, FloatScope::mx, 32}, false},    FloatName{"mxfp6_e3m2", {FloatCode::e3m2, FloatScope::mx, 32}, false},
+    FloatName{"mxfp6_e2m3", {FloatCode::e2m3, FloatScope::mx, 32}, false},    FloatName{"nvfp4", {FloatCode::e2m1, FloatScope::nv, 16}, false}};
+
+FormatPtr parseFloat(const FloatName& known, std::string_view text, std::string_view lower) {
+    FloatGrid grid = known.grid;
+    if (lower.size() == known.name.size()) return std::make_shared<FloatFormat>(grid);
+    const std::size_t start = known.name.size() + 1;
+    const std::string_view part = lower.substr(start);
+    if (!known.scoped) refuse(text, start - 1, "nothing after \"" + std::string(known.name) + "\"");
+    if (part == "tensor") grid.scope = FloatScope::tensor;
+    else if (part == "channel") grid.scope = FloatScope::channel;
+    else if (part == "block128") grid.scope = FloatScope::block128;
+    else if (part.size() > 1 && part.front() == 'g') {
+        grid.scope = FloatScope::group;
+        grid.group = wholeNumber(part.substr(1));
+        if (grid.group < 2 || grid.group > (1 << 20)) refuse(text, start + 1, "a group of 2 to 1048576 weights");
+    } else refuse(text, start, "tensor, channel, block128 or g and a number");
+    return std::make_shared<FloatFormat>(grid);
+}
+
 } // namespace
 
 FormatPtr parseFormat(std::string_view text) {
@@ -100,6 +135,8 @@ FormatPtr parseFormat(std::string_view text) {
                    [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
     if (lower.empty()) refuse(text, 0, "the name of a format");
     if (lower.starts_with("int")) return parseAffine(text, lower);
+    for (const FloatName& known : kFloatNames)
+        if (lower.substr(0, lower.find(':')) == known.name) return parseFloat(known, text, lower);
     const auto type = storageTypeFromName(lower);
     if (!type) refuse(text, 0, "the name of a format");
     if (!storageTypeInfo(*type).encodes)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Which formats there are, and which one takes the place of another that a shape does not fit.
 #include "core/format/affine.h"
+#include "core/format/float_format.h"
 #include "core/format/format.h"
 #include "core/format/storage_format.h"
 
@@ -48,7 +49,6 @@ constexpr std::array kReadOnly{
     Described{q8_1, "GGML blocks of 32 activations: 8-bit codes, scale and sum"},
     Described{f8e4m3, "8-bit floats, 4 exponent and 3 mantissa bits"},
     Described{f8e5m2, "8-bit floats, 5 exponent and 2 mantissa bits"},
-    Described{nvfp4, "blocks of 64: 4-bit floats (E2M1), four E4M3 scales"},
     Described{iq3_s, "GGML blocks of 256: code book of 512 × 4 magnitudes"},
     Described{iq3_xxs, "GGML blocks of 256: code book of 256 × 4 magnitudes"},
     Described{iq2_s, "GGML blocks of 256: code book of 1024 × 8 magnitudes"},
@@ -58,9 +58,18 @@ constexpr std::array kReadOnly{
     Described{iq1_s, "GGML blocks of 256: code book of 2048 × 8 ternary vectors"},
 };
 
+constexpr const char* kFloatScopes = "[:tensor|:channel|:block128|:gN]";
+
 FormatSummary summarize(const Described& entry) {
     const StorageTypeInfo& info = storageTypeInfo(entry.type);
     return {std::string(info.name), entry.text, 8.0 * info.blockBytes / info.blockElements};
+}
+
+/// The largest power of two ≥ 16 and ≤ group that divides cols, or 0.
+std::int64_t smallerGroup(std::int64_t group, std::int64_t cols) {
+    auto smaller = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(group)));
+    while (smaller >= 16 && cols % smaller != 0) smaller /= 2;
+    return smaller >= 16 ? smaller : 0;
 }
 
 } // namespace
@@ -74,6 +83,17 @@ std::vector<FormatSummary> knownFormats() {
                        fmt::format("affine grid of {}-bit codes, f16 scale per group; figure for g128:asym", bits),
                        format.bitsPerWeight(4096, 4096)});
     }
+    for (const auto& [name, tail, text] : {std::array<const char*, 3>{"fp8_e4m3", kFloatScopes, "8-bit floats with f32 scales (bf16 for groups)"},
+                                           {"fp8_e5m2", kFloatScopes, "8-bit floats with f32 scales (bf16 for groups)"},
+                                           {"mxfp8_e4m3", "", "8-bit floats in blocks of 32, a power of two as scale"},
+                                           {"mxfp8_e5m2", "", "8-bit floats in blocks of 32, a power of two as scale"},
+                                           {"fp6_e3m2", kFloatScopes, "6-bit floats with scales; figure for g128"},
+                                           {"fp6_e2m3", kFloatScopes, "6-bit floats with scales; figure for g128"},
+                                           {"mxfp6_e3m2", "", "6-bit floats in blocks of 32, a power of two as scale"},
+                                           {"mxfp6_e2m3", "", "6-bit floats in blocks of 32, a power of two as scale"},
+                                           {"fp4_e2m1", kFloatScopes, "4-bit floats with scales; figure for g32"},
+                                           {"nvfp4", "", "4-bit floats in blocks of 16 with E4M3 scales, one f32 scale per tensor"}})
+        all.push_back({std::string(name) + tail, text, parseFormat(name)->bitsPerWeight(4096, 4096)});
     return all;
 }
 
@@ -87,13 +107,19 @@ FormatPtr fallbackFormat(const FormatPtr& wanted, std::int64_t rows, std::int64_
     if (wanted->fits(rows, cols, why)) return wanted;
     if (const auto* affine = dynamic_cast<const AffineFormat*>(wanted.get())) {
         AffineGrid grid = affine->grid();
-        auto group = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(grid.group)));
-        while (group >= 16 && cols % group != 0) group /= 2;
-        if (group >= 16)
+        if (const std::int64_t group = smallerGroup(grid.group, cols); group > 0)
             grid.group = group;
         else
             grid.scope = AffineScope::channel;
         return std::make_shared<AffineFormat>(grid);
+    }
+    if (const auto* small = dynamic_cast<const FloatFormat*>(wanted.get()); small && small->grid().scope == FloatScope::group) {
+        FloatGrid grid = small->grid();
+        if (const std::int64_t group = smallerGroup(grid.group, cols); group > 0)
+            grid.group = group;
+        else
+            grid.scope = FloatScope::channel;
+        return std::make_shared<FloatFormat>(grid);
     }
     switch (wanted->storage()) { // 256-weight blocks fall to 32-weight ones before f16, in ggml's order
     case StorageType::q4_k: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::q5_0), rows, cols);

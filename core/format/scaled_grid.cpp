@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 #include <limits>
 
 namespace bw {
@@ -21,6 +22,7 @@ ScaledGrid::ScaledGrid(std::int64_t rows, std::int64_t cols, std::int64_t groupC
         middles_[k] = 0.5f * (levels.values[k] + levels.values[k + 1]);
     if (levels.count > 0)
         std::fill(levels_.values.begin() + levels.count, levels_.values.end(), levels.values[static_cast<std::size_t>(levels.count) - 1]);
+    if (levels.kind != nullptr) floats_ = kernels::floatValues(*levels.kind);
     const auto cells = static_cast<std::size_t>(rows * cellsPerRow());
     const auto piece = static_cast<std::size_t>(std::min(rows, kPiece));
     scales_.resize(cells);
@@ -48,7 +50,9 @@ void ScaledGrid::roundColumn(std::int64_t column, std::int64_t firstRow, std::sp
     for (std::int64_t at = 0; at < std::ssize(values); at += kPiece) {
         const auto n = static_cast<std::size_t>(std::min(kPiece, std::ssize(values) - at));
         const kernels::CellColumn cells = cellsAt(column, firstRow + at);
-        if (levels_.count > 0)
+        if (levels_.kind != nullptr)
+            kernels::roundFloats(values.data() + at, n, cells, *levels_.kind, codes + at, rounded.data() + at);
+        else if (levels_.count > 0)
             kernels::roundUneven(values.data() + at, n, cells, {levels_.values.data(), middles_.data()}, codes + at, rounded.data() + at);
         else
             kernels::roundWhole(values.data() + at, n, cells, {levels_.low, levels_.high}, codes + at, rounded.data() + at);
@@ -62,10 +66,27 @@ void ScaledGrid::bracket(std::int64_t column, std::int64_t firstRow, std::span<c
     for (std::int64_t at = 0; at < std::ssize(values); at += kPiece) {
         const auto n = static_cast<std::size_t>(std::min(kPiece, std::ssize(values) - at));
         const kernels::CellColumn cells = cellsAt(column, firstRow + at);
-        if (levels_.count > 0)
+        if (levels_.kind != nullptr)
+            bracketFloats(values.data() + at, n, cells, below.data() + at, above.data() + at);
+        else if (levels_.count > 0)
             kernels::bracketUneven(values.data() + at, n, cells, {levels_.values.data(), middles_.data()}, below.data() + at, above.data() + at);
         else
             kernels::bracketWhole(values.data() + at, n, cells, {levels_.low, levels_.high}, below.data() + at, above.data() + at);
+    }
+}
+
+void ScaledGrid::bracketFloats(const float* x, std::size_t n, const kernels::CellColumn& cells, float* below, float* above) const {
+    std::array<std::uint8_t, kPiece> codes{};
+    std::array<float, kPiece> nearest{};
+    kernels::roundFloats(x, n, cells, *levels_.kind, codes.data(), nearest.data());
+    const int sign = 1 << (levels_.kind->bits - 1), largest = kernels::largestFloatCode(*levels_.kind);
+    for (std::size_t i = 0; i < n; ++i) {
+        const float v = std::isfinite(x[i]) ? x[i] : 0.0f;
+        const int magnitude = codes[i] & (sign - 1), signedCode = (codes[i] & sign) != 0 ? -magnitude : magnitude;
+        const int next = std::clamp(v == nearest[i] ? signedCode : signedCode + (v > nearest[i] ? 1 : -1), -largest, largest);
+        const float second = next == signedCode ? nearest[i] : floats_[static_cast<std::size_t>(next < 0 ? sign - next : next)] * cells.scale[i];
+        below[i] = std::min(second, nearest[i]);
+        above[i] = std::max(second, nearest[i]);
     }
 }
 

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "core/format/fixed_grid.h"
-#include "core/format/grid_kernels.h"
+#include "core/format/float_kernels.h"
 
 #include <array>
 #include <vector>
@@ -23,6 +23,7 @@ protected:
         std::array<float, 16> values{}; ///< of uneven levels, rising
         int count = 0;                  ///< of uneven levels; 0 = whole numbers
         float low = 0, high = 0;        ///< least and largest code of whole levels
+        const kernels::SmallFloat* kind = nullptr; ///< levels are these floats; nothing else here counts then
         float zero = 0;                 ///< level = code − zero, where cells have none of their own
     };
 
@@ -38,11 +39,13 @@ protected:
     void copyCodes(std::int64_t first, std::int64_t count, std::uint8_t* out) const;
 
 private:
+    void bracketFloats(const float* x, std::size_t n, const kernels::CellColumn& cells, float* below, float* above) const;
     kernels::CellColumn cellsAt(std::int64_t column, std::int64_t row) const;
 
     std::int64_t rows_, cols_, cellColumns_;
     Levels levels_;
     std::array<float, 15> middles_{};
+    std::array<float, 256> floats_{}; ///< values of codes, for small floats
     std::vector<float> scales_, offsets_, zeros_; ///< [cell][row]
     std::vector<float> sharedOffset_, sharedZero_; ///< one piece, where cells have none
     std::vector<std::uint8_t> codes_;              ///< [column][row]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Encoders of GGML's types without a search: ternary, MXFP4, one and two bits. Importance plays no part in them. Layouts
-// are with their decoders in super_blocks.cpp. NVFP4 is only read: ggml stores it without the tensor-wide scale that its
-// group scales need, so weights below 0.001 would be lost.
+// are with their decoders in super_blocks.cpp. NVFP4 blocks are not among them: without a
+// tensor-wide scale weights below 0.001 would be lost (float_format.h writes them beside one).
 #include "core/format/half.h"
 #include "core/format/plain.h"
 
