@@ -78,9 +78,10 @@ std::uint32_t storedScale(const FloatGrid& grid, float wanted, float globalScale
     return stored;
 }
 
-/// MX: the exponent that puts a peak, rounded to the mantissa of the code, in the code's highest binade.
+/// MX: the exponent that puts a peak, rounded to the mantissa of the code, in the code's highest binade; E4M3, whose top
+/// ends at 1.75·2^8, counts one bit of mantissa. The rule of compressed-tensors, which vLLM's kernels follow.
 std::uint32_t exponentScale(const kernels::SmallFloat& kind, float peak) {
-    const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, peak) + (1u << (22 - kind.mantissaBits));
+    const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, peak) + (1u << (22 - (kind.mantissaBits == 3 && kind.bits == 8 ? 1 : kind.mantissaBits)));
     const int exponent = static_cast<int>(bits >> 23) - std::ilogb(kind.largest);
     return static_cast<std::uint32_t>(std::clamp(exponent, 1, 254 - std::ilogb(kind.largest))); // 2^-126 … finite products
 }

@@ -2,6 +2,7 @@
 // Number formats a linear layer can be quantized to: the registry and the format-string grammar.
 //   "q4_0", "q8_0", "bf16" …            a storage type of GGUF or safetensors
 //   "fp8_e4m3[:tensor|:channel|:block128|:gN]", "mxfp6_e2m3", "nvfp4" …   small floats with scales (float_format.h)
+//   "nf4[:bN][:dq]"                     16 normal quantiles, blocks of N (default 64), magnitudes in 8 bits with dq (nf4.h)
 //   "intB[:gN|:channel|:tensor][:sym|:asym]"   affine grids, B in 2…8 (defaults g128, asym)
 // Every format encodes a whole O×I weight into bytes of a size known in advance and decodes rows of it back; the error
 // of a quantization is always measured on what decode(encode(W)) gives.
@@ -81,7 +82,7 @@ std::vector<FormatSummary> knownFormats();
 std::vector<FormatSummary> readOnlyFormats();
 
 /// The next legal format for a shape that `wanted` does not fit, in ggml's order (q4_k → q5_0, q5_k → q5_1, q6_k → q8_0,
-/// q3_k and q2_k → q4_0, iq4_xs → iq4_nl; block-32 types, MX and nvfp4 → f16; intB:gN and floats in groups → the largest power-of-two group ≥ 16 that
+/// q3_k and q2_k → q4_0, iq4_xs → iq4_nl; block-32 types, MX and nvfp4 → f16; intB:gN, nf4:bN and floats in groups → the largest power-of-two group ≥ 16 that
 /// divides I, else channel). Returns `wanted` itself when it fits.
 FormatPtr fallbackFormat(const FormatPtr& wanted, std::int64_t rows, std::int64_t cols, std::string* why = nullptr);
 

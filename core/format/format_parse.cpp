@@ -5,6 +5,7 @@
 #include "core/format/affine.h"
 #include "core/format/float_format.h"
 #include "core/format/format.h"
+#include "core/format/nf4.h"
 #include "core/format/storage_format.h"
 
 #include <fmt/format.h>
@@ -40,7 +41,7 @@ std::string nearestName(std::string_view text) {
         if (info.encodes) names.emplace_back(info.name);
     for (const char* name : {"fp8_e4m3", "fp8_e5m2", "fp6_e3m2", "fp6_e2m3", "fp4_e2m1"})
         for (const char* tail : {"", ":tensor", ":channel", ":block128", ":g32", ":g128"}) names.push_back(std::string(name) + tail);
-    for (const char* name : {"mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "nvfp4"}) names.emplace_back(name);
+    for (const char* name : {"mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "nvfp4", "nf4", "nf4:b64", "nf4:dq", "nf4:b64:dq"}) names.emplace_back(name);
     for (int bits = 2; bits <= 8; ++bits)
         for (const char* tail : {"", ":g128", ":g64", ":g32", ":channel", ":tensor", ":g64:sym", ":g64:asym", ":sym", ":asym"})
             names.push_back(fmt::format("int{}{}", bits, tail));
@@ -127,6 +128,21 @@ FormatPtr parseFloat(const FloatName& known, std::string_view text, std::string_
     return std::make_shared<FloatFormat>(grid);
 }
 
+FormatPtr parseNf4(std::string_view text, std::string_view lower) {
+    Nf4Grid grid;
+    std::size_t at = 3;
+    if (lower.substr(at).starts_with(":b")) {
+        const std::size_t end = std::min(lower.find(':', at + 1), lower.size());
+        const std::string_view digits = lower.substr(at + 2, end - at - 2);
+        grid.block = digits.empty() ? -1 : wholeNumber(digits);
+        if (grid.block < 16 || grid.block > 4096 || (grid.block & (grid.block - 1)) != 0) refuse(text, at + 2, "a block of 16, 32, 64 … 4096 weights");
+        at = end;
+    }
+    if (lower.substr(at) == ":dq") grid.doubleQuantized = true;
+    else if (at != lower.size()) refuse(text, at + 1, "b and a number, or dq");
+    return std::make_shared<Nf4Format>(grid);
+}
+
 } // namespace
 
 FormatPtr parseFormat(std::string_view text) {
@@ -137,6 +153,7 @@ FormatPtr parseFormat(std::string_view text) {
     if (lower.starts_with("int")) return parseAffine(text, lower);
     for (const FloatName& known : kFloatNames)
         if (lower.substr(0, lower.find(':')) == known.name) return parseFloat(known, text, lower);
+    if (lower.substr(0, lower.find(':')) == "nf4") return parseNf4(text, lower);
     const auto type = storageTypeFromName(lower);
     if (!type) refuse(text, 0, "the name of a format");
     if (!storageTypeInfo(*type).encodes)

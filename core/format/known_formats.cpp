@@ -3,6 +3,7 @@
 #include "core/format/affine.h"
 #include "core/format/float_format.h"
 #include "core/format/format.h"
+#include "core/format/nf4.h"
 #include "core/format/storage_format.h"
 
 #include <fmt/format.h>
@@ -92,6 +93,7 @@ std::vector<FormatSummary> knownFormats() {
                                            {"mxfp6_e3m2", "", "6-bit floats in blocks of 32, a power of two as scale"},
                                            {"mxfp6_e2m3", "", "6-bit floats in blocks of 32, a power of two as scale"},
                                            {"fp4_e2m1", kFloatScopes, "4-bit floats with scales; figure for g32"},
+                                           {"nf4", "[:bN][:dq]", "16 levels of a normal distribution, an f32 scale per block of 64 (dq: of 8 bits)"},
                                            {"nvfp4", "", "4-bit floats in blocks of 16 with E4M3 scales, one f32 scale per tensor"}})
         all.push_back({std::string(name) + tail, text, parseFormat(name)->bitsPerWeight(4096, 4096)});
     return all;
@@ -121,6 +123,9 @@ FormatPtr fallbackFormat(const FormatPtr& wanted, std::int64_t rows, std::int64_
             grid.scope = FloatScope::channel;
         return std::make_shared<FloatFormat>(grid);
     }
+    if (const auto* nf4 = dynamic_cast<const Nf4Format*>(wanted.get()))
+        if (const std::int64_t block = smallerGroup(nf4->grid().block, cols); block > 0)
+            return std::make_shared<Nf4Format>(Nf4Grid{block, nf4->grid().doubleQuantized});
     switch (wanted->storage()) { // 256-weight blocks fall to 32-weight ones before f16, in ggml's order
     case StorageType::q4_k: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::q5_0), rows, cols);
     case StorageType::q5_k: return fallbackFormat(std::make_shared<StorageFormat>(StorageType::q5_1), rows, cols);

@@ -5,6 +5,7 @@
 #include "core/format/affine.h"
 #include "core/format/fixed_grid.h"
 #include "core/format/float_format.h"
+#include "core/format/nf4.h"
 #include "tests/support/format_support.h"
 
 #include <gtest/gtest.h>
@@ -33,7 +34,8 @@ std::vector<std::string> affineNames() {
 }
 
 const std::vector<std::string> kFloatNames{"fp8_e4m3:channel", "fp8_e4m3:tensor", "fp8_e5m2:g32",  "fp8_e4m3:block128", "fp6_e3m2:g64", "fp6_e2m3:g128", "fp4_e2m1:g32",
-                                           "fp4_e2m1:block128", "mxfp8_e4m3",     "mxfp8_e5m2",    "mxfp6_e3m2",        "mxfp6_e2m3",   "nvfp4"};
+                                           "fp4_e2m1:block128", "mxfp8_e4m3",     "mxfp8_e5m2",    "mxfp6_e3m2",        "mxfp6_e2m3",   "nvfp4",
+                                           "nf4:b64", "nf4:b32:dq"};
 
 std::vector<std::string> allNames() {
     std::vector<std::string> names = kBlockTypes;
@@ -150,6 +152,16 @@ std::vector<Matrix> allPoints(const Format& format, const std::vector<std::byte>
         }
         return points;
     }
+    if (const auto* nf4 = dynamic_cast<const Nf4Format*>(&format)) {
+        Nf4Codes parts = nf4->unpack(bytes, kRows, kCols);
+        std::vector<std::byte> constant(bytes.size());
+        for (std::uint8_t code = 0; code < 16; ++code) {
+            std::fill(parts.codes.begin(), parts.codes.end(), code);
+            nf4->pack(parts, constant);
+            points.push_back(decodeWith(format, constant, kRows, kCols));
+        }
+        return points;
+    }
     for (unsigned code = 0; code < codeCount(format.name()); ++code) points.push_back(decodeWithCode(format.storage(), bytes, code, format));
     return points;
 }
@@ -257,6 +269,7 @@ TEST(FixedGrid, refitGivesTheScalesOfAFreshGrid) {
         grid->refit(moved.view(), first, count);
         const Matrix after = roundAll(*grid, moved);
         const Matrix back = decodeWith(*format, packed(*grid, *format), kRows, kCols);
+        if (name.find(":dq") != std::string::npos) continue; // nested scales stay at a refit: nf4_test.cpp
         const bool kept = name.find(":tensor") != std::string::npos;
         for (std::int64_t r = 0; r < kRows; ++r)
             for (std::int64_t c = 0; c < kCols; ++c) {
