@@ -147,6 +147,15 @@ float peakOf(MatrixView<const float> weight) {
     return *std::max_element(peaks.begin(), peaks.end());
 }
 
+/// What brings the largest scale of E2M1 groups to the largest E4M3 number; 1 where f32 has no such number.
+float globalScaleFor(float peak) {
+    const float largest = smallFloat(FloatCode::e2m1).largest;
+    float scale = kLargestNvScale * largest * (1 / peak); // as torch divides
+    if (!(peak > 0) || !std::isfinite(scale) || !std::isfinite(1 / scale)) return 1;
+    while (!std::isfinite(kLargestNvScale / scale * largest)) scale *= 1.000001f;
+    return scale;
+}
+
 const char* codeName(FloatCode code) {
     switch (code) {
     case FloatCode::e4m3: return "8_e4m3";
@@ -209,8 +218,7 @@ FloatCodes FloatFormat::chooseScales(MatrixView<const float> weight, const Encod
     parts.scaleRows = s.scaleRows;
     parts.scaleCols = s.scaleCols;
     if (grid_.scope == FloatScope::nv) {
-        const float peak = peakOf(weight), wanted = kLargestNvScale * smallFloat(grid_.code).largest / peak;
-        parts.globalScale = globalScale > 0 ? globalScale : (peak > 0 && std::isfinite(wanted) && 1 / wanted > 0 ? wanted : 1.0f);
+        parts.globalScale = globalScale > 0 ? globalScale : globalScaleFor(peakOf(weight));
     }
     const auto count = static_cast<std::size_t>(s.scaleRows * s.scaleCols);
     parts.scales.resize(count);

@@ -105,10 +105,10 @@ const std::array<float, 256>& dynamicMap() {
         for (int decade = 0; decade < 7; ++decade) {
             const int steps = 1 << decade;
             const double size = std::pow(10.0, decade - 6);
-            // Bounds 0.1 … 1 in f32 counted from the nearer end, their means, times a power of ten: each rounded to f32.
+            // Bounds 0.1 … 1 counted from the nearer end with one rounding to f32, their means, times a power of ten.
+            const double step = static_cast<double>((1.0f - 0.1f) / static_cast<float>(steps));
             const auto bound = [&](int i) {
-                const float step = 0.9f / static_cast<float>(steps);
-                return i < (steps + 1) / 2 ? 0.1f + step * static_cast<float>(i) : 1.0f - step * static_cast<float>(steps - i);
+                return static_cast<float>(i < (steps + 1) / 2 ? static_cast<double>(0.1f) + step * i : 1.0 - step * (steps - i));
             };
             for (int i = 0; i < steps; ++i) {
                 const float mean = (bound(i) + bound(i + 1)) / 2.0f, value = static_cast<float>(size) * mean;
