@@ -107,7 +107,7 @@ struct Cell {
     }
 };
 
-/// Scales that a search tries, best guess first; duplicates cost time only. E2M1 steps are so coarse that a larger scale,
+/// Scales that a search tries, best guess first. E2M1 steps are so coarse that a larger scale,
 /// which puts the peak on 4 in place of 6, may serve the other weights better.
 std::vector<std::uint32_t> candidates(const FloatGrid& grid, float peak, float globalScale, bool search) {
     const kernels::SmallFloat& kind = smallFloat(grid.code);
@@ -120,8 +120,10 @@ std::vector<std::uint32_t> candidates(const FloatGrid& grid, float peak, float g
     std::vector<std::uint32_t> tried{storedScale(grid, peak / kind.largest, globalScale)};
     if (!search) return tried;
     const int up = grid.code == FloatCode::e2m1 ? 10 : 0, down = grid.code == FloatCode::e2m1 ? 8 : 6;
-    for (int k = -down; k <= up; ++k)
-        if (k != 0) tried.push_back(storedScale(grid, peak * (1.0f + 0.05f * static_cast<float>(k)) / kind.largest, globalScale));
+    for (int k = -down; k <= up; ++k) {
+        const std::uint32_t stored = storedScale(grid, peak * (1.0f + 0.05f * static_cast<float>(k)) / kind.largest, globalScale);
+        if (stored != tried.front() && stored != tried.back()) tried.push_back(stored); // E4M3 scales lie further apart
+    }
     return tried;
 }
 
