@@ -51,15 +51,19 @@ void floatCodesImpl(const float* HWY_RESTRICT x, std::size_t n, float scale, con
 float floatErrorImpl(const float* HWY_RESTRICT x, const float* HWY_RESTRICT weights, std::size_t n, float scale, const SmallFloat& kind) {
     const Steps s = stepsOf(kind);
     float sums[8] = {};
-    std::size_t j = 0;
-    for (; j + 8 <= n; j += 8)
-        for (std::size_t k = 0; k < 8; ++k) {
-            const float e = x[j + k] - roundTo(x[j + k] / scale, s).value * scale;
-            sums[k] += (weights ? weights[j + k] : 1.0f) * (e * e);
-        }
-    for (; j < n; ++j) {
+    const auto square = [&](std::size_t j) HWY_ATTR {
         const float e = x[j] - roundTo(x[j] / scale, s).value * scale;
-        sums[0] += (weights ? weights[j] : 1.0f) * (e * e);
+        return e * e;
+    };
+    std::size_t j = 0;
+    if (weights) {
+        for (; j + 8 <= n; j += 8)
+            for (std::size_t k = 0; k < 8; ++k) sums[k] += weights[j + k] * square(j + k);
+        for (; j < n; ++j) sums[0] += weights[j] * square(j);
+    } else {
+        for (; j + 8 <= n; j += 8)
+            for (std::size_t k = 0; k < 8; ++k) sums[k] += square(j + k);
+        for (; j < n; ++j) sums[0] += square(j);
     }
     return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
