@@ -6,6 +6,7 @@
 
 #include "core/calibrate/gram.h"
 #include "core/format/fixed_grid.h"
+#include "core/model/walk.h"
 #include "core/quantize/quantized_model.h"
 
 namespace bw {

@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/format/affine.h"
+#include "core/quantize/stochastic.h"
 #include "core/quantize/tensor_cache.h"
 
 #include <algorithm>
@@ -82,6 +83,14 @@ double meanSquaredStep(const Format& format, std::span<const std::byte> bytes, s
 
 } // namespace
 
+void measureRounding(QuantizedTensor& tensor, MatrixView<const float> weight) {
+    const Sums sums = measure(weight, *tensor.format, tensor.bytes);
+    if (!(sums.weight > 0)) return;
+    tensor.relativeError = sums.error / sums.weight;
+    tensor.uniformNoise = meanSquaredStep(*tensor.format, tensor.bytes, weight.rows, weight.cols) / 12.0 *
+                          static_cast<double>(weight.size()) / sums.weight;
+}
+
 QuantizedTensor quantizeSite(const Site& site, MatrixView<const float> weight, const FormatPtr& format,
                              std::span<const float> importance, const RounderOptions& options) {
     try {
@@ -91,13 +100,11 @@ QuantizedTensor quantizeSite(const Site& site, MatrixView<const float> weight, c
         if (options.weighted) encode.importance = importance;
         encode.clipSearch = options.clipSearch;
         encode.search = options.search;
-        format->encode(weight, encode, tensor.bytes);
-        const Sums sums = measure(weight, *format, tensor.bytes);
-        if (sums.weight > 0) {
-            tensor.relativeError = sums.error / sums.weight;
-            tensor.uniformNoise = meanSquaredStep(*format, tensor.bytes, weight.rows, weight.cols) / 12.0 *
-                                  static_cast<double>(weight.size()) / sums.weight;
-        }
+        if (options.stochastic) // sites draw from seeds far apart
+            detail::encodeStochastic(*format, weight, encode, options.seed + (static_cast<std::uint64_t>(site.id.value()) << 32), tensor.bytes);
+        else
+            format->encode(weight, encode, tensor.bytes);
+        measureRounding(tensor, weight);
         return tensor;
     } catch (Error& e) {
         e.add("site", site.name);

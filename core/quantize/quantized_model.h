@@ -47,6 +47,9 @@ struct QuantizedTensor {
 QuantizedTensor quantizeSite(const Site& site, MatrixView<const float> weight, const FormatPtr& format,
                              std::span<const float> importance, const RounderOptions& options);
 
+/// Fills in relativeError and uniformNoise of a tensor whose bytes were made from `weight`.
+void measureRounding(QuantizedTensor& tensor, MatrixView<const float> weight);
+
 /// importance(site) gives the per-column weights or an empty span.
 using ImportanceLookup = std::function<std::span<const float>(const Site&)>;
 

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// GPTQ over a model: block by block, and inside a block stage by stage, the sites of a stage see inputs that come from what
+// was rounded before.
+#include "core/base/error.h"
+#include "core/base/scratch.h"
+#include "core/quantize/gptq.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <fmt/format.h>
+#include <set>
+
+namespace bw {
+namespace {
+
+int stageOf(SiteKind kind) {
+    switch (kind) {
+    case SiteKind::attnOutput: return 1;
+    case SiteKind::ffnGate:
+    case SiteKind::ffnUp:
+    case SiteKind::ffnGateExperts:
+    case SiteKind::ffnUpExperts:
+    case SiteKind::ffnGateShared:
+    case SiteKind::ffnUpShared: return 2;
+    case SiteKind::ffnDown:
+    case SiteKind::ffnDownExperts:
+    case SiteKind::ffnDownShared: return 3;
+    default: return 0;
+    }
+}
+
+class ModelRun {
+public:
+    ModelRun(const Model& model, const Windows& windows, const RounderOptions& rounder, const GptqOptions& options,
+             std::vector<GptqSite>* report, JobContext& job)
+        : model_(model), windows_(windows), rounder_(rounder), options_(options), report_(report), job_(job), grams_(model) {}
+
+    void run(const std::vector<SiteFormat>& formats, QuantizedModel& into) {
+        into_ = &into;
+        for (const SiteFormat& format : formats)
+            if (format.used && into.find(format.site) == nullptr) wanted_.emplace(format.site.value(), format.used);
+        std::int64_t total = 0;
+        for (const auto& [id, format] : wanted_) total += model_.site(SiteId{id}).rows * model_.site(SiteId{id}).cols;
+        job_.beginStage("gptq", total, "weights");
+        states_ = ScratchMatrix(windows_.tokens(), model_.config().width);
+        const auto embedding = model_.loadEmbedding(into_);
+        for (std::int64_t w = 0; w < windows_.count; ++w) {
+            model_.embed(*embedding, windows_.window(w), states_.view().middleRows(w * windows_.length, windows_.length));
+            job_.checkpoint();
+        }
+        for (int b = 0; b < model_.config().blocks; ++b) block(BlockIndex{b});
+        head();
+    }
+
+private:
+    std::vector<const Site*> stage(BlockIndex block, int stage) const {
+        std::vector<const Site*> sites;
+        for (const Site& site : model_.blockSites(block))
+            if (wanted_.contains(site.id.value()) && (stage < 0 || firstStage(block, site) == stage)) sites.push_back(&site);
+        return sites;
+    }
+
+    /// Sites that share an input are rounded at once, so that the gate of a parallel feed-forward goes with the queries.
+    int firstStage(BlockIndex block, const Site& site) const {
+        int first = 3;
+        for (const Site& other : model_.blockSites(block))
+            if (other.inputGroup == site.inputGroup) first = std::min(first, stageOf(other.kind));
+        return first;
+    }
+
+    void block(BlockIndex block) {
+        const std::vector<int> stages = options_.sequential ? std::vector<int>{0, 1, 2, 3} : std::vector<int>{-1};
+        for (const int s : stages) {
+            const std::vector<const Site*> sites = stage(block, s);
+            if (sites.empty()) continue;
+            std::set<int> groups;
+            for (const Site* site : sites) groups.insert(site->inputGroup);
+            grams_.watch({groups.begin(), groups.end()});
+            pass(block, false);
+            for (const Site* site : sites) round(*site, grams_.of(site->inputGroup));
+        }
+        pass(block, true);
+    }
+
+    /// All windows through the block as it is rounded so far; with `keep` their states move on, else inputs are collected.
+    void pass(BlockIndex block, bool keep) {
+        const JobScope scope(&job_);
+        const BlockWeightsPtr weights = model_.loadBlock(block, into_);
+        const std::int64_t batch = model_.batchWindows(windows_.length);
+        for (std::int64_t w = 0; w < windows_.count; w += batch) {
+            const std::int64_t count = std::min(batch, windows_.count - w) * windows_.length;
+            const auto rows = states_.view().middleRows(w * windows_.length, count);
+            Matrix copy;
+            MatrixView<float> x = rows;
+            if (!keep) {
+                copy = Matrix(rows.rows, rows.cols);
+                std::memcpy(copy.data(), rows.data, static_cast<std::size_t>(rows.size()) * sizeof(float));
+                x = copy.view();
+            }
+            model_.runBlockWindows(*weights, x, windows_.length, keep ? nullptr : &grams_, w, &job_);
+            for (std::int64_t r = 0; r < x.rows; ++r)
+                if (!std::all_of(x.row(r), x.row(r) + x.cols, [](float v) { return std::isfinite(v); }))
+                    throw Error(ErrorCode::nonFinite,
+                                fmt::format("blk.{} gives NaN or infinity at window {}, token {}", block.value(), w + r / windows_.length, r % windows_.length),
+                                "Its weights hold NaN, infinities or values too large to add up; check them in the checkpoint.");
+            job_.checkpoint();
+        }
+    }
+
+    void round(const Site& site, const Gram& gram) {
+        const Matrix weight = model_.siteWeight(site);
+        job_.checkpoint();
+        GptqSite rounded = gptqSite(site, weight.view(), wanted_.at(site.id.value()), gram, rounder_, options_, job_);
+        if (!rounded.fallback.empty()) job_.note(fmt::format("{} keeps nearest rounding: {}", site.name, rounded.fallback));
+        into_->set(rounded.tensor);
+        if (report_ != nullptr) report_->push_back(std::move(rounded));
+        job_.advance(weight.size());
+    }
+
+    /// An output matrix of its own, from the inputs that the rounded blocks give.
+    void head() {
+        for (const auto& [id, format] : wanted_) {
+            const Site& site = model_.site(SiteId{id});
+            if (site.kind != SiteKind::output) continue;
+            Gram gram(site.cols);
+            Matrix x(windows_.length, site.cols);
+            for (std::int64_t w = 0; w < windows_.count; ++w) {
+                model_.headInput(std::as_const(states_).view().middleRows(w * windows_.length, windows_.length), x.view());
+                gram.add(std::as_const(x).view());
+                job_.checkpoint();
+            }
+            round(site, gram);
+        }
+    }
+
+    const Model& model_;
+    const Windows& windows_;
+    const RounderOptions& rounder_;
+    const GptqOptions& options_;
+    std::vector<GptqSite>* report_;
+    JobContext& job_;
+    GramObserver grams_;
+    QuantizedModel* into_ = nullptr;
+    std::map<int, FormatPtr> wanted_;
+    ScratchMatrix states_;
+};
+
+} // namespace
+
+std::shared_ptr<QuantizedModel> gptqModel(const Model& model, const std::vector<SiteFormat>& formats, const Windows& windows,
+                                          const ImportanceLookup& importance, const RounderOptions& rounder,
+                                          const GptqOptions& options, std::vector<GptqSite>* report, JobContext& job) {
+    model.requireForward();
+    if (windows.count <= 0 || windows.length <= 0)
+        throw Error(ErrorCode::usage, "GPTQ needs windows of a calibration text", "Name one with --text.");
+    // The look-up table feeds the first block, so it is rounded before any input is known, also where it is the head too;
+    // what names another rounder is rounded by it.
+    std::vector<SiteFormat> others, mine;
+    for (const SiteFormat& format : formats) {
+        const bool ours = (format.rounder.empty() || format.rounder == "gptq") && model.site(format.site).kind != SiteKind::tokenEmbedding;
+        (ours ? mine : others).push_back(format);
+        if (!ours && others.back().rounder == "gptq") others.back().rounder.clear();
+    }
+    const auto result = QuantizedModel::build(model, others, importance, rounder, job);
+    ModelRun(model, windows, rounder, options, report, job).run(mine, *result);
+    result->setFormats(formats);
+    return result;
+}
+
+} // namespace bw

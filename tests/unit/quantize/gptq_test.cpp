@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// GPTQ against the textbook's own steps in f64, against the best rounding that there is on tiny weights, and on whole
+// models of every family; what it does where a Hessian says little or nothing.
+#include "core/quantize/gptq.h"
+
+#include "core/base/parallel.h"
+#include "core/base/random.h"
+#include "core/compute/cpu_device.h"
+#include "tests/support/expect_error.h"
+
+#include <cmath>
+#include <filesystem>
+#include <gtest/gtest.h>
+
+namespace bw {
+namespace {
+
+Matrix randomMatrix(std::int64_t rows, std::int64_t cols, std::uint64_t seed) {
+    Matrix m(rows, cols);
+    Random random(seed);
+    for (std::int64_t i = 0; i < m.size(); ++i) m.data()[i] = static_cast<float>(random.normal());
+    return m;
+}
+
+/// Inputs whose channels are mixed with their neighbours and of different size, as those of a model are.
+Matrix mixedInputs(std::int64_t tokens, std::int64_t cols, std::uint64_t seed) {
+    Matrix x = randomMatrix(tokens, cols, seed);
+    for (std::int64_t t = 0; t < tokens; ++t)
+        for (std::int64_t c = 1; c < cols; ++c) x.row(t)[c] = (0.8f * x.row(t)[c - 1] + 0.6f * x.row(t)[c]) * (c % 7 == 3 ? 2.0f : 1.0f);
+    return x;
+}
+
+Site siteOf(const Matrix& weight) {
+    Site site;
+    site.id = SiteId{1};
+    site.name = "blk.0.attn_q";
+    site.rows = weight.rows();
+    site.cols = weight.cols();
+    return site;
+}
+
+GptqSite run(const Matrix& weight, const Gram& gram, const char* format, GptqOptions options = {}, int expert = -1) {
+    JobContext job;
+    Site site = siteOf(weight);
+    site.expert = expert;
+    return gptqSite(site, weight.view(), parseFormat(format), gram, {}, options, job);
+}
+
+/// Frantar et al., algorithm 1, in f64: the Cholesky factor of the inverse, and every later column changed at once.
+std::vector<std::byte> textbook(const Matrix& weight, const Matrix& gram, const FormatPtr& format, double damping) {
+    const std::int64_t n = weight.cols();
+    const auto at = [n](std::int64_t i, std::int64_t j) { return static_cast<std::size_t>(i * n + j); };
+    std::vector<double> h(at(n, 0)), inverse(at(n, 0), 0.0), u(at(n, 0), 0.0);
+    double mean = 0;
+    for (std::int64_t i = 0; i < n; ++i) mean += static_cast<double>(gram.row(i)[i]) / static_cast<double>(n);
+    for (std::int64_t i = 0; i < n; ++i)
+        for (std::int64_t j = 0; j < n; ++j) {
+            h[at(i, j)] = static_cast<double>(gram.row(i)[j]) + (i == j ? damping * mean : 0.0);
+            inverse[at(i, j)] = i == j ? 1 : 0;
+        }
+    for (std::int64_t p = 0; p < n; ++p) { // Gauss-Jordan; H is positive definite, so pivots are where they should be
+        const double pivot = h[at(p, p)];
+        for (std::int64_t j = 0; j < n; ++j) {
+            h[at(p, j)] /= pivot;
+            inverse[at(p, j)] /= pivot;
+        }
+        for (std::int64_t i = 0; i < n; ++i) {
+            const double factor = h[at(i, p)];
+            for (std::int64_t j = 0; i != p && j < n; ++j) {
+                h[at(i, j)] -= factor * h[at(p, j)];
+                inverse[at(i, j)] -= factor * inverse[at(p, j)];
+            }
+        }
+    }
+    for (std::int64_t i = 0; i < n; ++i) // H⁻¹ = Uᵀ·U, U upper
+        for (std::int64_t j = i; j < n; ++j) {
+            double sum = inverse[at(i, j)];
+            for (std::int64_t k = 0; k < i; ++k) sum -= u[at(k, i)] * u[at(k, j)];
+            u[at(i, j)] = i == j ? std::sqrt(sum) : sum / u[at(i, i)];
+        }
+    EncodeOptions encode;
+    encode.clipSearch = RounderOptions{}.clipSearch;
+    const auto grid = fixGrid(*format, weight.view(), encode);
+    std::vector<std::vector<double>> w(static_cast<std::size_t>(weight.rows()));
+    for (std::int64_t r = 0; r < weight.rows(); ++r) w[static_cast<std::size_t>(r)].assign(weight.row(r), weight.row(r) + n);
+    for (std::int64_t i = 0; i < n; ++i)
+        for (std::int64_t r = 0; r < weight.rows(); ++r) {
+            auto& row = w[static_cast<std::size_t>(r)];
+            const auto value = static_cast<float>(row[static_cast<std::size_t>(i)]);
+            float rounded = 0;
+            grid->roundColumn(i, r, {&value, 1}, {&rounded, 1});
+            const double error = (row[static_cast<std::size_t>(i)] - static_cast<double>(rounded)) / u[at(i, i)];
+            for (std::int64_t j = i; j < n; ++j) row[static_cast<std::size_t>(j)] -= error * u[at(i, j)];
+        }
+    std::vector<std::byte> bytes(format->bytes(weight.rows(), n));
+    grid->pack(bytes);
+    return bytes;
+}
+
+class GptqFormats : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Formats, GptqFormats,
+                         testing::Values("int4:g64", "int3:g32:sym", "int8:channel", "q4_k", "q2_k", "q3_k", "q5_k", "q6_k", "q4_0", "q5_1", "iq4_xs", "iq4_nl"));
+
+TEST_P(GptqFormats, RoundsAsTheTextbookDoes) {
+    const Matrix weight = randomMatrix(6, 256, 1), x = mixedInputs(600, 256, 2);
+    Gram gram(256);
+    gram.add(x.view());
+    GptqOptions options;
+    options.activationOrder = false;
+    const GptqSite site = run(weight, gram, GetParam(), options);
+    ASSERT_EQ(site.fallback, "");
+    EXPECT_EQ(site.damping, options.damping);
+    const FormatPtr format = parseFormat(GetParam());
+    Matrix mine(6, 256), other(6, 256);
+    site.tensor.decode(mine.view());
+    format->decode(textbook(weight, gram.full(), format, options.damping), other.view());
+    // A tie that f32 breaks the other way changes what follows in its row; such ties are rare.
+    std::int64_t rowsThatDiffer = 0;
+    for (std::int64_t r = 0; r < 6; ++r) rowsThatDiffer += std::equal(mine.row(r), mine.row(r) + 256, other.row(r)) ? 0 : 1;
+    EXPECT_LE(rowsThatDiffer, 1);
+}
+
+TEST_P(GptqFormats, HalvesTheOutputErrorAndThreadsChangeNothing) {
+    const Matrix weight = randomMatrix(140, 512, 3), x = mixedInputs(900, 512, 4);
+    Gram gram(512);
+    gram.add(x.view());
+    setThreadCount(1);
+    const GptqSite one = run(weight, gram, GetParam());
+    setThreadCount(2);
+    const GptqSite two = run(weight, gram, GetParam());
+    setThreadCount(0);
+    EXPECT_TRUE(one.tensor.bytes == two.tensor.bytes);
+    EXPECT_EQ(one.fallback, "");
+    EXPECT_LT(one.error, 0.6 * one.nearestError);
+    EXPECT_GT(one.tensor.relativeError, 0);
+}
+
+TEST(GptqSiteTest, IsNearTheBestThatThereIsOnThreeColumns) {
+    double mine = 0, best = 0, nearest = 0;
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+        const Matrix weight = randomMatrix(1, 3, seed), x = mixedInputs(30, 3, seed + 100);
+        Gram gram(3);
+        gram.add(x.view());
+        const GptqSite site = run(weight, gram, "int2:channel");
+        const auto grid = fixGrid(*parseFormat("int2:channel"), weight.view(), {{}, true, BlockSearch::best});
+        std::vector<float> points; // the four values of the row's grid
+        for (float v = -4; v <= 4; v += 0.01f) {
+            float rounded = 0;
+            grid->roundColumn(0, 0, {&v, 1}, {&rounded, 1});
+            if (points.empty() || points.back() != rounded) points.push_back(rounded);
+        }
+        JobContext job;
+        const double whole = gram.quadratic(weight.view(), job);
+        double least = 1e30;
+        for (const float a : points)
+            for (const float b : points)
+                for (const float c : points) {
+                    Matrix difference(1, 3);
+                    const float q[3] = {a, b, c};
+                    for (std::int64_t i = 0; i < 3; ++i) difference.row(0)[i] = weight.row(0)[i] - q[i];
+                    least = std::min(least, gram.quadratic(std::as_const(difference).view(), job));
+                }
+        EXPECT_GE(site.error, least / whole * (1 - 1e-5)) << seed;
+        EXPECT_LE(site.error, site.nearestError) << seed;
+        mine += site.error;
+        best += least / whole;
+        nearest += site.nearestError;
+    }
+    EXPECT_LT(mine - best, 0.5 * (nearest - best)) << "at least half of what nearest rounding loses is won back";
+}
+
+TEST(GptqSiteTest, WithoutTokensNearestIsKept) {
+    const Matrix weight = randomMatrix(4, 64, 1);
+    const GptqSite none = run(weight, Gram(64), "int4:g64");
+    EXPECT_NE(none.fallback.find("no token"), std::string::npos);
+    EXPECT_EQ(none.tensor.rounder, "nearest: " + none.fallback);
+    EXPECT_EQ(none.error, 0);
+    const Matrix x = randomMatrix(15, 64, 2);
+    Gram few(64);
+    few.add(x.view());
+    EXPECT_NE(run(weight, few, "int4:g64", {}, 5).fallback.find("15 tokens"), std::string::npos) << "an expert wants 16";
+    EXPECT_EQ(run(weight, few, "int4:g64", {}, -1).fallback, "");
+}
+
+TEST(GptqSiteTest, SingularHessiansAreDamped) {
+    const Matrix weight = randomMatrix(5, 64, 1);
+    Matrix x = randomMatrix(1, 64, 2); // rank one
+    for (std::int64_t c = 10; c < 20; ++c) x.row(0)[c] = 0; // channels that are never used
+    Gram gram(64);
+    gram.add(x.view());
+    GptqOptions options;
+    options.damping = 1e-9;
+    const GptqSite site = run(weight, gram, "int4:g32", options);
+    EXPECT_EQ(site.deadColumns, 10);
+    EXPECT_LE(site.error, site.nearestError);
+    EXPECT_TRUE(std::isfinite(site.error));
+    Matrix zeros(8, 64);
+    zeros.fill(0.0f);
+    Gram nothing(64);
+    nothing.add(zeros.view());
+    EXPECT_NE(run(weight, nothing, "int4:g32").fallback, "");
+}
+
+TEST(GptqSiteTest, RefittedScalesStillBeatNearest) {
+    const Matrix weight = randomMatrix(40, 300, 3), x = mixedInputs(700, 300, 4);
+    Gram gram(300);
+    gram.add(x.view());
+    GptqOptions options;
+    options.refitScales = true;
+    const GptqSite site = run(weight, gram, "int3:g50", options); // groups that cross the lazy blocks
+    EXPECT_EQ(site.fallback, "");
+    EXPECT_LT(site.error, 0.7 * site.nearestError);
+}
+
+TEST(GptqSiteTest, AStopEndsIt) {
+    const Matrix weight = randomMatrix(40, 256, 3), x = mixedInputs(300, 256, 4);
+    Gram gram(256);
+    gram.add(x.view());
+    JobContext job;
+    job.requestStop();
+    test::expectError(ErrorCode::cancelled, [&] { (void)gptqSite(siteOf(weight), weight.view(), parseFormat("q4_k"), gram, {}, {}, job); });
+}
+
+TEST(GptqModelTest, EverySiteOfEveryFamilyIsRounded) {
+    namespace fs = std::filesystem;
+    for (const auto& entry : fs::directory_iterator(fs::path(BW_TEST_DATA) / "families")) {
+        if (!entry.is_directory()) continue;
+        SCOPED_TRACE(entry.path().filename().string());
+        const auto model = Model::open(Checkpoint::open(entry.path().string()), makeCpuDevice());
+        Windows windows{6, 16, {}};
+        Random random(7);
+        for (std::int64_t i = 0; i < windows.tokens(); ++i) windows.ids.push_back(static_cast<TokenId>(random.below(128)));
+        const auto formats = resolveFormats(*model, "int4:g8", "", {});
+        std::vector<GptqSite> report;
+        JobContext job;
+        const auto rounded = gptqModel(*model, formats, windows, {}, {}, {}, &report, job);
+        double nearest = 0, gptq = 0;
+        for (const GptqSite& site : report) {
+            EXPECT_LE(site.error, site.nearestError);
+            nearest += site.nearestError;
+            gptq += site.error;
+        }
+        EXPECT_LT(gptq, 0.9 * nearest);
+        for (const SiteFormat& format : formats) EXPECT_EQ(rounded->find(format.site) != nullptr, format.used != nullptr);
+        EXPECT_EQ(job.snapshot().done, job.snapshot().total);
+    }
+}
+
+} // namespace
+} // namespace bw
