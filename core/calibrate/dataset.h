@@ -43,9 +43,13 @@ Windows cutWindows(const TextData& text, const Protocol& protocol, const Tokeniz
 /// @throws Error(textTooShort) when no text holds one window; Error(usage).
 Windows calibrationWindows(const std::vector<TextData>& texts, std::int64_t samples, std::int64_t length);
 
+/// Texts are held against each other by sequences of this many tokens.
+inline constexpr std::int64_t kGramTokens = 13;
+/// A 64-bit mix of kGramTokens ids. Two of n different sequences collide with chance n²/2^65: 1e-7 for a million.
+std::uint64_t gramHash(const TokenId* ids);
 /// Share of the calibration's 13-grams (token ids) that also occur in the evaluation text, 0…1.
 double overlapShare(const Windows& calibration, std::span<const TokenId> evaluation);
-/// Warnings for people: fewer than 128 samples (strongly < 64), length < 512, overlap > 0.
+/// One line for each warning of checkCalibration() (data_warnings.h) that needs no tokenizer.
 std::vector<std::string> calibrationWarnings(const Windows& calibration, std::span<const TokenId> evaluation);
 
 } // namespace bw

@@ -3,6 +3,8 @@
 // of values.
 #include "core/calibrate/ranges.h"
 
+#include "core/base/error.h"
+
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
@@ -169,6 +171,50 @@ void RangeHistogram::add(std::span<const float> x, Device& device) {
     histogram_.bins.back() += std::exchange(histogram_.above, 0);
 }
 
+void RangeHistogram::merge(const RangeHistogram& other) {
+    if (other.histogram_.bins.size() != histogram_.bins.size())
+        throw Error(ErrorCode::usage, "histograms of " + std::to_string(histogram_.bins.size()) + " and " + std::to_string(other.histogram_.bins.size()) + " bins can't be added");
+    if (!(other.histogram_.high > 0))
+        return;
+    RangeHistogram theirs = other;
+    // Ranges are powers of two: widened to one of them, both have the same bins.
+    const auto match = [](RangeHistogram& narrow, float high) {
+        if (!(narrow.histogram_.high > 0)) {
+            narrow.histogram_.high = high;
+            narrow.histogram_.low = -high;
+        }
+        while (narrow.histogram_.high < high)
+            narrow.widen(narrow.histogram_.high);
+    };
+    match(*this, theirs.histogram_.high);
+    match(theirs, histogram_.high);
+    for (std::size_t i = 0; i < histogram_.bins.size(); ++i)
+        histogram_.bins[i] += theirs.histogram_.bins[i];
+    histogram_.nan += theirs.histogram_.nan;
+    histogram_.infinite += theirs.histogram_.infinite;
+    if (theirs.any_) {
+        min_ = any_ ? std::min(min_, theirs.min_) : theirs.min_;
+        max_ = any_ ? std::max(max_, theirs.max_) : theirs.max_;
+        any_ = true;
+    }
+}
+
+std::optional<RangeHistogram> RangeHistogram::restore(Histogram histogram, double minimum, double maximum) {
+    int exponent = 0;
+    const bool powerOfTwo = histogram.high > 0 && histogram.high <= 0x1.0p127f && std::frexp(histogram.high, &exponent) == 0.5f;
+    const bool empty = histogram.high == 0 && histogram.low == 0;
+    const std::size_t bins = histogram.bins.size();
+    if (!(powerOfTwo || empty) || histogram.low != -histogram.high || bins < kLeastBins || bins % kBinMultiple != 0 || !(minimum <= maximum) ||
+        !(std::abs(minimum) <= FLT_MAX) || !(std::abs(maximum) <= FLT_MAX))
+        return std::nullopt;
+    RangeHistogram out;
+    out.histogram_ = std::move(histogram);
+    out.min_ = minimum;
+    out.max_ = maximum;
+    out.any_ = powerOfTwo;
+    return out;
+}
+
 ClipRange rangeMinMax(const RangeHistogram& h) { return {h.minimum(), h.maximum()}; }
 
 ClipRange rangePercentile(const RangeHistogram& h, double percent) {
@@ -243,5 +289,19 @@ ClipRange rangeMse(const RangeHistogram& h, int bits) {
 }
 
 double rangeError(const RangeHistogram& h, const ClipRange& range, int bits) { return gridError(massOf(h), range, bits); }
+
+double rangeSymmetricError(const RangeHistogram& h, double clip, int bits) {
+    if (!(clip > 0))
+        return rangeError(h, {0, 0}, bits);
+    const Mass mass = massOf(h);
+    const double levels = std::ldexp(1.0, bits - 1) - 1.0, step = clip / levels, inverse = levels / clip;
+    double sum = 0;
+    for (std::size_t i = 0; i < mass.centre.size(); ++i) {
+        const double code = std::clamp(roundFast(mass.centre[i] * inverse), -levels, levels);
+        const double error = mass.centre[i] - code * step;
+        sum += mass.count[i] * error * error;
+    }
+    return mass.total > 0 ? sum / mass.total : 0.0;
+}
 
 } // namespace bw

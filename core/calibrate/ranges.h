@@ -4,6 +4,7 @@
 
 #include "core/compute/device.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,10 @@ class RangeHistogram {
 public:
     explicit RangeHistogram(int bins = 4096);
     void add(std::span<const float> x, Device& device);
+    /// As if all of `other`'s values had been added here; those within f32 rounding of a bin's edge may be a bin off. @throws Error(usage) for another number of bins.
+    void merge(const RangeHistogram& other);
+    /// What was collected before, as a file gives it back; nothing when it is no histogram of this kind.
+    static std::optional<RangeHistogram> restore(Histogram histogram, double minimum, double maximum);
     const Histogram& histogram() const { return histogram_; }
     double minimum() const { return min_; }
     double maximum() const { return max_; }
@@ -40,5 +45,8 @@ ClipRange rangeKl(const RangeHistogram& h, int bits);
 ClipRange rangeMse(const RangeHistogram& h, int bits);
 /// Mean squared error of an affine grid of 2^bits codes over `range`, measured on the histogram's bin centres.
 double rangeError(const RangeHistogram& h, const ClipRange& range, int bits);
+
+/// The same of the symmetric grid that runtimes lay: step = clip/(2^(bits−1)−1), codes ±(2^(bits−1)−1). `clip` 0: the power.
+double rangeSymmetricError(const RangeHistogram& h, double clip, int bits);
 
 } // namespace bw

@@ -1,32 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Cutting token streams into windows, and what a careful engineer would say about them.
+// Cutting token streams into windows.
 #include "core/base/error.h"
 #include "core/base/text.h"
-#include "core/calibrate/dataset.h"
+#include "core/calibrate/data_warnings.h"
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
-#include <unordered_set>
 
 namespace bw {
 namespace {
 
 constexpr std::int64_t kLongestWindow = 1 << 20;
-constexpr std::int64_t kGram = 13;
-// Fewer samples than these make ranges and importances depend visibly on the draw.
-constexpr std::int64_t kGoodSamples = 128, kFewSamples = 64, kGoodLength = 512;
-
-/// A 64-bit mix of 13 ids. Two of n different grams collide with chance n²/2^65: 1e-7 for a million.
-std::uint64_t gramHash(const TokenId* ids) {
-    std::uint64_t h = 0x9e3779b97f4a7c15ull;
-    for (std::int64_t i = 0; i < kGram; ++i) {
-        h = (h ^ static_cast<std::uint32_t>(ids[i])) * 0xbf58476d1ce4e5b9ull;
-        h ^= h >> 29;
-    }
-    return h;
-}
-
 std::string tooShort(const std::string& name, std::int64_t tokens, std::int64_t length) {
     return "'" + escapeForDisplay(name) + "' has " + std::to_string(tokens) + " tokens, fewer than one window of " + std::to_string(length);
 }
@@ -110,36 +94,21 @@ Windows calibrationWindows(const std::vector<TextData>& texts, std::int64_t samp
     return windows;
 }
 
-double overlapShare(const Windows& calibration, std::span<const TokenId> evaluation) {
-    std::unordered_set<std::uint64_t> known;
-    for (std::int64_t i = 0; i + kGram <= static_cast<std::int64_t>(evaluation.size()); ++i)
-        known.insert(gramHash(evaluation.data() + i));
-    std::int64_t grams = 0, shared = 0;
-    for (std::int64_t w = 0; w < calibration.count; ++w) {
-        const auto window = calibration.window(w);
-        for (std::int64_t i = 0; i + kGram <= calibration.length; ++i, ++grams)
-            shared += known.contains(gramHash(window.data() + i)) ? 1 : 0;
+std::uint64_t gramHash(const TokenId* ids) {
+    std::uint64_t h = 0x9e3779b97f4a7c15ull;
+    for (std::int64_t i = 0; i < kGramTokens; ++i) {
+        h = (h ^ static_cast<std::uint32_t>(ids[i])) * 0xbf58476d1ce4e5b9ull;
+        h ^= h >> 29;
     }
-    return grams == 0 ? 0.0 : static_cast<double>(shared) / static_cast<double>(grams);
+    return h;
 }
+
+double overlapShare(const Windows& calibration, std::span<const TokenId> evaluation) { return findOverlap(calibration, evaluation, nullptr, 0).share; }
 
 std::vector<std::string> calibrationWarnings(const Windows& calibration, std::span<const TokenId> evaluation) {
     std::vector<std::string> warnings;
-    const std::string count = std::to_string(calibration.count);
-    if (calibration.count < kFewSamples)
-        warnings.push_back("only " + count + " calibration samples: with fewer than " + std::to_string(kFewSamples) +
-                           ", ranges and importances change from draw to draw");
-    else if (calibration.count < kGoodSamples)
-        warnings.push_back(count + " calibration samples: " + std::to_string(kGoodSamples) + " or more are usual");
-    if (calibration.length < kGoodLength)
-        warnings.push_back("calibration samples of " + std::to_string(calibration.length) + " tokens: activations late in long texts are not seen (" +
-                           std::to_string(kGoodLength) + " or more are usual)");
-    if (const double share = overlapShare(calibration, evaluation); share > 0) {
-        char percent[32];
-        std::snprintf(percent, sizeof percent, "%.2g %%", 100.0 * share);
-        warnings.push_back(std::string("calibration and evaluation text share ") + percent +
-                           " of their 13-token sequences: figures on this evaluation text flatter");
-    }
+    for (const DataWarning& warning : checkCalibration(calibration, evaluation, nullptr))
+        warnings.push_back(warning.text());
     return warnings;
 }
 
