@@ -2,9 +2,7 @@
 // Bit packing of affine codes and the shapes of the parts. Reading them again is in quantized_affine.cpp.
 #include "core/checkpoint/packed_affine.h"
 
-#include "core/base/error.h"
 #include "core/base/parallel.h"
-#include "core/base/text.h"
 #include "core/checkpoint/packed_bits.h"
 
 #include <algorithm>
@@ -65,25 +63,6 @@ std::vector<std::vector<std::byte>> packedAffineBytes(const AffineFormat& format
     std::memcpy(shapeBytes.data(), shape.data(), sizeof shape);
     parts.push_back(std::move(shapeBytes));
     return parts;
-}
-
-Json packedAffineConfig(const std::map<std::string, std::string>& formatOfModule, const std::vector<std::string>& ignored) {
-    std::map<std::string, std::vector<std::string>> modulesOfFormat;
-    for (const auto& [module, format] : formatOfModule) modulesOfFormat[format].push_back(module);
-    Json groups = Json::object();
-    int number = 0;
-    for (const auto& [name, modules] : modulesOfFormat) {
-        const auto format = std::dynamic_pointer_cast<const AffineFormat>(parseFormat(name));
-        if (!format) throw Error(ErrorCode::invalidFormat, "'" + escapeForDisplay(name) + "' is no affine integer format; packed safetensors hold only these");
-        const AffineGrid& grid = format->grid();
-        Json weights = {{"num_bits", grid.bits}, {"type", "int"}, {"symmetric", grid.symmetric}, {"dynamic", false}, {"actorder", nullptr}, {"block_structure", nullptr}};
-        weights["strategy"] = grid.scope == AffineScope::group ? "group" : grid.scope == AffineScope::channel ? "channel" : "tensor";
-        weights["group_size"] = grid.scope == AffineScope::group ? Json(grid.group) : Json(nullptr);
-        groups["group_" + std::to_string(number++)] = {{"targets", modules},           {"weights", weights},          {"input_activations", nullptr},
-                                                       {"output_activations", nullptr}, {"format", "pack-quantized"}};
-    }
-    return {{"quant_method", "compressed-tensors"}, {"format", "pack-quantized"}, {"quantization_status", "compressed"}, {"config_groups", groups},
-            {"ignore", ignored}, {"kv_cache_scheme", nullptr}, {"global_compression_ratio", nullptr}};
 }
 
 } // namespace bw

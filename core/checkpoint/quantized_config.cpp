@@ -49,6 +49,7 @@ QuantizationConfig readQuantizationConfig(const Json& config, const std::string&
     out.version = textOf(section, "version");
     for (const char* key : {"bits", "w_bit"})
         if (out.bits == 0 && section.contains(key)) out.bits = countOf(section.at(key));
+    out.mixedBits = section.contains("dynamic") && section.at("dynamic").is_object() && !section.at("dynamic").empty();
     out.zerosMinusOne = textOf(section, "checkpoint_format") != "gptq_v2";
     if (section.contains("weight_block_size") && section.at("weight_block_size").is_array() && section.at("weight_block_size").size() == 2) {
         out.blockRows = countOf(section.at("weight_block_size").at(0));

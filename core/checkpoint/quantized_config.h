@@ -14,6 +14,7 @@ struct QuantizationConfig {
     std::string method;        ///< quant_method in lower case; empty = none said
     std::string version;       ///< AWQ's kernel layout ("gemm")
     std::int64_t bits = 0;     ///< 0 = not said
+    bool mixedBits = false;    ///< GPTQ's "dynamic" overrides: `bits` is what most modules have
     bool zerosMinusOne = true; ///< GPTQ's first generation stores zero points less one
     std::int64_t blockRows = 0, blockCols = 0; ///< fp8 weight_block_size; 0 = not said
     /// Empty when the weights are decoded here, else why not ("quantization method 'quip'…").

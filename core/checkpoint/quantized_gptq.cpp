@@ -149,7 +149,7 @@ QuantizedLinearPtr openGptq(const PartFinder& find, const QuantizationConfig& co
     const TensorInfo* order = find.find(".g_idx");
     std::int64_t bits = config.bits;
     if (order && order->shape.size() == 1 && order->shape[0] > 0 && words * kWordBits % order->shape[0] == 0) bits = words * kWordBits / order->shape[0];
-    if (config.bits != 0 && bits != config.bits)
+    if (config.bits != 0 && bits != config.bits && !config.mixedBits)
         find.fail(ErrorCode::shapeMismatch, "qweight and g_idx are of " + std::to_string(bits) + " bits, the configuration says " + std::to_string(config.bits));
     if (bits != 2 && bits != 3 && bits != 4 && bits != 8)
         find.fail(ErrorCode::unsupportedType, bits == 0 ? std::string("neither g_idx nor the configuration says of how many bits it is") : std::to_string(bits) + " bits; 2, 3, 4 and 8 are read");

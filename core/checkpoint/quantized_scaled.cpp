@@ -28,7 +28,7 @@ public:
                 float* values = out.row(r);
                 for (std::int64_t block = 0; block < blocksPerRow; ++block) {
                     const auto at = static_cast<std::size_t>((first + r) / blockRows * blocksPerRow + block);
-                    const float by = scale[at] * factor, offset = hasZeros ? zero[at] : 0.0f;
+                    const float by = scale[at] / divisor, offset = hasZeros ? zero[at] : 0.0f;
                     for (std::int64_t c = block * blockCols; c < std::min(cols, (block + 1) * blockCols); ++c) values[c] = by * (values[c] - offset);
                 }
             }
@@ -37,7 +37,7 @@ public:
 
     TensorInfo codes, scales, zeros;
     bool hasZeros = false;
-    float factor = 1.0f; ///< of every scale
+    float divisor = 1.0f; ///< of every scale; a division gives back a scale that was multiplied by it when written
     std::int64_t blockRows = 1, blockCols = 1, blocksPerRow = 1;
 };
 
@@ -120,7 +120,7 @@ QuantizedLinearPtr openLlmInt8(const PartFinder& find) {
             find.fail(ErrorCode::unsupportedType, "weight_format is not 0 (row by row); the reordered layouts of old files are not read");
     }
     linear->blockCols = linear->cols;
-    linear->factor = 1.0f / 127.0f;
+    linear->divisor = 127.0f;
     linear->format = std::make_shared<StoredFormat>("int8:channel:sym (LLM.int8)", 8);
     return linear;
 }

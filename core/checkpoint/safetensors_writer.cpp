@@ -219,10 +219,10 @@ struct SafetensorsFolderWriter::Impl {
 
     /// Tokenizer, licence, templates …: every plain file that holds no weights, byte by byte. Not what says how the source
     /// was quantized: it is not true of the output.
-    void copyOthers(const std::string& folder) const {
+    void copyOthers(const std::string& folder, const std::map<std::string, std::string>& furtherFiles) const {
         if (folder.empty()) return;
         for (const auto& name : listRegularNames(folder, 100'000)) {
-            if (name == "config.json" || name == "quantize_config.json" || name == "hf_quant_config.json" || isWeightName(name)) continue;
+            if (name == "config.json" || name == "quantize_config.json" || name == "hf_quant_config.json" || isWeightName(name) || furtherFiles.contains(name)) continue;
             std::string real;
             try {
                 real = resolveInside(folder, name);
@@ -240,7 +240,7 @@ struct SafetensorsFolderWriter::Impl {
 };
 
 SafetensorsFolderWriter::SafetensorsFolderWriter(std::string folder, const Checkpoint& source, Json config, std::vector<OutputTensor> tensors, AtomicFile::Replace replace,
-                                                 std::uint64_t shardBytes)
+                                                 std::uint64_t shardBytes, const std::map<std::string, std::string>& furtherFiles)
     : impl_(std::make_unique<Impl>()) {
     Impl& impl = *impl_;
     std::error_code error;
@@ -256,7 +256,8 @@ SafetensorsFolderWriter::SafetensorsFolderWriter(std::string folder, const Check
     impl.temporary.emplace(impl.target);
     impl.openShards(shardBytes);
     writeFileAtomically((fs::path(impl.temporary->path()) / "config.json").string(), config.dump(2) + "\n", AtomicFile::Replace::no);
-    impl.copyOthers(source.folder());
+    for (const auto& [name, text] : furtherFiles) writeFileAtomically((fs::path(impl.temporary->path()) / name).string(), text, AtomicFile::Replace::no);
+    impl.copyOthers(source.folder(), furtherFiles);
 }
 
 SafetensorsFolderWriter::~SafetensorsFolderWriter() = default;

@@ -7,6 +7,7 @@
 #include "core/checkpoint/checkpoint.h"
 
 #include <functional>
+#include <map>
 
 namespace bw {
 
@@ -67,11 +68,12 @@ std::int64_t ggufPermutationHeadDim(const Checkpoint& source, const TensorInfo& 
 
 /// A safetensors folder: config.json (with `config` as given), every other non-weight file of the source folder copied,
 /// one model.safetensors or shards of at most `shardBytes` with an index. The folder is written under a temporary name
-/// and renamed at commit().
+/// and renamed at commit(). `furtherFiles` are written beside them, in place of the source's of that name.
 class SafetensorsFolderWriter {
 public:
     SafetensorsFolderWriter(std::string folder, const Checkpoint& source, Json config, std::vector<OutputTensor> tensors,
-                            AtomicFile::Replace replace, std::uint64_t shardBytes = 5ull << 30);
+                            AtomicFile::Replace replace, std::uint64_t shardBytes = 5ull << 30,
+                            const std::map<std::string, std::string>& furtherFiles = {});
     ~SafetensorsFolderWriter();
     std::uint64_t totalBytes() const; ///< of the weight files, exact
     /// The same before anything is created. @throws Error invalidTensor, duplicateKey.

@@ -24,6 +24,17 @@ constexpr std::int64_t kChunkWeights = 1 << 22; ///< decoded twice in well under
 constexpr double kNllTolerance = 1e-4;          ///< nats per token; both sides run the same kernels on the same bits
 constexpr std::size_t kMostMismatches = 50;     ///< enough to see the pattern
 
+/// The file's own weights, with inputs and cache rounded as in the simulation.
+class RoundingOnly final : public WeightSource {
+public:
+    explicit RoundingOnly(std::shared_ptr<const RuntimeRounding> rounding) : rounding_(std::move(rounding)) {}
+    void apply(const Site&, MatrixView<float>) const override {}
+    std::shared_ptr<const RuntimeRounding> rounding() const override { return rounding_; }
+
+private:
+    std::shared_ptr<const RuntimeRounding> rounding_;
+};
+
 class Audit {
 public:
     Audit(const Model& model, const QuantizedModel& quantized, const ExportLayout& layout, JobContext& job)
@@ -94,14 +105,23 @@ private:
         return {found == nullptr && t.source ? written.find(t.source->canonical) : found};
     }
 
+    static bool holds(const std::string& folder, const std::string& name, const std::string& text) {
+        const fs::path path = fs::path(folder) / name;
+        if (!fs::is_regular_file(path)) return false;
+        const MappedFile file(path.string());
+        return std::ranges::equal(file.bytes(), std::as_bytes(std::span(text)));
+    }
+
     /// The configuration, and the files that came along (tokenizer, templates): byte for byte the source's.
     void checkFolder(const Checkpoint& written) {
         if (written.configJson() != layout_.config) mismatch("config.json is not the planned one");
+        for (const auto& [name, text] : layout_.furtherFiles)
+            if (!holds(written.folder(), name, text)) mismatch(name + " is not the planned one");
         const fs::path from = model_.checkpoint().folder();
         for (const fs::directory_entry& entry : fs::directory_iterator(written.folder())) {
             job_.checkpoint();
             const std::string name = entry.path().filename().string();
-            const bool own = name == "config.json" || name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json");
+            const bool own = name == "config.json" || layout_.furtherFiles.contains(name) || name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json");
             if (own || !fs::is_regular_file(from / name)) continue;
             const MappedFile a((from / name).string()), b(entry.path().string());
             if (!std::ranges::equal(a.bytes(), b.bytes())) mismatch(escapeForDisplay(name) + " is not a true copy");
@@ -124,8 +144,9 @@ private:
     }
 
     static bool sameFormat(const ExportTensor& t, const TensorInfo& found) {
+        if (!t.packing) return !found.packed && found.type == t.type;
+        if (*t.packing != Packing::packQuantized) return found.packed && found.packed->name() == packedName(*t.packing, *t.format, t.source->rows(), t.source->cols());
         const auto* planned = dynamic_cast<const AffineFormat*>(t.format.get());
-        if (!planned) return !found.packed && found.type == t.type;
         const auto* read = dynamic_cast<const AffineFormat*>(found.packed.get());
         if (!read) return false;
         // One group per row and one scale per channel are the same bytes; so are a single row's channel and tensor.
@@ -156,7 +177,7 @@ private:
             written.readRows(found, row + first, read);
             if (t.format) {
                 const QuantizedTensor* tensor = quantized_.find(piece.site);
-                tensor->format->decodeRows(tensor->bytes, rows, first, wanted);
+                tensor->format->decodeRows(tensor->bytes, rows, first, wanted); // kept weights were refused: this is all of it
             } else {
                 model_.checkpoint().readRows(*piece.source, piece.firstRow + first, wanted);
                 if (t.offset != 0)
@@ -188,7 +209,8 @@ private:
         const std::shared_ptr<Device> device(std::shared_ptr<Device>(), &model_.device()); // the caller's model keeps it alive
         const std::shared_ptr<const Model> reopened = Model::open(written, device, model_.nonFinite());
         report_.simulatedNll = meanNll(model_, &quantized_, windows, "audit: simulation");
-        report_.reopenedNll = meanNll(*reopened, nullptr, windows, "audit: file");
+        const RoundingOnly rounded(quantized_.rounding());
+        report_.reopenedNll = meanNll(*reopened, &rounded, windows, "audit: file");
         report_.evaluatedTokens = windows.count * (windows.length - 1);
         // Written so that NaN on either side counts as a difference.
         if (!(std::abs(report_.simulatedNll - report_.reopenedNll) <= kNllTolerance))

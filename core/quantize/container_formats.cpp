@@ -13,8 +13,6 @@ namespace bw {
 
 namespace {
 
-bool isPlainFloat(StorageType type) { return type == StorageType::f32 || type == StorageType::f16 || type == StorageType::bf16; }
-
 std::string affineName(int bits, bool symmetric) { return fmt::format("int{}:g32:{}", bits, symmetric ? "sym" : "asym"); }
 
 } // namespace
@@ -29,6 +27,7 @@ FormatPtr nearestIn(ExportKind kind, const FormatPtr& format) {
         if (affine->grid().bits == 5) return parseFormat(symmetric ? "q5_0" : "q5_1");
         return parseFormat("q8_0");
     }
+    if (affine && affine->grid().scope == AffineScope::tensor && !affine->grid().symmetric) return parseFormat(fmt::format("int{}:channel:asym", affine->grid().bits));
     if (affine || isPlainFloat(format->storage())) return format;
     switch (format->storage()) { // blocks of 32 with a scale alone are symmetric, with a minimum asymmetric
     case StorageType::q4_0: return parseFormat(affineName(4, true));

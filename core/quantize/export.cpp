@@ -5,10 +5,9 @@
 #include "core/base/error.h"
 #include "core/base/io_ops.h"
 #include "core/base/text.h"
-#include "core/checkpoint/packed_affine.h"
-#include "core/format/affine.h"
 #include "core/quantize/audit.h"
 #include "core/quantize/layout.h"
+#include "core/quantize/profiles.h"
 
 #include <fmt/format.h>
 
@@ -21,6 +20,8 @@ namespace bw {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::uint64_t kShardBytes = 5ull << 30; ///< what Hugging Face's own writer made usual
 
 /// The formats of the plan, as a layout is made from them. A site without a quantized tensor is kept.
 std::vector<SiteFormat> formatsOf(const Model& model, const QuantizedModel& quantized, const ExportPlan& plan) {
@@ -40,9 +41,23 @@ std::vector<SiteFormat> formatsOf(const Model& model, const QuantizedModel& quan
     return formats;
 }
 
+/// The first generation of GPTQ can't hold zero points of 0: a group whose weights all have one sign. The second can, where it
+/// is read.
+void settleZeroPoints(const Model& model, const QuantizedModel& quantized, const ExportOptions& options, ExportLayout& layout) {
+    ExportProblem problem{"zero points of 0, which the first generation of GPTQ files can't hold", {}, "make these sites symmetric (int4:g128:sym)"};
+    for (const ExportTensor& t : layout.tensors) {
+        if (t.packing != Packing::gptq) continue;
+        const QuantizedTensor* tensor = quantized.find(t.planned.site);
+        if (zerosOfZero(*tensor->format, tensor->bytes, t.source->rows(), t.source->cols()) > 0) problem.sites.push_back(model.site(t.planned.site).name);
+    }
+    if (problem.sites.empty()) return;
+    if (const ProfileRule* rule = profileRule(options.profile, *layout.chosen.info); rule && !rule->secondGeneration) refuseProblems({problem});
+    useSecondGeneration(layout, model.checkpoint());
+}
+
 /// The layout once more, from what was really quantized; it must be the planned one.
 ExportLayout plannedLayout(const Model& model, const QuantizedModel& quantized, const ExportPlan& plan) {
-    ExportLayout layout = layOutExport(model, formatsOf(model, quantized, plan), plan.kind, plan.target, plan.options);
+    ExportLayout layout = layOutExport(model, formatsOf(model, quantized, plan), plan.target, plan.options);
     bool same = layout.tensors.size() == plan.tensors.size() && layout.fileBytes == plan.fileBytes && layout.parts.size() == plan.files.size();
     for (std::size_t i = 0; same && i < plan.tensors.size(); ++i) {
         const PlannedTensor &a = layout.tensors[i].planned, &b = plan.tensors[i];
@@ -50,7 +65,15 @@ ExportLayout plannedLayout(const Model& model, const QuantizedModel& quantized, 
     }
     if (!same)
         throw Error(ErrorCode::usage, "the plan was made for another model or other formats than were quantized", "plan again with these formats");
+    settleZeroPoints(model, quantized, plan.options, layout);
     return layout;
+}
+
+void refuseKeptWeights(const Model& model, const QuantizedModel& quantized) {
+    ExportProblem problem{"no layout holds weights beside the grid (outlier split)", {}, "export without the outlier split; smoothing or rotation move outliers in a way that files hold"};
+    for (const Site& site : model.sites())
+        if (const QuantizedTensor* tensor = quantized.find(site.id); tensor && !tensor->kept.empty()) problem.sites.push_back(site.name);
+    if (!problem.sites.empty()) refuseProblems({problem});
 }
 
 /// Rows from HF order to GGUF's; encoded rows are as long as each other.
@@ -91,6 +114,19 @@ void writePart(GgufWriter& writer, std::span<const std::byte> bytes) { writer.wr
 void writePart(SplitGgufWriter& writer, std::span<const std::byte> bytes) { writer.writeTensorPart(bytes); }
 void writePart(SafetensorsFolderWriter& writer, std::span<const std::byte> bytes) { writer.writeTensor(bytes); }
 
+/// As many bytes to each part of the tensor as it has: norms of single heads lie in a part each.
+template <class Writer>
+void writeDivided(Writer& writer, const ExportTensor& t, std::span<const std::byte> bytes) {
+    if (t.parts.size() == 1) return writePart(writer, bytes);
+    for (const OutputTensor& part : t.parts) {
+        std::uint64_t elements = 1;
+        for (const std::int64_t d : part.shape) elements *= static_cast<std::uint64_t>(d);
+        const auto length = static_cast<std::size_t>(storageBytes(part.type, 1, elements));
+        writePart(writer, bytes.first(length));
+        bytes = bytes.subspan(length);
+    }
+}
+
 template <class Writer>
 void writePiece(Writer& writer, const Model& model, const QuantizedModel& quantized, const ExportTensor& t, const ExportPiece& piece) {
     const TensorInfo& source = *piece.source;
@@ -101,8 +137,8 @@ void writePiece(Writer& writer, const Model& model, const QuantizedModel& quanti
         else
             writePart(writer, bytes);
     };
-    if (const auto* affine = dynamic_cast<const AffineFormat*>(t.format.get())) {
-        for (const std::vector<std::byte>& part : packedAffineBytes(*affine, quantized.find(piece.site)->bytes, piece.rows, source.cols()))
+    if (t.packing) {
+        for (const std::vector<std::byte>& part : packedBytes(*t.packing, *t.format, quantized.find(piece.site)->bytes, piece.rows, source.cols()))
             writePart(writer, part);
     } else if (t.format) {
         const std::vector<std::byte>& bytes = quantized.find(piece.site)->bytes;
@@ -116,7 +152,13 @@ void writePiece(Writer& writer, const Model& model, const QuantizedModel& quanti
         const auto first = static_cast<std::size_t>(piece.firstRow) * rowBytes;
         write(piece.rows == source.rows() ? all : all.subspan(first, static_cast<std::size_t>(piece.rows) * rowBytes));
     } else {
-        write(converted(model.checkpoint(), t, piece));
+        const std::vector<std::byte> bytes = converted(model.checkpoint(), t, piece);
+        if (!std::is_same_v<Writer, SafetensorsFolderWriter>)
+            write(bytes);
+        else if (source.transposed)
+            writePart(writer, turned(bytes, piece.rows, source.cols()));
+        else
+            writeDivided(writer, t, bytes);
     }
 }
 
@@ -179,6 +221,7 @@ AuditReport writeAuditCommit(Writer& writer, const Model& model, const Quantized
 
 AuditReport exportModel(const Model& model, const QuantizedModel& quantized, const ExportPlan& plan, bool replace,
                         const Windows& auditWindows, JobContext& job) {
+    refuseKeptWeights(model, quantized);
     const ExportLayout layout = plannedLayout(model, quantized, plan);
     const auto mode = replace ? AtomicFile::Replace::yes : AtomicFile::Replace::no;
     if (layout.parts.size() > 1) {
@@ -189,7 +232,7 @@ AuditReport exportModel(const Model& model, const QuantizedModel& quantized, con
         GgufWriter writer(plan.path, layout.metadata, layout.outputs(), mode);
         return writeAuditCommit(writer, model, quantized, layout, plan, auditWindows, job);
     }
-    SafetensorsFolderWriter writer(plan.path, model.checkpoint(), layout.config, layout.outputs(), mode);
+    SafetensorsFolderWriter writer(plan.path, model.checkpoint(), layout.config, layout.outputs(), mode, kShardBytes, layout.furtherFiles);
     return writeAuditCommit(writer, model, quantized, layout, plan, auditWindows, job);
 }
 

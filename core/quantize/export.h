@@ -18,13 +18,31 @@ struct PlannedTensor {
     std::uint64_t bytes = 0;   ///< in the output, all parts of it
 };
 
-/// What a GGUF is to be besides its tensors; folders of safetensors have shards of their own.
+/// What a file is to be besides its tensors.
 struct ExportOptions {
-    std::uint64_t partBytes = 0; ///< longest file: above it parts "-00001-of-00003.gguf" are written; 0 = one file
-    int fileType = -1;           ///< general.file_type: of the named mix; −1 = that of the type most weights have
-    std::string layout = {};     ///< gguf | gptq | awq | compressed-tensors | fp8 | bnb; empty = by the path and the formats
+    std::uint64_t partBytes = 0; ///< GGUF, longest file: above it parts "-00001-of-00003.gguf" are written; 0 = one file
+    int fileType = -1;           ///< GGUF, general.file_type: of the named mix; −1 = that of the type most weights have
+    std::string layout = {};     ///< gguf | gptq | awq | compressed-tensors | bnb; empty = by the path and the formats
     std::string profile = {};    ///< whose rules the file obeys: llama.cpp | vllm | sglang | transformers | tensorrt-llm; empty = the layout's own
+    std::string activations = {}; ///< ActivationScheme of the recipe; compressed-tensors states "a8:token", others leave it to the runtime
 };
+
+/// Why a mix can't be written as asked: one rule, the sites that break it, the way out.
+struct ExportProblem {
+    std::string what;               ///< "vllm with gptq reads no integers of 5 bits"
+    std::vector<std::string> sites; ///< never empty
+    std::string remedy;
+};
+
+/// All that stands against writing these formats in the layout and for the profile of `options`; empty when nothing does. No
+/// file is touched. @param outPath names the layout where options don't. @throws Error(usage) for unknown layouts and profiles,
+/// and for layouts that the profile or the path contradicts.
+std::vector<ExportProblem> exportProblems(const Model& model, const std::vector<SiteFormat>& formats, const std::string& outPath,
+                                          const ExportOptions& options);
+/// Does this runtime load q/k/v and gate/up as one layer each, so that a mix must tie them? false for unknown names.
+bool profileFusesLayers(std::string_view profile);
+std::vector<std::string> exportLayoutNames();
+std::vector<std::string> exportProfileNames();
 
 struct PlannedFile {
     std::string path;
@@ -37,6 +55,7 @@ struct ExportPlan {
     std::string target;             ///< as asked, absolute: the same, but without the number of a part
     std::vector<PlannedFile> files; ///< GGUF: one, or the parts in order
     ExportOptions options;
+    std::string layout;             ///< that was chosen: "gguf", "compressed-tensors" …
     std::vector<PlannedTensor> tensors;
     std::uint64_t tensorBytes = 0, fileBytes = 0; ///< fileBytes: exact size of all weight files
     std::uint64_t memoryBytes = 0;                ///< peak estimate
@@ -48,7 +67,9 @@ struct ExportPlan {
 };
 
 /// Kind from the path: ".gguf" or a folder. Formats that the container can't hold (affine in GGUF, k-quants in
-/// safetensors) get the nearest one it can, with the reason. @throws Error targetIsSource, targetExists, diskFull, unsupportedModel.
+/// safetensors) get the nearest one it can, with the reason; where options name a layout or a profile they are refused
+/// instead, before any work. A layout that is named keeps the embedding table as it is, which loaders want.
+/// @throws Error targetIsSource, targetExists, diskFull, unsupportedModel; formatDoesNotFit naming the sites (see exportProblems).
 ExportPlan planExport(const Model& model, const std::vector<SiteFormat>& formats, const std::string& outPath, bool replace,
                       const ExportOptions& options = {});
 
@@ -61,7 +82,8 @@ struct AuditReport {
 };
 
 /// Writes under a temporary name, re-opens, audits, renames (of several parts all or none). On a mismatch the file is kept with the suffix
-/// ".failed-audit", nothing appears under the final name, and Error(auditFailed) lists the differences.
+/// ".failed-audit", nothing appears under the final name, and Error(auditFailed) lists the differences. Weights kept beside the
+/// grid (outlier split), which no layout holds, are refused before anything is written.
 /// @param auditWindows tokens for the short evaluation (may be empty: skipped).
 AuditReport exportModel(const Model& model, const QuantizedModel& quantized, const ExportPlan& plan, bool replace,
                         const Windows& auditWindows, JobContext& job);

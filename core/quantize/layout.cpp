@@ -4,9 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
-#include "core/checkpoint/packed_affine.h"
 #include "core/checkpoint/tensor_names.h"
-#include "core/format/affine.h"
 
 #include <fmt/format.h>
 
@@ -17,8 +15,6 @@
 namespace bw {
 
 namespace {
-
-bool isPlainFloat(StorageType type) { return type == StorageType::f32 || type == StorageType::f16 || type == StorageType::bf16; }
 
 void addReason(std::string& why, const std::string& reason) {
     if (!reason.empty()) why += (why.empty() ? "" : "; ") + reason;
@@ -43,6 +39,18 @@ std::string moduleOf(const TensorInfo& tensor) {
     return tensor.name.ends_with(kSuffix) ? tensor.name.substr(0, tensor.name.size() - kSuffix.size()) : tensor.name;
 }
 
+/// config.json with its quantization_config, and quantize_config.json where loaders of the layout look for it.
+void makeConfig(ExportLayout& layout, const Checkpoint& source, bool secondGeneration) {
+    layout.config = source.configJson();
+    layout.config.erase("quantization_config");
+    const std::string name(layout.chosen.info->name);
+    if (layout.config.contains("torch_dtype") && layout.config.at("torch_dtype").is_string()) layout.request.computeType = layout.config.at("torch_dtype").get<std::string>();
+    const Json section = quantizationConfig(name, layout.request, secondGeneration);
+    if (section.is_null()) return;
+    layout.config["quantization_config"] = section;
+    if (name == "gptq") layout.furtherFiles["quantize_config.json"] = section.dump(2) + "\n";
+}
+
 /// Source tensors that become one tensor of the output.
 struct Group {
     std::string name;
@@ -52,9 +60,10 @@ struct Group {
 
 class LayoutBuilder {
 public:
-    LayoutBuilder(const Model& model, ExportKind kind, const std::vector<SiteFormat>& formats, const std::string& target, const ExportOptions& options)
+    LayoutBuilder(const Model& model, const ChosenLayout& chosen, const std::vector<SiteFormat>& formats, const std::string& target, const ExportOptions& options)
         : model_(model), source_(model.checkpoint()), target_(target), options_(options) {
-        layout_.kind = kind;
+        layout_.kind = chosen.info->kind;
+        layout_.chosen = chosen;
         formatOf_.resize(model.sites().size());
         for (const SiteFormat& f : formats) formatOf_[static_cast<std::size_t>(f.site.value())] = &f;
         for (const Site& site : model.sites()) sitesOf_[site.tensor].push_back(&site);
@@ -114,11 +123,12 @@ private:
                             "the checkpoint is incomplete; fetch it again");
     }
 
-    /// The file's own names; a fused stack goes out as it came unless one of its experts is quantized.
+    /// The file's own names; a fused stack goes out as it came unless one of its experts is quantized or changed.
     std::vector<Group> safetensorsGroups() const {
         std::set<std::string> divided;
         for (const TensorInfo& tensor : source_.tensors())
-            if (const auto sites = sitesOf_.find(keyOf(tensor)); tensor.whole && sites != sitesOf_.end() && formatOf(sites->second.front()->id)) divided.insert(tensor.whole->name);
+            if (const auto sites = sitesOf_.find(keyOf(tensor)); tensor.whole && (tensor.changed || (sites != sitesOf_.end() && formatOf(sites->second.front()->id))))
+                divided.insert(tensor.whole->name);
         std::vector<Group> groups;
         for (const TensorInfo& tensor : source_.tensors()) {
             if (!tensor.whole || divided.contains(tensor.whole->name))
@@ -191,32 +201,36 @@ private:
                 continue;
             }
             const Site& site = model_.site(piece.site);
-            std::string why = format->whyDiffers;
-            const FormatPtr held = nearestIn(layout_.kind, format->used);
-            if (held->name() != format->used->name())
-                addReason(why, fmt::format("{} has no {}; {} is nearest", layout_.kind == ExportKind::gguf ? "GGUF" : "packed safetensors", format->used->name(), held->name()));
-            std::string shapeReason;
-            const FormatPtr fitting = fallbackFormat(held, site.rows, site.cols, &shapeReason);
-            if (fitting != held) addReason(why, shapeReason);
+            const HeldFormat held = holdIn(layout_.chosen, site, format->used, statesInputs(options_));
             asked.insert(format->asked);
-            given.insert(fitting->name());
-            if (out.format && fitting->bytes(site.rows, site.cols) <= out.format->bytes(site.rows, site.cols)) continue;
-            out.format = fitting;
+            if (held.keep) {
+                ++kept;
+                out.planned.whyDiffers = held.why;
+                continue;
+            }
+            if (!held.format) refuseProblems({{fmt::format("{} can't hold {} ({})", layout_.chosen.info->title, format->used->name(), held.why), {site.name}, "choose another format"}});
+            std::string why = format->whyDiffers;
+            addReason(why, held.why);
+            given.insert(held.format->name());
+            if (out.format && held.format->bytes(site.rows, site.cols) <= out.format->bytes(site.rows, site.cols)) continue;
+            out.format = held.format;
+            out.packing = held.packing;
             out.planned.whyDiffers = why;
         }
         out.planned.asked.clear();
         for (const std::string& name : asked) out.planned.asked += (out.planned.asked.empty() ? "" : ", ") + name;
         if (kept > 0) { // one of the stack keeps its type, and so must all
-            if (!asked.empty()) out.planned.whyDiffers = "one tensor holds all experts, and some of them keep their type";
+            if (!asked.empty() && out.pieces.size() > 1) out.planned.whyDiffers = "one tensor holds all experts, and some of them keep their type";
             out.format = nullptr;
+            out.packing.reset();
         }
         if (!out.format) return false;
         if (given.size() > 1) addReason(out.planned.whyDiffers, "one tensor holds all experts; they get the largest format that was asked for any of them");
         out.planned.used = out.format->name();
         out.type = out.format->storage();
         const TensorInfo& tensor = *out.source;
-        if (const auto* affine = dynamic_cast<const AffineFormat*>(out.format.get()))
-            out.parts = packedAffineTensors(moduleOf(tensor), *affine, tensor.rows(), tensor.cols());
+        if (out.packing)
+            out.parts = packedTensors(*out.packing, moduleOf(tensor), *out.format, tensor.rows(), tensor.cols());
         else
             out.parts = {{out.planned.name, out.type, outputShape(out)}};
         return true;
@@ -233,7 +247,11 @@ private:
         const TensorInfo& tensor = *out.source;
         if (layout_.kind == ExportKind::gguf) out.offset = ggufValueOffset(source_, tensor);
         const bool oneType = std::all_of(out.pieces.begin(), out.pieces.end(), [&](const ExportPiece& p) { return p.source->type == tensor.type && !p.source->packed; });
-        if (tensor.packed || !oneType) {
+        const bool changed = std::any_of(out.pieces.begin(), out.pieces.end(), [](const ExportPiece& p) { return p.source->changed; });
+        if (changed) {
+            out.type = StorageType::f32;
+            addReason(out.planned.whyDiffers, "a transform changed its values, which only f32 holds as they are");
+        } else if (tensor.packed || !oneType) {
             out.type = StorageType::f32;
             out.planned.whyDiffers = tensor.packed ? fmt::format("packed {} is not copied; its values are written out", tensor.packed->name()) : "its parts have different types";
         } else if (layout_.kind == ExportKind::safetensors || source_.kind() == CheckpointKind::gguf) {
@@ -254,8 +272,8 @@ private:
             const SiteFormat* format = out.planned.site.value() < 0 ? nullptr : formatOf_[static_cast<std::size_t>(out.planned.site.value())];
             out.planned.asked = format ? format->asked : out.planned.used;
         }
-        if (out.copied && tensor.pieces && layout_.kind == ExportKind::safetensors) {
-            for (const TensorInfo& part : *tensor.pieces) out.parts.push_back({part.name, part.type, part.shape});
+        if (tensor.pieces && layout_.kind == ExportKind::safetensors) {
+            for (const TensorInfo& part : *tensor.pieces) out.parts.push_back({part.name, out.copied ? part.type : out.type, part.shape});
             return;
         }
         out.parts = {{out.planned.name, out.type, outputShape(out)}};
@@ -268,19 +286,17 @@ private:
             for (const GgufPartLayout& part : layout_.parts) layout_.fileBytes += part.bytes;
             return;
         }
-        std::map<std::string, std::string> packed;
-        std::vector<std::string> ignored;
         for (const ExportTensor& t : layout_.tensors) {
             if (t.planned.site.value() < 0) continue;
-            if (dynamic_cast<const AffineFormat*>(t.format.get()))
-                packed[moduleOf(*t.source)] = t.format->name();
-            else if (model_.site(t.planned.site).kind != SiteKind::tokenEmbedding)
-                ignored.push_back(moduleOf(*t.source)); // leaf modules only: some loaders take an entry as a prefix
+            const Site& site = model_.site(t.planned.site);
+            if (t.packing)
+                layout_.request.modules.push_back({moduleOf(*t.source), t.format, *t.packing, site.rows, site.cols, site.inputGroup});
+            else if (site.kind != SiteKind::tokenEmbedding)
+                layout_.request.ignored.push_back(moduleOf(*t.source)); // leaf modules only: some loaders take an entry as a prefix
         }
-        if (model_.config().tiedHead) ignored.emplace_back("lm_head");
-        layout_.config = source_.configJson();
-        layout_.config.erase("quantization_config");
-        if (!packed.empty()) layout_.config["quantization_config"] = packedAffineConfig(packed, ignored);
+        if (model_.config().tiedHead) layout_.request.ignored.emplace_back("lm_head");
+        if (statesInputs(options_)) layout_.request.inputs = {8, true};
+        makeConfig(layout_, source_, false);
         layout_.fileBytes = SafetensorsFolderWriter::weightBytes(layout_.outputs());
     }
 
@@ -321,9 +337,51 @@ ExportKind exportKind(const std::string& path) {
     return ExportKind::safetensors;
 }
 
-ExportLayout layOutExport(const Model& model, const std::vector<SiteFormat>& formats, ExportKind kind, const std::string& target,
-                          const ExportOptions& options) {
-    return LayoutBuilder(model, kind, formats, target, options).build();
+void useSecondGeneration(ExportLayout& layout, const Checkpoint& source) {
+    for (ExportTensor& t : layout.tensors)
+        if (t.packing == Packing::gptq) t.packing = Packing::gptqV2;
+    makeConfig(layout, source, true);
+}
+
+HeldFormat holdIn(const ChosenLayout& layout, const Site& site, const FormatPtr& format, bool roundedInputs) {
+    HeldFormat held;
+    const bool folder = layout.info->kind == ExportKind::safetensors;
+    const auto packs = [&](const FormatPtr& candidate) {
+        if (folder && isPlainFloat(candidate->storage())) return true;
+        if (!folder) {
+            const StorageType type = candidate->storage();
+            held.why = "it has no such type";
+            return type != StorageType::unknown && storageTypeInfo(type).ggmlId >= 0;
+        }
+        held.packing = packingIn(*layout.info, *candidate, roundedInputs, site.rows, site.cols, held.why);
+        return held.packing.has_value();
+    };
+    std::string shapeReason;
+    held.format = fallbackFormat(format, site.rows, site.cols, &shapeReason);
+    if (held.format == format) shapeReason.clear();
+    if (folder && layout.asked && site.kind == SiteKind::tokenEmbedding && !isPlainFloat(held.format->storage())) {
+        held.keep = true;
+        held.why = fmt::format("{} keeps the embedding table as it is", layout.info->title);
+        return held;
+    }
+    if (packs(held.format)) {
+        held.why = shapeReason;
+        return held;
+    }
+    if (layout.asked) {
+        held.format = nullptr;
+        return held;
+    }
+    const FormatPtr nearest = nearestIn(layout.info->kind, format);
+    held.format = fallbackFormat(nearest, site.rows, site.cols, &shapeReason);
+    if (!packs(held.format)) throw Error(ErrorCode::internal, held.format->name() + " is no format of " + std::string(layout.info->name));
+    held.why = fmt::format("{} has no {}; {} is nearest", folder ? "packed safetensors" : "GGUF", format->name(), nearest->name());
+    if (held.format != nearest) addReason(held.why, shapeReason);
+    return held;
+}
+
+ExportLayout layOutExport(const Model& model, const std::vector<SiteFormat>& formats, const std::string& target, const ExportOptions& options) {
+    return LayoutBuilder(model, chooseLayout(options, target), formats, target, options).build();
 }
 
 } // namespace bw

@@ -4,7 +4,8 @@
 #pragma once
 
 #include "core/checkpoint/split_gguf_writer.h"
-#include "core/quantize/export.h"
+#include "core/quantize/export_layouts.h"
+#include "core/quantize/layout_config.h"
 
 namespace bw {
 
@@ -15,7 +16,7 @@ struct ExportPiece {
     std::int64_t firstRow = 0, rows = 0; ///< of the source seen as rows×cols
 };
 
-/// One tensor of the output (for packed affine codes and norms of single heads: one logical tensor in several parts).
+/// One tensor of the output (for packed codes and norms of single heads: one logical tensor in several parts).
 struct ExportTensor {
     std::vector<ExportPiece> pieces;    ///< rows one after the other; empty: `computed` holds the values
     std::vector<float> computed;
@@ -23,22 +24,26 @@ struct ExportTensor {
     std::int64_t elements = 0;
     std::uint64_t sourceBytes = 0;      ///< what the same weights take in the source
     FormatPtr format;                   ///< quantized: encoded bytes come from the QuantizedModel; nullptr = copied or converted
-    StorageType type = StorageType::unknown; ///< in the file, when it is one run of bytes (unknown: packed affine parts)
+    std::optional<Packing> packing;     ///< safetensors: the parts that codes, scales … lie in
+    StorageType type = StorageType::unknown; ///< in the file, when it is one run of bytes (unknown: packed)
     bool copied = false;                ///< bytes as the source has them
     bool fused = false;                 ///< the pieces are the slices of one tensor of the source, copied in one
     double offset = 0;                  ///< added to every value (not when copied or quantized)
     std::int64_t headDim = 0;           ///< > 0: rows go from HF order to GGUF's interleaved order
-    std::vector<OutputTensor> parts;    ///< one, or the parts of packed affine codes or of joined norms
+    std::vector<OutputTensor> parts;    ///< one, or the parts of packed codes or of joined norms
     PlannedTensor planned;
 };
 
 struct ExportLayout {
     ExportKind kind = ExportKind::gguf;
+    ChosenLayout chosen;
     std::vector<ExportTensor> tensors;
     std::vector<std::string> leftOut; ///< names of tensors that the container's readers don't want
     GgufMetadata metadata;            ///< GGUF only
     std::vector<GgufPartLayout> parts; ///< GGUF only: one, or the parts of a split model
+    ConfigRequest request;            ///< safetensors only: what quantization_config is made from
     Json config;                      ///< safetensors only
+    std::map<std::string, std::string> furtherFiles; ///< safetensors only: quantize_config.json
     std::uint64_t fileBytes = 0;
     std::int64_t parameters = 0;
     std::vector<OutputTensor> outputs() const;
@@ -48,8 +53,24 @@ struct ExportLayout {
 ExportKind exportKind(const std::string& path);
 /// @param formats per site; sites not named are kept. @throws Error unsupportedModel, unsupportedTokenizer, invalidTensor.
 /// @param target absolute path of the output, which parts of a GGUF are named after.
-ExportLayout layOutExport(const Model& model, const std::vector<SiteFormat>& formats, ExportKind kind, const std::string& target,
-                          const ExportOptions& options);
+ExportLayout layOutExport(const Model& model, const std::vector<SiteFormat>& formats, const std::string& target, const ExportOptions& options);
+
+/// GPTQ's second generation from here on, which holds zero points of 0.
+void useSecondGeneration(ExportLayout& layout, const Checkpoint& source);
+
+/// Does the file say that inputs are rounded, as compressed-tensors does of int8 per token?
+bool statesInputs(const ExportOptions& options);
+
+/// A site's format as a layout holds it.
+struct HeldFormat {
+    FormatPtr format;               ///< nullptr: it can't be held, and the layout was asked for
+    std::optional<Packing> packing; ///< safetensors, unless the format is a plain float
+    bool keep = false;              ///< the layout keeps this site as the checkpoint has it
+    std::string why;                ///< it differs from what was asked, or can't be held
+};
+HeldFormat holdIn(const ChosenLayout& layout, const Site& site, const FormatPtr& format, bool roundedInputs);
+/// @throws Error(formatDoesNotFit) with all of them, when there are any.
+void refuseProblems(const std::vector<ExportProblem>& problems);
 
 /// The format itself, or the nearest one that the container holds.
 FormatPtr nearestIn(ExportKind kind, const FormatPtr& format);

@@ -166,13 +166,15 @@ bool ExportPlan::differsFromAsked() const {
 ExportPlan planExport(const Model& model, const std::vector<SiteFormat>& formats, const std::string& outPath, bool replace,
                       const ExportOptions& options) {
     ExportPlan plan;
+    refuseProblems(exportProblems(model, formats, outPath, options));
     plan.kind = exportKind(outPath);
     plan.options = options;
+    plan.layout = chooseLayout(options, outPath).info->name;
     const fs::path target = absoluteTarget(outPath);
     plan.path = plan.target = target.string();
     const bool divisible = plan.kind == ExportKind::gguf && options.partBytes > 0; // the names are known only with the sizes
     if (!divisible) checkTarget(model.checkpoint(), target, plan.kind, replace);
-    const ExportLayout layout = layOutExport(model, formats, plan.kind, plan.target, options);
+    const ExportLayout layout = layOutExport(model, formats, plan.target, options);
     for (const GgufPartLayout& part : layout.parts) plan.files.push_back({part.path, part.bytes});
     if (divisible)
         for (const PlannedFile& file : plan.files) checkTarget(model.checkpoint(), file.path, plan.kind, replace);

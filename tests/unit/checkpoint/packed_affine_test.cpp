@@ -128,29 +128,5 @@ TEST(PackedAffine, missingAndWrongPartsAreNamed) {
     expectError(ErrorCode::invalidTensor, [&] { Checkpoint::open(folder.write("c.safetensors", fileOf(lying))); });
 }
 
-TEST(PackedAffine, configNamesLeafModules) {
-    const Json config = packedAffineConfig({{"model.layers.0.mlp.up_proj", "int4:g64:asym"}, {"model.layers.1.mlp.up_proj", "int8:channel:sym"}, {"model.layers.2.mlp.up_proj", "int4:g64:asym"}}, {"lm_head"});
-    EXPECT_EQ(config.at("quant_method"), "compressed-tensors");
-    EXPECT_EQ(config.at("format"), "pack-quantized");
-    EXPECT_EQ(config.at("ignore"), Json({"lm_head"}));
-    const Json& groups = config.at("config_groups");
-    ASSERT_EQ(groups.size(), 2u);
-    for (const Json& group : groups) {
-        const Json& weights = group.at("weights");
-        if (weights.at("num_bits") == 4) {
-            EXPECT_EQ(group.at("targets"), Json({"model.layers.0.mlp.up_proj", "model.layers.2.mlp.up_proj"}));
-            EXPECT_EQ(weights.at("strategy"), "group");
-            EXPECT_EQ(weights.at("group_size"), 64);
-            EXPECT_EQ(weights.at("symmetric"), false);
-        } else {
-            EXPECT_EQ(weights.at("num_bits"), 8);
-            EXPECT_EQ(weights.at("strategy"), "channel");
-            EXPECT_TRUE(weights.at("group_size").is_null());
-            EXPECT_EQ(weights.at("symmetric"), true);
-        }
-    }
-    expectError(ErrorCode::invalidFormat, [] { packedAffineConfig({{"a", "q4_0"}}, {}); });
-}
-
 } // namespace
 } // namespace bw::test
