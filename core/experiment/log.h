@@ -2,11 +2,12 @@
 // The experiment log: one SQLite database (WAL, foreign keys, numbered migrations) that a plain sqlite3 shell can read.
 // `ExperimentLog` is the one writer of a process; `LogReader` opens its own read-only connection per thread.
 // Tables: checkpoints, datasets, stacks, runs, metrics, site_statistics, histograms, sensitivities, fisher_probes,
-// assignments, outputs, artifacts, notes, tags (see schema.h). Times are UTC ISO 8601.
+// assignments, site_rounding, transforms, warnings, range_errors, channel_statistics, expert_coverage, outputs, artifacts,
+// notes, tags (see schema.h). Times are UTC ISO 8601.
 #pragma once
 
 #include "core/base/json.h"
-#include "core/calibrate/dataset.h"
+#include "core/calibrate/data_warnings.h"
 #include "core/calibrate/observers.h"
 #include "core/experiment/recipe.h"
 #include "core/quantize/export.h"
@@ -50,6 +51,14 @@ struct SensitivityRow { std::string site, format, used, metric; std::uint64_t by
 struct AssignmentRow { std::string site, asked, used, why; std::uint64_t bytes = 0; double cost = 0; double relativeError = 0; };
 struct ArtifactRow { std::string kind, path, sha256; std::uint64_t bytes = 0; std::string state; };
 struct OutputRow { std::string prompt, text; Json ids; };
+/// What a rounder made of a site; errors are relative output errors of nearest rounding and of what was kept.
+struct SiteRoundingRow { std::string site, rounder; double errorNearest = 0, error = 0, damping = 0; std::string fallback; std::int64_t tokens = 0; };
+/// Calibration tokens that were routed to an expert.
+struct ExpertCoverageRow { int block = 0, expert = 0; std::int64_t tokens = 0; };
+/// Relative squared error of an 8-bit grid on held-out windows. scope: tensor, channel, token.
+struct RangeErrorRow { std::string group, scope, calibrator; double error = 0; };
+/// Per channel of an input; weightMax and weightSquares are of its column in the sites that read it and may be empty.
+struct ChannelStatisticsRow { std::string group; std::vector<float> mean, meanAbsolute, meanSquare, low, high, weightMax, weightSquares; };
 /// A run that was asked for the same kind of work on the same checkpoint by this very executable, CPU and device.
 struct EarlierRun {
     RunId id;
@@ -95,6 +104,13 @@ public:
     std::optional<FisherFacts> fisherFacts(RunId id) const;
     std::vector<SiteStatisticsRow> siteStatistics(RunId id) const;
     std::optional<TokenScoreRow> tokenScores(RunId id) const;
+    // Empty for runs of older versions.
+    std::vector<SiteRoundingRow> siteRounding(RunId id) const;  ///< by site name
+    Json transform(RunId id) const;                             ///< null: none was fitted
+    std::vector<DataWarning> warnings(RunId id) const;          ///< in the order they were added
+    std::vector<RangeErrorRow> rangeErrors(RunId id) const;     ///< by input, scope and calibrator
+    std::vector<ChannelStatisticsRow> channelStatistics(RunId id) const; ///< by input
+    std::vector<ExpertCoverageRow> expertCoverage(RunId id) const;       ///< by block and expert
     /// Latest finished run of a kind for a checkpoint path; none → RunId(0).
     RunId latest(const std::string& kind, const std::string& checkpointPath) const;
     /// Grows with every commit by any connection: poll it (about 4 Hz) to know when to read again.
@@ -137,6 +153,12 @@ public:
     void addArtifact(RunId id, const ArtifactRow& artifact);
     void addOutput(RunId id, const OutputRow& output);
     void addTokenScores(RunId id, const TokenScoreRow& scores);
+    void addSiteRounding(RunId id, const std::vector<SiteRoundingRow>& rows);
+    /// The run's one transform; a later call replaces it.
+    void setTransform(RunId id, const Json& transform);
+    /// In place of the warnings that the run had.
+    void setWarnings(RunId id, const std::vector<DataWarning>& warnings);
+    void addExpertCoverage(RunId id, const std::vector<ExpertCoverageRow>& rows);
     /// What the run gave its caller, without "sites" and "cells", which are rows.
     void setResult(RunId id, const Json& result);
     /// Newest first; the run's recipe decides what of it can be taken over. Reads nothing of the checkpoint's weights.

@@ -45,7 +45,7 @@ std::vector<T> blobOf(SQLite::Statement& row, int column) {
     return out;
 }
 
-constexpr int kVersionWithProbes = 4;
+constexpr int kVersionWithProbes = 4, kVersionWithMethods = 5;
 
 constexpr const char* kSummaryColumns =
     "SELECT r.id, r.kind, r.name, r.status, c.name, r.started_at, r.seconds, r.error, r.starred, coalesce(n.text, '') "
@@ -324,6 +324,88 @@ std::optional<TokenScoreRow> LogReader::tokenScores(RunId id) const {
         if (!row.executeStep())
             return std::nullopt;
         return TokenScoreRow{blobOf<float>(row, 1), blobOf<float>(row, 2), blobOf<TokenId>(row, 0)};
+    });
+}
+
+std::vector<SiteRoundingRow> LogReader::siteRounding(RunId id) const {
+    return impl_->read([&](SQLite::Database& database) {
+        std::vector<SiteRoundingRow> out;
+        if (logVersion(database) < kVersionWithMethods)
+            return out;
+        SQLite::Statement rows(database, "SELECT site, rounder, error_nearest, error, damping, fallback, tokens FROM site_rounding WHERE run = ? ORDER BY site");
+        bindValues(rows, id);
+        while (rows.executeStep())
+            out.push_back({text(rows, 0), text(rows, 1), realOf(rows, 2), realOf(rows, 3), rows.getColumn(4).getDouble(), text(rows, 5), rows.getColumn(6).getInt64()});
+        return out;
+    });
+}
+
+Json LogReader::transform(RunId id) const {
+    const std::string found = impl_->read([&](SQLite::Database& database) -> std::string {
+        if (logVersion(database) < kVersionWithMethods)
+            return {};
+        SQLite::Statement row(database, "SELECT json FROM transforms WHERE run = ?");
+        bindValues(row, id);
+        return row.executeStep() ? text(row, 0) : std::string();
+    });
+    return found.empty() ? Json() : parseJson(found, "transform of run " + std::to_string(id.value()));
+}
+
+std::vector<DataWarning> LogReader::warnings(RunId id) const {
+    return impl_->read([&](SQLite::Database& database) {
+        std::vector<DataWarning> out;
+        if (logVersion(database) < kVersionWithMethods)
+            return out;
+        SQLite::Statement rows(database, "SELECT kind, seen, why, remedy, details FROM warnings WHERE run = ? ORDER BY position");
+        bindValues(rows, id);
+        while (rows.executeStep()) {
+            DataWarning& made = out.emplace_back(DataWarning{text(rows, 0), text(rows, 1), text(rows, 2), text(rows, 3)});
+            for (const Json& detail : parseJson(text(rows, 4), "details of a warning"))
+                if (detail.is_string())
+                    made.details.push_back(detail.get<std::string>());
+        }
+        return out;
+    });
+}
+
+std::vector<RangeErrorRow> LogReader::rangeErrors(RunId id) const {
+    return impl_->read([&](SQLite::Database& database) {
+        std::vector<RangeErrorRow> out;
+        if (logVersion(database) < kVersionWithMethods)
+            return out;
+        SQLite::Statement rows(database, "SELECT input_group, scope, calibrator, error FROM range_errors WHERE run = ? ORDER BY input_group, scope, calibrator");
+        bindValues(rows, id);
+        while (rows.executeStep())
+            out.push_back({text(rows, 0), text(rows, 1), text(rows, 2), rows.getColumn(3).getDouble()});
+        return out;
+    });
+}
+
+std::vector<ChannelStatisticsRow> LogReader::channelStatistics(RunId id) const {
+    return impl_->read([&](SQLite::Database& database) {
+        std::vector<ChannelStatisticsRow> out;
+        if (logVersion(database) < kVersionWithMethods)
+            return out;
+        SQLite::Statement rows(database, "SELECT input_group, mean, mean_absolute, mean_square, low, high, weight_max, weight_squares "
+                                         "FROM channel_statistics WHERE run = ? ORDER BY input_group");
+        bindValues(rows, id);
+        while (rows.executeStep())
+            out.push_back({text(rows, 0), blobOf<float>(rows, 1), blobOf<float>(rows, 2), blobOf<float>(rows, 3), blobOf<float>(rows, 4), blobOf<float>(rows, 5),
+                           blobOf<float>(rows, 6), blobOf<float>(rows, 7)});
+        return out;
+    });
+}
+
+std::vector<ExpertCoverageRow> LogReader::expertCoverage(RunId id) const {
+    return impl_->read([&](SQLite::Database& database) {
+        std::vector<ExpertCoverageRow> out;
+        if (logVersion(database) < kVersionWithMethods)
+            return out;
+        SQLite::Statement rows(database, "SELECT block, expert, tokens FROM expert_coverage WHERE run = ? ORDER BY block, expert");
+        bindValues(rows, id);
+        while (rows.executeStep())
+            out.push_back({rows.getColumn(0).getInt(), rows.getColumn(1).getInt(), rows.getColumn(2).getInt64()});
+        return out;
     });
 }
 

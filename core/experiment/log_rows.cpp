@@ -42,6 +42,42 @@ double finiteOrZero(double value) { return std::isfinite(value) ? value : 0.0; }
 
 std::optional<double> finiteOrNull(double value) { return std::isfinite(value) ? std::optional(value) : std::nullopt; }
 
+template <class T>
+std::span<const std::byte> bytesOf(const std::vector<T>& values) {
+    return std::as_bytes(std::span(values));
+}
+
+/// Sums over tokens as means in f32.
+std::vector<float> meansOf(const std::vector<double>& sums, std::int64_t tokens) {
+    std::vector<float> means;
+    for (const double sum : sums)
+        means.push_back(tokens > 0 ? static_cast<float>(sum / static_cast<double>(tokens)) : 0.0f);
+    return means;
+}
+
+void addChannels(SQLite::Database& database, RunId id, const InputStatistics& input) {
+    const std::vector<float> mean = meansOf(input.sums, input.tokens), absolute = meansOf(input.sumAbsolute, input.tokens),
+                             square = meansOf(input.sumSquares, input.tokens), weightSquares = meansOf(input.weightSquares, 1);
+    execute(database,
+            "INSERT OR REPLACE INTO channel_statistics (run, input_group, channels, mean, mean_absolute, mean_square, low, high, weight_max, weight_squares) "
+            "VALUES (?,?,?,?,?,?,?,?,?,?)",
+            id, input.group, static_cast<std::int64_t>(mean.size()), bytesOf(mean), bytesOf(absolute), bytesOf(square), bytesOf(input.channelLow),
+            bytesOf(input.channelHigh), bytesOf(input.weightMax), bytesOf(weightSquares));
+}
+
+void addRangeErrors(SQLite::Database& database, RunId id, const InputStatistics& input) {
+    const auto add = [&](const char* scope, const std::string& calibrator, double error) {
+        if (std::isfinite(error))
+            execute(database, "INSERT OR REPLACE INTO range_errors (run, input_group, scope, calibrator, error) VALUES (?,?,?,?,?)", id, input.group,
+                    std::string(scope), calibrator, error);
+    };
+    for (const auto& [calibrator, error] : input.heldOutError)
+        add("tensor", calibrator, error);
+    for (const auto& [calibrator, error] : input.heldOutChannelError)
+        add("channel", calibrator, error);
+    add("token", "dynamic", input.heldOutTokenError);
+}
+
 void addInput(SQLite::Database& database, RunId id, const InputStatistics& input, const std::vector<std::string>& names) {
     double absMax = 0;
     for (const float value : input.channelMax)
@@ -61,11 +97,8 @@ void addInput(SQLite::Database& database, RunId id, const InputStatistics& input
     execute(database, "INSERT OR REPLACE INTO histograms (run, input_group, low, high, bins, below, above, nan, infinite) VALUES (?,?,?,?,?,?,?,?,?)",
             id, input.group, static_cast<double>(histogram.low), static_cast<double>(histogram.high), Json(histogram.bins).dump(),
             histogram.below, histogram.above, histogram.nan, histogram.infinite);
-}
-
-template <class T>
-std::span<const std::byte> bytesOf(const std::vector<T>& values) {
-    return std::as_bytes(std::span(values));
+    addChannels(database, id, input);
+    addRangeErrors(database, id, input);
 }
 
 void insertCell(SQLite::Database& database, RunId id, const SensitivityCell& cell, SensitivityMetric metric) {
@@ -174,6 +207,41 @@ void ExperimentLog::addTokenScores(RunId id, const TokenScoreRow& scores) {
         impl_->requireRun(id);
         execute(database, "INSERT OR REPLACE INTO token_scores (run, tokens, ids, nll, kl) VALUES (?,?,?,?,?)", id,
                 static_cast<std::int64_t>(scores.nll.size()), bytesOf(scores.ids), bytesOf(scores.nll), bytesOf(scores.kl));
+    });
+}
+
+void ExperimentLog::addSiteRounding(RunId id, const std::vector<SiteRoundingRow>& rows) {
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        for (const SiteRoundingRow& row : rows)
+            execute(database, "INSERT OR REPLACE INTO site_rounding (run, site, rounder, error_nearest, error, damping, fallback, tokens) VALUES (?,?,?,?,?,?,?,?)", id,
+                    row.site, row.rounder, finiteOrNull(row.errorNearest), finiteOrNull(row.error), finiteOrZero(row.damping), row.fallback, row.tokens);
+    });
+}
+
+void ExperimentLog::setTransform(RunId id, const Json& transform) {
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        execute(database, "INSERT OR REPLACE INTO transforms (run, json) VALUES (?,?)", id, transform.dump(-1, ' ', false, Json::error_handler_t::replace));
+    });
+}
+
+void ExperimentLog::setWarnings(RunId id, const std::vector<DataWarning>& warnings) {
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        execute(database, "DELETE FROM warnings WHERE run = ?", id);
+        std::int64_t position = 0;
+        for (const DataWarning& warning : warnings)
+            execute(database, "INSERT INTO warnings (run, position, kind, seen, why, remedy, details) VALUES (?,?,?,?,?,?,?)", id, position++, warning.kind,
+                    warning.seen, warning.why, warning.remedy, Json(warning.details).dump(-1, ' ', false, Json::error_handler_t::replace));
+    });
+}
+
+void ExperimentLog::addExpertCoverage(RunId id, const std::vector<ExpertCoverageRow>& rows) {
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        for (const ExpertCoverageRow& row : rows)
+            execute(database, "INSERT OR REPLACE INTO expert_coverage (run, block, expert, tokens) VALUES (?,?,?,?)", id, row.block, row.expert, row.tokens);
     });
 }
 

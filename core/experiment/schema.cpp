@@ -223,11 +223,73 @@ CREATE TABLE fisher_probes ( -- beside a row of sensitivities with metric fisher
 ) STRICT;
 )sql";
 
+constexpr std::string_view kMethods = R"sql(
+CREATE TABLE site_rounding ( -- what a rounder made of each site
+  run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+  site TEXT NOT NULL,
+  rounder TEXT NOT NULL,           -- nearest, weighted, gptq ...
+  error_nearest REAL,              -- output error of nearest rounding, relative; NULL: not a finite number
+  error REAL,                      -- of what was kept
+  damping REAL NOT NULL,           -- share of the mean diagonal that the factorisation needed
+  fallback TEXT NOT NULL,          -- why another rounder than asked was used; empty: none
+  tokens INTEGER NOT NULL,         -- that passed the site
+  PRIMARY KEY (run, site)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE transforms ( -- what was fitted before rounding
+  run INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE,
+  json TEXT NOT NULL CHECK (json_valid(json))
+) STRICT;
+
+CREATE TABLE warnings ( -- what a careful engineer would say about a run's data
+  run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  kind TEXT NOT NULL,              -- few-samples, short-samples, overlap, domain, starved-experts ...
+  seen TEXT NOT NULL,              -- what was found
+  why TEXT NOT NULL,               -- why it matters
+  remedy TEXT NOT NULL,            -- what to do
+  details TEXT NOT NULL CHECK (json_valid(details)), -- JSON array of texts: passages, sites, files
+  PRIMARY KEY (run, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE range_errors ( -- relative squared error of an 8-bit grid on held-out windows
+  run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+  input_group TEXT NOT NULL,
+  scope TEXT NOT NULL,             -- tensor, channel, token
+  calibrator TEXT NOT NULL,        -- minmax, average, percentile, kl, mse, dynamic
+  error REAL NOT NULL,
+  PRIMARY KEY (run, input_group, scope, calibrator)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE channel_statistics ( -- per channel of an input; blobs are float32 little-endian, one value per channel
+  run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+  input_group TEXT NOT NULL,
+  channels INTEGER NOT NULL,
+  mean BLOB NOT NULL,
+  mean_absolute BLOB NOT NULL,
+  mean_square BLOB NOT NULL,
+  low BLOB NOT NULL,
+  high BLOB NOT NULL,
+  weight_max BLOB NOT NULL,        -- largest |weight| of the column in the sites that read the input; may be empty
+  weight_squares BLOB NOT NULL,    -- sum of squares of the column's weights; may be empty
+  PRIMARY KEY (run, input_group)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE expert_coverage ( -- calibration tokens that were routed to each expert
+  run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+  block INTEGER NOT NULL,
+  expert INTEGER NOT NULL,
+  tokens INTEGER NOT NULL,
+  PRIMARY KEY (run, block, expert)
+) STRICT, WITHOUT ROWID;
+)sql";
+
 constexpr std::array kMigrations{
     Migration{1, "tables", kTables},
     Migration{2, "views for the sqlite3 shell", kViews},
     Migration{3, "results of finished runs, so that a stopped mix goes on where it was", kResults},
     Migration{4, "projections of the Fisher sketch, and how many tokens a site saw", kFisher},
+    Migration{5, "rounding of sites, transforms, warnings, errors of ranges, channels and experts", kMethods},
 };
 
 bool hasForeignTables(SQLite::Database& database) {

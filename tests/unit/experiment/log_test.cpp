@@ -308,11 +308,62 @@ TEST(Log, APlainShellReadsIt) {
     EXPECT_EQ(shell("SELECT count(*) FROM pragma_table_list WHERE type = 'table' AND NOT strict AND name NOT LIKE 'sqlite_%'"), "0\n");
 }
 
+TEST(Log, GivesBackWhatMethodsAndDataChecksFound) {
+    const TempFolder folder;
+    ExperimentLog log(folder.file("log.db"));
+    const RunId run = begin(log);
+    log.addSiteRounding(run, {{"blk.1.attn_q", "gptq", 0.5, 0.25, 0.01, "", 4096}, {"blk.0.attn_q", "nearest", 0.5, 0.5, 0.1, "GPTQ was worse", 17}});
+    log.setTransform(run, {{"text", "rotate"}});
+    log.setTransform(run, {{"text", "smooth:alpha=0.5"}});
+    log.setWarnings(run, {{"few-samples", "gone", "", "", {}}});
+    log.setWarnings(run, {{"overlap", "seen", "why", "remedy", {"a passage", "another"}}, {"domain", "s", "w", "r", {}}});
+    log.addExpertCoverage(run, {{1, 3, 0}, {0, 2, 77}});
+    CalibrationResult result;
+    InputStatistics& input = result.inputs.emplace_back();
+    input.group = "blk.0.attn_in";
+    input.tokens = 4;
+    input.channelMax = input.channelHigh = {1.0f, 2.0f};
+    input.channelLow = {-1.0f, 0.5f};
+    input.sums = {2.0, 4.0};
+    input.sumAbsolute = {3.0, 4.0};
+    input.sumSquares = {8.0, 16.0};
+    input.heldOutError = {{"minmax", 0.01}};
+    input.heldOutChannelError = {{"kl", 0.02}};
+    input.heldOutTokenError = 0.03;
+    log.addSiteStatistics(run, result);
+
+    const LogReader reader(log.path());
+    const std::vector<SiteRoundingRow> rounding = reader.siteRounding(run);
+    ASSERT_EQ(rounding.size(), 2u);
+    EXPECT_EQ(rounding[0].site, "blk.0.attn_q");
+    EXPECT_EQ(rounding[0].fallback, "GPTQ was worse");
+    EXPECT_EQ(rounding[1].error, 0.25);
+    EXPECT_EQ(rounding[1].tokens, 4096);
+    EXPECT_EQ(reader.transform(run).at("text"), "smooth:alpha=0.5");
+    const std::vector<DataWarning> warnings = reader.warnings(run);
+    ASSERT_EQ(warnings.size(), 2u);
+    EXPECT_EQ(warnings[0].details, (std::vector<std::string>{"a passage", "another"}));
+    EXPECT_EQ(warnings[1].kind, "domain");
+    ASSERT_EQ(reader.expertCoverage(run).size(), 2u);
+    EXPECT_EQ(reader.expertCoverage(run)[0].tokens, 77);
+    const std::vector<ChannelStatisticsRow> channels = reader.channelStatistics(run);
+    ASSERT_EQ(channels.size(), 1u);
+    EXPECT_EQ(channels[0].mean, (std::vector<float>{0.5f, 1.0f}));
+    EXPECT_EQ(channels[0].meanSquare, (std::vector<float>{2.0f, 4.0f}));
+    EXPECT_EQ(channels[0].low, input.channelLow);
+    EXPECT_TRUE(channels[0].weightMax.empty());
+    const std::vector<RangeErrorRow> errors = reader.rangeErrors(run);
+    ASSERT_EQ(errors.size(), 3u);
+    EXPECT_EQ(errors[0].scope + errors[0].calibrator, "channelkl");
+    EXPECT_EQ(errors[2].error, 0.03);
+}
+
 TEST(Log, EveryTableOfTheDesignIsThere) {
     const TempFolder folder;
     ExperimentLog log(folder.file("log.db"));
     for (const char* table : {"checkpoints", "datasets", "stacks", "runs", "metrics", "site_statistics", "histograms", "sensitivities", "fisher_probes",
-                              "assignments", "outputs", "artifacts", "notes", "tags"})
+                              "assignments", "outputs", "artifacts", "notes", "tags", "site_rounding", "transforms", "warnings", "range_errors",
+                              "channel_statistics", "expert_coverage"})
         EXPECT_EQ(query(log.path(), std::string("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '") + table + "'"), "1") << table;
 }
 

@@ -52,6 +52,10 @@ TEST(Migration, AMapWithoutProbesIsReadBeforeAndAfter) {
         EXPECT_EQ(reader.sensitivities(RunId(1))[0].tokens, 0);
         EXPECT_TRUE(reader.fisherProjections(RunId(1)).empty());
         EXPECT_FALSE(reader.fisherFacts(RunId(1)));
+        EXPECT_TRUE(reader.siteRounding(RunId(1)).empty());
+        EXPECT_TRUE(reader.transform(RunId(1)).is_null());
+        EXPECT_TRUE(reader.warnings(RunId(1)).empty());
+        EXPECT_TRUE(reader.channelStatistics(RunId(1)).empty());
     }
 }
 
