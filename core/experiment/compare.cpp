@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Two logged runs side by side: differences with 95 % intervals, and whether the comparison is fair.
+#include "core/evaluate/paired.h"
 #include "core/experiment/runner.h"
 
 #include <cmath>
@@ -22,29 +23,29 @@ Better betterOf(const std::string& metric) {
     return higher.contains(metric) ? Better::higher : Better::neither;
 }
 
-struct Difference { double value = 0, error = 0; bool hasError = false; const char* how = ""; };
+/// Of b − a, with a 95 % interval where something is known of its error.
+struct Difference {
+    double value = 0, low = 0, high = 0;
+    bool hasError = false;
+    std::string how;
+};
 
-/// Mean and standard error of the token-by-token difference: both runs scored the same tokens, so what the text adds to
-/// the spread cancels.
-std::optional<Difference> paired(const std::vector<float>& a, const std::vector<float>& b) {
-    if (a.size() != b.size() || a.size() < 2)
+/// Both runs scored the same tokens, so what the text adds to the spread cancels.
+std::optional<Difference> paired(const std::vector<float>& a, const std::vector<float>& b, std::int64_t windows) {
+    if (a.size() != b.size() || a.empty())
         return std::nullopt;
-    double sum = 0, squares = 0;
-    const auto n = static_cast<double>(a.size());
-    for (std::size_t i = 0; i < a.size(); ++i)
-        sum += static_cast<double>(b[i]) - static_cast<double>(a[i]);
-    const double mean = sum / n;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        const double d = static_cast<double>(b[i]) - static_cast<double>(a[i]) - mean;
-        squares += d * d;
-    }
-    return Difference{mean, std::sqrt(squares / (n - 1) / n), true, "paired by token"};
+    const PairedDifference d = pairedDifference(a, b, windows);
+    if (d.blocks < 2)
+        return std::nullopt;
+    return Difference{d.difference, d.low, d.high, true, fmt::format("paired, {} blocks of {} tokens", d.blocks, d.blockTokens)};
 }
 
 Difference unpaired(const MetricRow& a, const MetricRow& b) {
-    Difference d{b.value - a.value, 0, false, "no error known"};
+    Difference d{b.value - a.value, 0, 0, false, "no error known"};
     if (a.standardError || b.standardError) {
-        d.error = std::hypot(a.standardError.value_or(0), b.standardError.value_or(0));
+        const double reach = kNormal95 * std::hypot(a.standardError.value_or(0), b.standardError.value_or(0));
+        d.low = d.value - reach;
+        d.high = d.value + reach;
         d.hasError = true;
         d.how = "independent errors";
     }
@@ -55,19 +56,26 @@ Difference unpaired(const MetricRow& a, const MetricRow& b) {
 const char* verdict(const Difference& d, Better better, bool exact) {
     if (better == Better::neither || (!exact && !d.hasError))
         return "";
-    const double reach = d.hasError ? kNormal95 * d.error : 0;
-    if (std::abs(d.value) <= reach)
-        return "no clear difference";
+    if (d.hasError ? d.low <= 0 && d.high >= 0 : !(std::abs(d.value) > 0))
+        return "not distinguishable";
     return (d.value < 0) == (better == Better::lower) ? "b is better" : "b is worse";
 }
 
 struct Pairing { std::optional<Difference> nll, kl; };
 
-Pairing pairTokens(const LogReader& log, RunId a, RunId b) {
+/// How many windows the run's tokens came from; 1 when it does not say.
+std::int64_t windowsOf(const RunDetail& run) {
+    for (const MetricRow& metric : run.summary.metrics)
+        if (metric.name == "evaluation_windows")
+            return static_cast<std::int64_t>(metric.value);
+    return 1;
+}
+
+Pairing pairTokens(const LogReader& log, RunId a, RunId b, std::int64_t windows) {
     const std::optional<TokenScoreRow> left = log.tokenScores(a), right = log.tokenScores(b);
     if (!left || !right || left->ids != right->ids)
         return {};
-    return {paired(left->nll, right->nll), paired(left->kl, right->kl)};
+    return {paired(left->nll, right->nll, windows), paired(left->kl, right->kl, windows)};
 }
 
 Json compareMetrics(const RunDetail& a, const RunDetail& b, const Pairing& pairing) {
@@ -85,8 +93,10 @@ Json compareMetrics(const RunDetail& a, const RunDetail& b, const Pairing& pairi
         if (metric.name == "kl_mean" && pairing.kl)
             d = *pairing.kl;
         if (metric.name == "perplexity" && pairing.nll) {
-            // exp is steep but smooth: the paired error of the mean log-likelihood times the perplexity, to first order.
-            d.error = pairing.nll->error * 0.5 * (metric.value + found->second->value);
+            // exp is steep but smooth: the paired interval of the mean log-likelihood times the perplexity, to first order.
+            const double scale = 0.5 * (metric.value + found->second->value);
+            d.low = d.value + (pairing.nll->low - pairing.nll->value) * scale;
+            d.high = d.value + (pairing.nll->high - pairing.nll->value) * scale;
             d.hasError = true;
             d.how = pairing.nll->how;
         }
@@ -95,8 +105,8 @@ Json compareMetrics(const RunDetail& a, const RunDetail& b, const Pairing& pairi
                         {"a", metric.value},
                         {"b", found->second->value},
                         {"difference", d.value},
-                        {"ci_low", d.hasError ? Json(d.value - kNormal95 * d.error) : Json()},
-                        {"ci_high", d.hasError ? Json(d.value + kNormal95 * d.error) : Json()},
+                        {"ci_low", d.hasError ? Json(d.low) : Json()},
+                        {"ci_high", d.hasError ? Json(d.high) : Json()},
                         {"interval", d.how},
                         {"verdict", verdict(d, betterOf(metric.name), metric.name == "bytes" || metric.name == "bits_per_weight")}});
     }
@@ -167,7 +177,7 @@ Json Runner::compare(const LogReader& log, RunId a, RunId b) {
     const std::vector<std::string> reasons = unfairReasons(left, right);
     return {{"a", sideJson(left)},
             {"b", sideJson(right)},
-            {"metrics", compareMetrics(left, right, pairTokens(log, a, b))},
+            {"metrics", compareMetrics(left, right, pairTokens(log, a, b, windowsOf(left)))},
             {"fair", reasons.empty()},
             {"unfair_because", reasons},
             {"recipe_changes", recipeChanges(left, right)},

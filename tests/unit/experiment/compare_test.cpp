@@ -35,18 +35,35 @@ Json metric(const Json& comparison, const std::string& name) {
 TEST(Compare, PairedTokensGiveTheInterval) {
     const TempFolder folder;
     ExperimentLog log(folder.file("log.db"));
-    // Differences b − a: 0.1, 0.2, 0.3, 0.2 → mean 0.2, sample deviation 0.0816497, error of the mean 0.0408248.
-    const RunId a = evaluated(log, "aa", {1.0f, 2.0f, 3.0f, 4.0f});
-    const RunId b = evaluated(log, "aa", {1.1f, 2.2f, 3.3f, 4.2f});
+    // Tokens differ by units, the runs by 0.2 ± 0.1 at every token: only pairs show that.
+    std::vector<float> first, second;
+    for (int i = 0; i < 320; ++i) {
+        first.push_back(static_cast<float>(1 + (i * 7) % 11));
+        second.push_back(first.back() + (i % 2 == 0 ? 0.1f : 0.3f));
+    }
+    const RunId a = evaluated(log, "aa", first), b = evaluated(log, "aa", second);
     const Json result = Runner::compare(LogReader(log.path()), a, b);
     EXPECT_TRUE(result.at("fair").get<bool>()) << result.dump();
     const Json nll = metric(result, "nll");
     EXPECT_NEAR(nll.at("difference").get<double>(), 0.2, 1e-6);
-    EXPECT_NEAR(nll.at("ci_low").get<double>(), 0.2 - 1.959964 * 0.0408248, 1e-5);
-    EXPECT_NEAR(nll.at("ci_high").get<double>(), 0.2 + 1.959964 * 0.0408248, 1e-5);
+    EXPECT_EQ(nll.at("interval"), "paired, 12 blocks of 26 tokens");
+    EXPECT_LT(nll.at("ci_low").get<double>(), 0.2);
+    EXPECT_GT(nll.at("ci_low").get<double>(), 0.19);
+    EXPECT_GT(nll.at("ci_high").get<double>(), 0.2);
+    EXPECT_LT(nll.at("ci_high").get<double>(), 0.21);
     EXPECT_EQ(nll.at("verdict"), "b is worse");
     EXPECT_EQ(metric(Runner::compare(LogReader(log.path()), b, a), "nll").at("verdict"), "b is better");
-    EXPECT_EQ(metric(Runner::compare(LogReader(log.path()), a, a), "nll").at("verdict"), "no clear difference");
+    EXPECT_EQ(metric(Runner::compare(LogReader(log.path()), a, a), "nll").at("verdict"), "not distinguishable");
+}
+
+TEST(Compare, AFewTokensFallBackToTheErrorsOfTheRuns) {
+    const TempFolder folder;
+    ExperimentLog log(folder.file("log.db"));
+    const RunId a = evaluated(log, "aa", {1.0f, 2.0f}), b = evaluated(log, "aa", {1.5f, 2.5f});
+    const Json nll = metric(Runner::compare(LogReader(log.path()), a, b), "nll");
+    EXPECT_EQ(nll.at("interval"), "independent errors");
+    EXPECT_NEAR(nll.at("ci_high").get<double>(), 0.5 + 1.959964 * std::hypot(0.5, 0.5), 1e-6);
+    EXPECT_EQ(nll.at("verdict"), "not distinguishable");
 }
 
 TEST(Compare, JudgesOnlyExactFiguresAndThoseWithAnError) {
