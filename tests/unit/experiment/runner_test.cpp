@@ -56,7 +56,7 @@ TEST(Runner, CalibrateFillsTheLog) {
     for (const SiteStatisticsRow& row : rows) {
         EXPECT_EQ(row.tokens, 256) << row.group;
         EXPECT_GT(row.absMax, 0) << row.group;
-        EXPECT_EQ(row.ranges.size(), 4u) << row.group;
+        EXPECT_EQ(row.ranges.size(), 5u) << row.group;
         EXPECT_FALSE(row.histogram.bins.empty()) << row.group;
         EXPECT_NE(row.sites.find_first_not_of("0123456789"), std::string::npos) << row.sites;
     }
