@@ -70,6 +70,7 @@ void addAgreementCommand(CLI::App& runs, Context& context); ///< runs agreement
 void addQuantizeCommand(CLI::App& app, Context& context);  ///< quantize
 void addImatrixCommand(CLI::App& app, Context& context);   ///< imatrix
 void addVerifyCommand(CLI::App& app, Context& context);    ///< verify
+void addMethodsCommand(CLI::App& app, Context& context);  ///< methods
 void addMixCommands(CLI::App& app, Context& context);      ///< mix, demo
 void addRunsCommands(CLI::App& app, Context& context);     ///< runs, rerun, compare
 

@@ -62,6 +62,7 @@ void addCommands(CLI::App& app, Context& context) {
     addSweepCommand(app, context);
     addAssignCommand(app, context);
     addMixCommands(app, context);
+    addMethodsCommand(app, context);
     addQuantizeCommand(app, context);
     addImatrixCommand(app, context);
     addVerifyCommand(app, context);

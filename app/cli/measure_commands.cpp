@@ -118,12 +118,9 @@ void addMeasureCommands(CLI::App& app, Context& context) {
     command->add_option("--base", eval->base, "checkpoint to measure KL against")->type_name("PATH");
     command->add_option("--protocol", eval->protocol, "windows:N or llama.cpp:N (default windows:256)");
     command->add_option("--tokens", eval->tokens, "at most this many tokens of text")->check(CLI::PositiveNumber)->type_name("N");
-    addSchemeOptions(*command, eval->method);
-    command->add_option("--calibration-text", eval->calibrationTexts, "text that static scales of --activations are fitted on")->type_name("FILE");
     addNonFinite(*command, context.common);
     addCommon(*command, context.common);
-    command->footer("With --activations or --kv-cache and without --base, KL is to the same checkpoint without them.\n"
-                    "Examples:\n  bitwright-cli eval model.gguf --text test.txt --kv-cache kv4:token:g64 --protocol windows:512\n"
+    command->footer("Examples:\n  bitwright-cli eval model.gguf --text test.txt --kv-cache kv4:token:g64 --protocol windows:512\n"
                     "  bitwright-cli eval model.gguf --text test.txt\n  bitwright-cli eval small.gguf --base model.gguf --text test.txt --tokens 16384 --json");
     command->callback([&context, eval] { context.action = [&context, eval] { return runEval(context, *eval); }; });
 

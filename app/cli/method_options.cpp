@@ -8,7 +8,7 @@ namespace bw::cli {
 
 void addRoundingOptions(CLI::App& command, MethodArguments& given) {
     const std::string group = "Method";
-    command.add_option("--transform", given.transform, "before rounding: smooth:alpha=0.5, smooth:search, awq, rotate, outliers:threshold=6, outliers:weights=0.005; several with +")
+    command.add_option("--transform", given.transform, "before rounding: smooth:alpha=0.5, smooth:search, awq or rotate; several with +. smooth and awq need --text")
         ->group(group)->type_name("T");
     command.add_option("--rounder", given.rounder, "nearest (default), reference (ggml's own bytes), weighted, stochastic, gptq; weighted and gptq need --text")
         ->group(group)->check(CLI::IsMember({"nearest", "reference", "weighted", "stochastic", "gptq"}))->type_name("R");
@@ -18,19 +18,6 @@ void addRoundingOptions(CLI::App& command, MethodArguments& given) {
     command.add_flag("--refit-scales", given.refitScales, "GPTQ: choose a group's scale when it is reached (needs --index-order)")->group(group);
     command.add_option("--minimum-tokens", given.minimumTokens, "GPTQ: an expert with fewer tokens is rounded weighted (default: a quarter of its width)")
         ->group(group)->check(CLI::NonNegativeNumber)->type_name("N");
-}
-
-void addSchemeOptions(CLI::App& command, MethodArguments& given) {
-    const std::string group = "Method";
-    command.add_option("--activations", given.activations, "what enters linears: a8:token, a4:token, a8:tensor[:mse], a8:channel, fp8:token, q8_0, q8_k or none")->group(group)->type_name("A");
-    command.add_option("--kv-cache", given.cache, "keys and values: kv8:token, kv4:token:g64, k4:channel:g32,v4:token:g64,recent=64, fp8:token, q8_0, q4_0 or none")->group(group)->type_name("C");
-}
-
-void addLayoutOptions(CLI::App& command, MethodArguments& given) {
-    command.add_option("--layout,--export", given.layout, "what reads the result: gguf, gptq, awq, compressed-tensors, fp8, bnb (default: by path and formats)")
-        ->check(CLI::IsMember({"gguf", "gptq", "awq", "compressed-tensors", "fp8", "bnb"}))->type_name("LAYOUT");
-    command.add_option("--profile", given.profile, "obey the rules of llama.cpp, vllm, sglang, transformers or tensorrt-llm")
-        ->check(CLI::IsMember({"llama.cpp", "vllm", "sglang", "transformers", "tensorrt-llm"}))->type_name("RUNTIME");
 }
 
 void applyMethod(const MethodArguments& given, Recipe& recipe) {
@@ -48,10 +35,6 @@ void applyMethod(const MethodArguments& given, Recipe& recipe) {
     const bool ofGptq = given.damping || given.minimumTokens || given.indexOrder || given.notSequential || given.refitScales;
     if (ofGptq && recipe.rounder != "gptq")
         throw Error(ErrorCode::usage, "--damping, --index-order, --no-sequential, --refit-scales and --minimum-tokens belong to GPTQ", "add --rounder gptq");
-    recipe.activations = given.activations.value_or(recipe.activations);
-    recipe.kvCache = given.cache.value_or(recipe.kvCache);
-    recipe.exporting.layout = given.layout.value_or(recipe.exporting.layout);
-    recipe.exporting.profile = given.profile.value_or(recipe.exporting.profile);
 }
 
 } // namespace bw::cli

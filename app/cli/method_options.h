@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Options that say how weights, activations and the cache are rounded and what an export is laid out as; the same for every
-// command that has them.
+// Options that say how weights are rounded; the same for every command that has them.
 #pragma once
 
 #include "app/cli/context.h"
@@ -8,7 +7,7 @@
 namespace bw::cli {
 
 struct MethodArguments {
-    std::optional<std::string> transform, rounder, activations, cache, layout, profile;
+    std::optional<std::string> transform, rounder;
     std::optional<double> damping;
     std::optional<std::int64_t> minimumTokens;
     bool indexOrder = false, notSequential = false, refitScales = false;
@@ -16,10 +15,6 @@ struct MethodArguments {
 
 /// --transform, --rounder and those of GPTQ.
 void addRoundingOptions(CLI::App& command, MethodArguments& given);
-/// --activations and --kv-cache.
-void addSchemeOptions(CLI::App& command, MethodArguments& given);
-/// --layout (also --export) and --profile.
-void addLayoutOptions(CLI::App& command, MethodArguments& given);
 /// What was given replaces the recipe's; the rest of the recipe holds. @throws Error(usage) for options that exclude each other.
 void applyMethod(const MethodArguments& given, Recipe& recipe);
 

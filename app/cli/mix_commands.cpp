@@ -24,7 +24,7 @@ const std::vector<std::string> kBlockFormats{"q2_k", "q3_k", "iq4_xs", "q4_k", "
 struct MixArguments {
     CacheArguments cache;
     std::string plot;
-    std::string path, out, budget, tie = "none", rounder = "weighted", transform = "none", metric = "fisher", protocol = "windows:256";
+    std::string path, out, budget, tie = "none", rounder = "weighted", metric = "fisher", protocol = "windows:256";
     std::vector<std::string> texts, evalTexts, formats, pins, forbid, uniforms;
     std::int64_t samples = 128, length = 512, probes = 256, sketchTokens = 0, sweepTokens = 2048, tokens = 0, uncertain = 0, check = 8;
     bool replace = false, noClipSearch = false, fresh = false;
@@ -51,7 +51,6 @@ Runner::MixOptions mixOptions(const Context& context, const MixArguments& given)
     options.protocol = given.protocol;
     options.tie = given.tie;
     options.rounder = given.rounder;
-    options.transform = given.transform;
     options.clipSearch = !given.noClipSearch;
     options.pins = parsePins(given.pins);
     options.uniformFormats = splitList(given.uniforms);
@@ -202,7 +201,6 @@ void addMix(CLI::App& app, Context& context) {
     command->add_option("--formats", given->formats, "to choose from (default: the GGUF types of 2 to 8 bits); q4_k@nearest names the rounder too")->type_name("A,B,C");
     command->add_option("--out", given->out, "new .gguf, folder, or .json (recipe only)")->type_name("OUT");
     command->add_option("--rounder", given->rounder, "weighted or nearest; gptq: map and mix weighted, then the mix is rounded by GPTQ")->check(CLI::IsMember({"nearest", "weighted", "gptq"}));
-    command->add_option("--transform", given->transform, "folded in before the map is made: awq, rotate, smooth:alpha=0.5 …")->type_name("T");
     command->add_flag("--no-clip-search", given->noClipSearch, "affine grids: keep the full range of every group");
     command->add_option("--metric", given->metric, "fisher (KL from gradients; the default), kl (measured at the smallest format, scaled), kl-all, output")
         ->check(CLI::IsMember({"fisher", "kl", "kl-all", "output"}));

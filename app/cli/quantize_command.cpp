@@ -191,7 +191,6 @@ void addQuantizeCommand(CLI::App& app, Context& context) {
     command->add_option("--search", options->search, "scales of GGML blocks: best (default), or reference (llama.cpp's own bytes)")
         ->check(CLI::IsMember({"best", "reference"}));
     addRoundingOptions(*command, options->method);
-    addSchemeOptions(*command, options->method);
     command->add_option("--imatrix", options->imatrix, "importance matrix (.gguf or .dat) for weighted rounding instead of --text")->type_name("FILE");
     command->add_flag("--no-clip-search", options->noClipSearch, "affine grids: keep the full range of every group");
     command->add_option("--text", options->texts, "calibration text, for whatever looks at inputs (.txt or .jsonl)")->type_name("FILE");
@@ -201,7 +200,6 @@ void addQuantizeCommand(CLI::App& app, Context& context) {
     command->add_option("--protocol", options->protocol, "windows:N or llama.cpp:N");
     command->add_option("--tokens", options->tokens, "at most this many evaluation tokens")->check(CLI::PositiveNumber)->type_name("N");
     command->add_option("--split-max-size", options->splitMaxSize, "write a GGUF in parts of at most this size, like 45G or 500M")->type_name("SIZE");
-    addLayoutOptions(*command, options->method);
     command->add_flag("--replace", options->replace, "replace an existing output");
     addCacheOptions(*command, options->cache);
     addNonFinite(*command, context.common);
@@ -214,7 +212,7 @@ void addQuantizeCommand(CLI::App& app, Context& context) {
                     "  bitwright-cli quantize ./hf-folder --format int4:g64 --out ./small\n"
                     "  bitwright-cli quantize ./hf-folder --format int4:g128:sym --rounder gptq --text calib.txt --layout gptq --out ./gptq\n"
                     "  bitwright-cli quantize model-f16.gguf --preset q4_k_m --transform awq --rounder gptq --text calib.txt --out mine.gguf\n"
-                    "  bitwright-cli quantize ./hf-folder --format int8:channel:sym --transform smooth:alpha=0.5 --activations a8:token --head keep --text calib.txt --eval-text test.txt\n"
+                    "  bitwright-cli quantize ./hf-folder --format int4:g64 --transform smooth:search --head keep --text calib.txt --eval-text test.txt\n"
                     "  bitwright-cli quantize --recipe mix.json --out mix.gguf");
     command->callback([&context, options] { context.action = [&context, options] { return runQuantizeCommand(context, *options); }; });
 }

@@ -58,6 +58,27 @@ Json planSweep(const Model& model, const Recipe& recipe, std::int64_t tokens, do
     return {{"cells", cells}, {"tokens", swept}, {"seconds_estimate", seconds}};
 }
 
+/// Seconds that methods take beside the pass that collects importance, by multiply-adds: GPTQ collects I×I sums of every input
+/// (half a square each token), factorises them and rounds, and walks a block twice; AWQ tries 20 exponents on those sums.
+double methodSeconds(const Model& model, const Recipe& recipe, std::int64_t tokens, double rate) {
+    constexpr double kTrials = 20, kSlowerThanProducts = 4; // factorising and rounding a column at a time reach a quarter of the rate
+    const bool gptq = recipe.rounder == "gptq", awq = recipe.transform.find("awq") != std::string::npos;
+    double work = 0;
+    for (const InputGroup& group : model.inputGroups()) {
+        if (group.sites.empty())
+            continue;
+        const auto width = static_cast<double>(model.site(group.sites.front()).cols);
+        double rows = 0;
+        for (const SiteId site : group.sites)
+            rows += static_cast<double>(model.site(site).rows);
+        const double collect = 0.5 * width * width * static_cast<double>(tokens);
+        work += gptq ? collect + kSlowerThanProducts * (width * width * width / 3 + rows * width * width / 2) : 0;
+        work += awq ? collect + kTrials * rows * width * width : 0;
+    }
+    const double passes = (gptq ? 2 : 0) + (recipe.transform != "none" && recipe.transform != "rotate" ? 1 : 0);
+    return work / rate + passes * forwardSeconds(model, tokens, rate);
+}
+
 } // namespace
 
 Json Runner::plan(const Recipe& asked, JobContext& job) {
@@ -68,7 +89,7 @@ Json Runner::plan(const Recipe& asked, JobContext& job) {
     const double rate = measuredMultiplyAdds();
     Json out{{"kind", recipe.kind}, {"checkpoint", recipe.checkpoint}, {"device", model->device().description()}, {"threads", threadCount()}};
     double seconds = 0;
-    if (!recipe.calibration.files.empty() && (recipe.kind != "quantize" || recipe.rounder == "weighted")) {
+    if (!recipe.calibration.files.empty() && (recipe.kind != "quantize" || recipe.needsCalibration())) {
         const TextSet texts = bench.calibrationTexts(*model, recipe, job);
         out["calibration"] = {{"windows", texts.windows.count}, {"tokens", texts.windows.tokens()}};
         if (recipe.kind == "sweep") {
@@ -76,8 +97,9 @@ Json Runner::plan(const Recipe& asked, JobContext& job) {
             seconds += sweep.at("seconds_estimate").get<double>();
             out["sweep"] = sweep;
         }
-        if (recipe.kind != "sweep" || recipe.rounder == "weighted")
+        if (recipe.kind != "sweep" || recipe.needsCalibration())
             seconds += forwardSeconds(*model, texts.windows.tokens(), rate);
+        seconds += methodSeconds(*model, recipe, texts.windows.tokens(), rate);
     }
     if (!recipe.evaluation.files.empty() && (recipe.kind == "quantize" || recipe.kind == "evaluate")) {
         const TextSet texts = bench.evaluationTexts(*model, recipe, job);

@@ -2,6 +2,7 @@
 // The part of a recipe that says how weights, activations and the cache are rounded.
 #include "core/experiment/recipe.h"
 #include "core/experiment/recipe_section.h"
+#include "core/quantize/transform.h"
 
 namespace bw {
 namespace {
@@ -26,7 +27,11 @@ void readGptq(RecipeSection& top, Recipe::Gptq& out) {
 } // namespace
 
 void readMethods(RecipeSection& top, Recipe& out) {
-    top.choice("transform", out.transform, {"none"});
+    top.text("transform", out.transform);
+    checkParses("transform", out.transform, [](const std::string& text) {
+        if (parseTransform(text).find("outliers"))
+            throw Error(ErrorCode::usage, "outliers are not kept apart", "there are smooth, awq and rotate, joined by +");
+    });
     top.choice("rounder", out.rounder, {"nearest", "weighted", "stochastic", "gptq"});
     readGptq(top, out.gptq);
     top.flag("clip_search", out.clipSearch);
@@ -43,13 +48,25 @@ Json gptqJson(const Recipe& recipe) {
             {"minimum_tokens", recipe.gptq.minimumTokens}};
 }
 
-bool Recipe::needsCalibration() const {
-    const auto asks = [](const std::string& choice) { return choice.ends_with("@weighted") || choice.ends_with("@gptq"); };
+namespace {
+
+/// Does the recipe, or a choice string of its assignment or sweep ("q4_k@gptq"), name this rounder?
+bool asksFor(const Recipe& recipe, const std::string& rounder) {
+    const auto asks = [mark = "@" + rounder](const std::string& choice) { return choice.ends_with(mark); };
     const auto ruleAsks = [&](const FormatRule& rule) { return asks(rule.format); };
-    const auto& a = assignment;
-    return rounder == "weighted" || rounder == "gptq" || asks(a.format) || asks(a.head) || asks(a.output) || asks(a.embedding) ||
-           std::ranges::any_of(a.rules, ruleAsks) || std::ranges::any_of(a.tensorTypes, ruleAsks) || asks(sweep.rest) ||
-           std::ranges::any_of(a.pins, [&](const auto& pin) { return asks(pin.second); }) || std::ranges::any_of(sweep.formats, asks);
+    const Recipe::Assignment& a = recipe.assignment;
+    return recipe.rounder == rounder || asks(a.format) || asks(a.head) || asks(a.output) || asks(a.embedding) || asks(recipe.sweep.rest) ||
+           std::ranges::any_of(a.rules, ruleAsks) || std::ranges::any_of(a.tensorTypes, ruleAsks) ||
+           std::ranges::any_of(a.pins, [&](const auto& pin) { return asks(pin.second); }) || std::ranges::any_of(recipe.sweep.formats, asks);
 }
+
+} // namespace
+
+bool Recipe::needsText() const {
+    const TransformSpec spec = parseTransform(transform);
+    return asksFor(*this, "gptq") || spec.find("smooth") || spec.find("awq");
+}
+
+bool Recipe::needsCalibration() const { return asksFor(*this, "gptq") || asksFor(*this, "weighted"); }
 
 } // namespace bw

@@ -8,6 +8,8 @@
 namespace bw {
 
 Json runEvaluate(const Stage& stage) {
+    if (stage.recipe.transform != "none")
+        throw Error(ErrorCode::usage, "the transform '" + stage.recipe.transform + "' is folded in by quantizing only", "quantize with it into a file and use that, or set it to none");
     const Recipe& recipe = stage.recipe;
     const TextSet texts = stage.bench.evaluationTexts(stage.model, recipe, stage.job);
     for (const TextData& text : texts.texts)

@@ -136,6 +136,8 @@ Json doubtsJson(const Stage& stage, const std::vector<SensitivityCell>& cells) {
 } // namespace
 
 Json runSweep(const Stage& stage) {
+    if (stage.recipe.transform != "none")
+        throw Error(ErrorCode::usage, "the transform '" + stage.recipe.transform + "' is folded in by quantizing only", "quantize with it into a file and use that, or set it to none");
     const Recipe::Sweep& wanted = stage.recipe.sweep;
     const bool fisher = wanted.metric == "fisher";
     if (wanted.formats.empty() && !(fisher && (!wanted.activations.empty() || !wanted.keys.empty() || !wanted.values.empty())))

@@ -7,6 +7,7 @@
 #include "core/calibrate/dataset.h"
 #include "core/calibrate/observers.h"
 #include "core/experiment/runner.h"
+#include "core/quantize/transform.h"
 
 #include <map>
 #include <memory>
@@ -32,6 +33,13 @@ struct Calibrated {
     ImportanceLookup lookup() const;              ///< valid while this object lives
 };
 
+/// A model with a recipe's transform folded in.
+struct TransformedModel {
+    std::shared_ptr<const Model> model;
+    FittedTransform fitted;
+    double seconds = 0; ///< that fitting took
+};
+
 class Workbench {
 public:
     Workbench(ExperimentLog& log, const DeviceFactory& devices) : log_(log), devices_(devices) {}
@@ -49,6 +57,9 @@ public:
     TextSet calibrationTexts(const Model& model, const Recipe& recipe, JobContext& job);
     TextSet evaluationTexts(const Model& model, const Recipe& recipe, JobContext& job);
     std::shared_ptr<const Calibrated> calibrated(const Model& model, const Recipe& recipe, JobContext& job);
+    /// The model with the recipe's transform folded in, fitted for rounding to `formats`; null when the recipe
+    /// has none. Valid while this object lives.
+    const TransformedModel* transformed(const Model& model, const Recipe& recipe, const std::vector<SiteFormat>& formats, JobContext& job);
     /// Evaluations of this job by everything they depend on, so that what was measured and is then written is not measured
     /// twice.
     std::map<std::string, Evaluation>& evaluations() { return evaluations_; }
@@ -63,6 +74,7 @@ private:
     std::map<const Checkpoint*, std::string> digests_;
     std::map<std::pair<const Checkpoint*, std::string>, TextData> texts_;
     std::map<std::string, std::shared_ptr<const Calibrated>> calibrations_;
+    std::map<std::string, std::unique_ptr<TransformedModel>> transformed_;
     std::map<std::string, Evaluation> evaluations_;
     std::set<std::string> warned_;
     const TextData& text(const Model& model, const std::string& path, JobContext& job);

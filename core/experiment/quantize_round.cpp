@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Rounding a model as a recipe says: plainly, under importance or by GPTQ.
+#include "core/experiment/quantize_job.h"
+
+#include "core/compute/cpu_device.h"
+#include "core/experiment/stack.h"
+#include "core/quantize/tensor_cache.h"
+
+#include <algorithm>
+
+namespace bw {
+namespace {
+
+/// Null when it is off, where damaged weights count as zero (a cached tensor does not say what became of them), and for weights
+/// that a transform changed: the key names the files they come from.
+std::unique_ptr<TensorCache> cacheFor(const Stage& stage, const WorkedModel& worked, const ExportPlan& plan) {
+    TensorCacheOptions options = tensorCache();
+    if (options.folder.empty() || worked.transform || stage.model.nonFinite() == NonFinite::zero)
+        return nullptr;
+    options.keepFree = stage.recipe.exporting.path.empty() ? 0 : plan.fileBytes;
+    return std::make_unique<TensorCache>(options, stage.bench.checkpointSha256(worked.model, stage.job), buildIdentity() + ", " + cpuDescription());
+}
+
+GptqOptions gptqOptions(const Recipe& recipe) {
+    const Recipe::Gptq& g = recipe.gptq;
+    return {g.damping, g.activationOrder, g.sequential, g.refitScales, g.minimumTokens};
+}
+
+bool asksFor(const SiteFormat& format, const Recipe& recipe, std::string_view rounder) {
+    return format.used && (format.rounder.empty() ? recipe.rounder : format.rounder) == rounder;
+}
+
+} // namespace
+
+RounderOptions rounderOf(const Recipe& recipe) {
+    RounderOptions options;
+    options.weighted = recipe.rounder == "weighted" || recipe.rounder == "gptq";
+    options.clipSearch = recipe.clipSearch;
+    options.search = blockSearch(recipe);
+    options.stochastic = recipe.rounder == "stochastic";
+    options.seed = recipe.seed;
+    return options;
+}
+
+RoundedModel roundModel(const Stage& stage, const WorkedModel& worked, const ExportPlan& plan, const QuantizeTexts& texts, std::vector<SiteFormat> formats) {
+    const Recipe& recipe = stage.recipe;
+    RoundedModel out;
+    const auto any = [&](std::string_view rounder) {
+        return std::any_of(formats.begin(), formats.end(), [&](const SiteFormat& f) { return asksFor(f, recipe, rounder); });
+    };
+    const bool byGptq = any("gptq");
+    std::shared_ptr<const Calibrated> calibrated;
+    ImportanceLookup importance = [](const Site&) { return std::span<const float>(); };
+    if (byGptq || any("weighted")) {
+        calibrated = stage.bench.calibrated(worked.model, recipe, stage.job);
+        importance = roundingImportance(worked.model, recipe, *calibrated);
+    }
+    const StageClock::time_point begun = StageClock::now();
+    if (byGptq) {
+        for (SiteFormat& format : formats)
+            if (format.rounder.empty())
+                format.rounder = recipe.rounder;
+        out.model = gptqModel(worked.model, formats, texts.calibration->windows, importance, rounderOf(recipe), gptqOptions(recipe), &out.report, stage.job);
+    } else {
+        const std::unique_ptr<TensorCache> cache = cacheFor(stage, worked, plan);
+        out.model = QuantizedModel::build(worked.model, formats, importance, rounderOf(recipe), stage.job, cache.get());
+        if (cache && !cache->problem().empty())
+            stage.bench.warn(stage.job, cache->problem());
+        if (cache)
+            out.cache = {{"taken", cache->counts().taken}, {"rounded", cache->counts().missed}, {"damaged", cache->counts().damaged}};
+    }
+    out.seconds = secondsSince(begun);
+    return out;
+}
+
+} // namespace bw
