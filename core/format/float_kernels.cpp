@@ -33,7 +33,7 @@ struct Rounded {
 HWY_INLINE Rounded roundTo(float u, const Steps& s) {
     const i32 bits = __builtin_bit_cast(i32, u), sign = bits & static_cast<i32>(0x80000000u);
     float magnitude = __builtin_bit_cast(float, bits & 0x7fffffff);
-    magnitude = magnitude > s.largest ? s.largest : magnitude;
+    magnitude = magnitude < s.largest ? magnitude : s.largest; // this way round 0/0, of a scale that is zero, stays finite too
     i32 exponent = __builtin_bit_cast(i32, magnitude) & 0x7f800000;
     exponent = exponent > s.least ? exponent : s.least;
     const float shift = __builtin_bit_cast(float, exponent + s.raise);
