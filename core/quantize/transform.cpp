@@ -71,7 +71,7 @@ std::shared_ptr<const Checkpoint> withScales(const Model& model, const FittedTra
     Derivation derivation;
     Json scales;
     for (const auto& [name, factors] : fitted.scales) {
-        const auto point = std::find_if(points.begin(), points.end(), [&](const FoldPoint& p) { return p.name == name; });
+        const auto point = std::find_if(points.begin(), points.end(), [&wanted = name](const FoldPoint& p) { return p.name == wanted; });
         if (point == points.end())
             throw Error(ErrorCode::usage, fmt::format("the transform has scales for {}, which this model has not", escapeForDisplay(name, 80)),
                         "It was fitted to another model; fit it again.");

@@ -16,7 +16,7 @@ public:
     QuantizedTensor round(const Site& site, MatrixView<const float> weight, const SiteChoice& choice) const;
 
 private:
-    const Model& model_;
+    [[maybe_unused]] const Model& model_;
     const ImportanceLookup& importance_;
     RounderOptions options_;
 };
