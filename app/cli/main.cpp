@@ -3,6 +3,7 @@
 // code: 0 ok, 1 failed, 2 usage, 3 a threshold broke, 130 interrupted.
 #include "app/cli/cache_command.h"
 #include "app/cli/context.h"
+#include "app/cli/methods_command.h"
 #include "app/cli/output.h"
 #include "app/cli/plot_command.h"
 #include "app/cli/signals.h"
@@ -62,6 +63,7 @@ void addCommands(CLI::App& app, Context& context) {
     addSweepCommand(app, context);
     addAssignCommand(app, context);
     addMixCommands(app, context);
+    addGuideCommand(app, context);
     addMethodsCommand(app, context);
     addQuantizeCommand(app, context);
     addImatrixCommand(app, context);

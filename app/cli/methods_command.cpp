@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // methods: try several recipes and rank them.
-#include "app/cli/cache_command.h"
+#include "app/cli/methods_command.h"
 #include "app/cli/mix_words.h"
 #include "app/cli/output.h"
 #include "app/cli/run.h"
@@ -8,36 +8,11 @@
 #include "app/common/devices.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
-#include "core/experiment/methods.h"
 
 #include <fmt/format.h>
 
 namespace bw::cli {
 namespace {
-
-struct MethodsArguments {
-    CacheArguments cache;
-    std::string path, protocol = "windows:256", out;
-    std::optional<std::string> format, head;
-    std::vector<std::string> texts, evalTexts, recipes;
-    std::int64_t samples = 128, length = 512, tokens = 0;
-    bool replace = false, fresh = false;
-};
-
-/// Checkpoint, texts, seed and evaluation that all trials share.
-Recipe sharedRecipe(const Context& context, const MethodsArguments& given) {
-    Recipe from;
-    from.kind = "quantize";
-    from.checkpoint = given.path;
-    from.device = context.common.device.value_or("cpu");
-    from.seed = context.common.seed.value_or(from.seed);
-    from.nonFinite = context.common.nonFinite.value_or(from.nonFinite);
-    from.calibration = {given.texts, given.samples, given.length};
-    from.evaluation = {given.evalTexts, given.protocol, given.tokens};
-    from.assignment.format = given.format.value_or(from.assignment.format);
-    from.assignment.head = given.head.value_or("");
-    return Recipe::fromJson(from.toJson());
-}
 
 std::vector<MethodTrial> trialsOf(const MethodsArguments& given, const Recipe& from) {
     std::vector<MethodTrial> trials;
@@ -92,17 +67,39 @@ int planMethods(Context& context, const std::vector<MethodTrial>& trials) {
     return kExitOk;
 }
 
-int runMethods(Context& context, const MethodsArguments& given) {
+std::string methodList() {
+    std::string names;
+    for (const NamedMethod& method : namedMethods())
+        names += (names.empty() ? "" : ", ") + std::string(method.name);
+    return names;
+}
+
+} // namespace
+
+Recipe sharedRecipe(const Context& context, const MethodsArguments& given) {
+    Recipe from;
+    from.kind = "quantize";
+    from.checkpoint = given.path;
+    from.device = context.common.device.value_or("cpu");
+    from.seed = context.common.seed.value_or(from.seed);
+    from.nonFinite = context.common.nonFinite.value_or(from.nonFinite);
+    from.calibration = {given.texts, given.samples, given.length};
+    from.evaluation = {given.evalTexts, given.protocol, given.tokens};
+    from.assignment.format = given.format.value_or(from.assignment.format);
+    from.assignment.head = given.head.value_or("");
+    return Recipe::fromJson(from.toJson());
+}
+
+int runTrials(Context& context, const MethodsArguments& given, const std::vector<MethodTrial>& trials) {
     if (given.evalTexts.empty())
         throw Error(ErrorCode::usage, "methods are ranked by what they measure, and no evaluation text is named", "add --eval-text FILE");
-    const Recipe from = sharedRecipe(context, given);
-    MethodsOptions options{trialsOf(given, from), given.fresh};
-    if (options.trials.empty())
+    if (trials.empty())
         throw Error(ErrorCode::usage, "there is no method to try", "name some with --recipes nearest,weighted,gptq");
     if (context.common.dryRun)
-        return planMethods(context, options.trials);
+        return planMethods(context, trials);
     useCache(given.cache);
     ExperimentLog& log = context.log();
+    const MethodsOptions options{trials, given.fresh};
     const Json result = withProgress(context, [&] { return tryMethods(log, makeDevice, options, context.job, context.commandLine); });
     if (!given.out.empty())
         writeRecipe(given.out, result.at("methods").front().at("recipe"), given.replace);
@@ -115,40 +112,40 @@ int runMethods(Context& context, const MethodsArguments& given) {
     return kExitOk;
 }
 
-std::string methodList() {
-    std::string names;
-    for (const NamedMethod& method : namedMethods())
-        names += (names.empty() ? "" : ", ") + std::string(method.name);
-    return names;
+void addTrialOptions(CLI::App& command, MethodsArguments& given, Context& context) {
+    command.add_option("PATH", given.path, "checkpoint")->required();
+    command.add_option("--text", given.texts, "calibration text, several are fine")->type_name("FILE");
+    command.add_option("--eval-text", given.evalTexts, "text that the methods are ranked on")->type_name("FILE");
+    command.add_option("--samples", given.samples, "calibration windows")->check(CLI::PositiveNumber)->capture_default_str()->type_name("N");
+    command.add_option("--length", given.length, "tokens in a window")->check(CLI::PositiveNumber)->capture_default_str()->type_name("T");
+    command.add_option("--protocol", given.protocol, "windows:N or llama.cpp:N")->capture_default_str();
+    command.add_option("--tokens", given.tokens, "at most this many evaluation tokens")->check(CLI::PositiveNumber)->type_name("N");
+    command.add_option("--out", given.out, "write the best one's recipe here")->type_name("RECIPE.json");
+    command.add_flag("--replace", given.replace, "replace an existing --out");
+    command.add_flag("--fresh", given.fresh, "measure everything anew, also what the log holds");
+    addCacheOptions(command, given.cache);
+    addNonFinite(command, context.common);
+    addCommon(command, context.common);
 }
-
-} // namespace
 
 void addMethodsCommand(CLI::App& app, Context& context) {
     auto given = std::make_shared<MethodsArguments>();
     CLI::App* command = app.add_subcommand("methods", "Try several methods on your model and data and rank them by measured KL and size");
-    command->add_option("PATH", given->path, "checkpoint")->required();
+    addTrialOptions(*command, *given, context);
     command->add_option("--recipes", given->recipes,
                         "methods: " + methodList() + "; each also with formats (gptq/int3:g64), in parts (TRANSFORM/ROUNDER/FORMAT), or a recipe's .json")
         ->type_name("A,B,C");
     command->add_option("--format", given->format, "format of the methods of weights alone (default int4:g64:asym)")->type_name("FORMAT");
     command->add_option("--head", given->head, "format of token_embd and output; 'keep' leaves them (default: as the others)")->type_name("FORMAT");
-    command->add_option("--text", given->texts, "calibration text, several are fine")->type_name("FILE");
-    command->add_option("--eval-text", given->evalTexts, "text that the methods are ranked on")->type_name("FILE");
-    command->add_option("--samples", given->samples, "calibration windows")->check(CLI::PositiveNumber)->capture_default_str()->type_name("N");
-    command->add_option("--length", given->length, "tokens in a window")->check(CLI::PositiveNumber)->capture_default_str()->type_name("T");
-    command->add_option("--protocol", given->protocol, "windows:N or llama.cpp:N")->capture_default_str();
-    command->add_option("--tokens", given->tokens, "at most this many evaluation tokens")->check(CLI::PositiveNumber)->type_name("N");
-    command->add_option("--out", given->out, "write the best one's recipe here")->type_name("RECIPE.json");
-    command->add_flag("--replace", given->replace, "replace an existing --out");
-    command->add_flag("--fresh", given->fresh, "measure everything anew, also what the log holds");
-    addCacheOptions(*command, given->cache);
-    addNonFinite(*command, context.common);
-    addCommon(*command, context.common);
     command->footer("The same command after a stop goes on behind the last finished method.\n"
                     "Examples:\n  bitwright-cli methods model.gguf --recipes nearest,weighted,gptq --format q4_k --text calib.txt --eval-text test.txt\n"
                     "  bitwright-cli methods ./hf-folder --recipes awq/nearest/int4:g64,none/gptq/int3:g64 --text calib.txt --eval-text test.txt --json");
-    command->callback([&context, given] { context.action = [&context, given] { return runMethods(context, *given); }; });
+    command->callback([&context, given] {
+        context.action = [&context, given] {
+            const bool judged = !given->evalTexts.empty(); // else say so before anything is read
+            return runTrials(context, *given, judged ? trialsOf(*given, sharedRecipe(context, *given)) : std::vector<MethodTrial>());
+        };
+    });
 }
 
 } // namespace bw::cli

@@ -3,61 +3,47 @@
 
 #include "core/assign/budget.h"
 #include "core/base/error.h"
-#include "core/quantize/presets.h"
+#include "core/experiment/plan_rows.h"
 #include "core/quantize/transform.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <limits>
 
 namespace bw {
 namespace {
 
-/// Bits per weight of all sites when each gets what the request says; the shapes decide, no weight is read.
-double siteBits(const Model& model, const FormatRequest& request) {
-    double bytes = 0, weights = 0;
-    for (const SiteFormat& format : resolveFormats(model, request)) {
-        const Site& site = model.site(format.site);
-        const auto count = static_cast<double>(site.rows * site.cols);
-        bytes += format.used ? static_cast<double>(format.used->bytes(site.rows, site.cols)) : 2 * count;
-        weights += count;
-    }
-    return weights > 0 ? 8 * bytes / weights : 0;
-}
+constexpr std::string_view kUsualMix = "q4_k_m";
+/// Of llama.cpp's mixes those that are the best of their size as a rule; older and special ones are left to those who know why.
+constexpr std::array<std::string_view, 10> kGoodMixes{"q2_k", "q3_k_s", "q3_k_m", "iq4_xs", "q4_k_s", "q4_k_m", "q5_k_s", "q5_k_m", "q6_k", "q8_0"};
+constexpr std::array kCodeBits{8, 4, 3, 2}; ///< of integer codes that kernels exist for, largest first
 
-/// What the request's size means in bits per weight; `usual` when it names none.
-double wantedBits(const Model& model, const std::string& size, double usual) {
-    if (size.empty()) return usual;
+/// The size that was asked for in bits per weight of the sites; 0 when none was.
+double wantedBits(const Model& model, const std::string& size) {
+    if (size.empty()) return 0;
     const Budget budget = parseBudget(size);
-    std::int64_t weights = 0;
-    for (const Site& site : model.sites()) weights += site.rows * site.cols;
     if (budget.kind == Budget::Kind::cost)
-        throw Error(ErrorCode::usage, fmt::format("the size {} is a damage, not a size", size), "Give bits per weight or bytes, like 4.5bpw or 1.2GiB.");
-    return budget.kind == Budget::Kind::bitsPerWeight ? budget.value : 8 * static_cast<double>(budget.bytes(weights)) / static_cast<double>(weights);
+        throw Error(ErrorCode::usage, fmt::format("'{}' is a damage, not a size", size), "give bits per weight or bytes, like 4.5bpw or 1.2GiB");
+    if (budget.kind == Budget::Kind::bitsPerWeight) return budget.value;
+    const std::int64_t weights = siteWeights(model);
+    return 8 * static_cast<double>(budget.bytes(weights)) / static_cast<double>(std::max<std::int64_t>(1, weights));
 }
 
-/// The largest named mix of at most `bits`. @throws Error(usage) when even the smallest is larger.
-const NamedMix& mixWithin(const Model& model, double bits) {
-    const NamedMix* best = nullptr;
-    double bestBits = 0, least = 1e9;
-    for (const NamedMix& mix : namedMixes()) {
-        const double size = siteBits(model, {"mix:" + std::string(mix.name), {}, {}, {}, {}, {}, true});
-        least = std::min(least, size);
-        if (size > bits || size <= bestBits) continue;
-        best = &mix;
-        bestBits = size;
-    }
-    if (!best)
-        throw Error(ErrorCode::usage, fmt::format("no mix of this model takes {:.2f} bits per weight or less; the smallest takes {:.2f}", bits, least),
-                    fmt::format("Allow at least {:.2f}bpw.", least));
-    return *best;
+[[noreturn]] void refuseSize(double bits, double least) {
+    const double enough = std::ceil(100 * least) / 100;
+    throw Error(ErrorCode::infeasibleBudget, fmt::format("nothing for this target takes {:.3g} bits per weight or less; the least is {:.2f}", bits, enough),
+                fmt::format("allow {:.2f}bpw", enough));
 }
 
 /// Group size that divides every input width inside the blocks: 128, 64 or 32; 0 = none does, a scale per channel is left.
 std::int64_t groupFor(const Model& model) {
-    for (const std::int64_t group : {std::int64_t{128}, std::int64_t{64}, std::int64_t{32}})
-        if (std::all_of(model.sites().begin(), model.sites().end(), [&](const Site& s) { return s.block.value() < 0 || s.cols % group == 0; })) return group;
+    for (const std::int64_t group : {std::int64_t{128}, std::int64_t{64}, std::int64_t{32}}) {
+        const auto fits = [group](const Site& site) { return site.block.value() < 0 || site.cols % group == 0; };
+        if (std::all_of(model.sites().begin(), model.sites().end(), fits)) return group;
+    }
     return 0;
 }
 
@@ -69,108 +55,174 @@ std::string affine(int bits, std::int64_t group, const char* symmetry) {
 bool foldsScales(const Model& model) {
     const std::vector<FoldPoint> points = foldPoints(model);
     const auto usable = std::count_if(points.begin(), points.end(), [](const FoldPoint& p) { return p.whyNot.empty(); });
-    return 2 * usable >= static_cast<std::ptrdiff_t>(points.size());
+    return !points.empty() && 2 * usable >= static_cast<std::ptrdiff_t>(points.size());
 }
 
+std::string upper(std::string_view name) {
+    std::string out(name);
+    for (char& c : out)
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    return out;
+}
+
+/// Collects what can be done, and remembers why something can't.
 class Proposals {
 public:
-    explicit Proposals(const Recipe& from) : from_(from) {}
+    Proposals(const Model& model, const Recipe& from) : model_(model), from_(from) {}
+
+    const Model& model() const { return model_; }
+    /// `from`'s texts and checkpoint with one format and no method.
     Recipe base(const std::string& format) const {
+        const Recipe fresh;
         Recipe r = from_;
         r.kind = "quantize";
-        r.transform = "none";
+        r.transform = r.activations = r.kvCache = "none";
         r.rounder = "nearest";
-        r.activations = r.kvCache = "none";
-        r.assignment = {};
+        r.gptq = fresh.gptq;
+        r.clipSearch = fresh.clipSearch;
+        r.search = fresh.search;
+        r.assignment = fresh.assignment;
         r.assignment.format = format;
         r.assignment.budget = from_.assignment.budget;
         r.exporting = {};
         return r;
     }
+    /// The same for a layout that keeps embedding and head as the checkpoint has them, as its loaders want.
+    Recipe forLayout(const std::string& format, const char* layout) const {
+        Recipe r = base(format);
+        r.assignment.head = "keep";
+        r.exporting.layout = layout;
+        r.exporting.profile = "vllm";
+        return r;
+    }
     void add(std::string name, std::string why, Recipe recipe) {
         recipe.name = name;
-        all_.push_back({std::move(name), std::move(why), std::move(recipe)});
+        const std::string problem = problemOf(recipe);
+        if (problem.empty())
+            all_.push_back({std::move(name), std::move(why), std::move(recipe)});
+        else if (problem_.empty())
+            problem_ = name + ": " + problem;
     }
-    std::vector<GuideProposal> all() && { return std::move(all_); }
+    std::vector<MethodTrial> take() && {
+        if (all_.empty()) throw Error(ErrorCode::unsupportedModel, "nothing can be proposed for this model and target: " + problem_, "try another target, or weight-only");
+        return std::move(all_);
+    }
 
 private:
+    /// Why it can't be run or written here; empty when it can.
+    std::string problemOf(const Recipe& recipe) const {
+        try {
+            const std::vector<SiteFormat> formats = recipeFormats(model_, Recipe::fromJson(recipe.toJson()));
+            if (recipe.exporting.layout.empty()) return {};
+            ExportOptions options;
+            options.layout = recipe.exporting.layout;
+            options.profile = recipe.exporting.profile;
+            if (recipe.activations != "none") options.activations = recipe.activations;
+            const auto problems = exportProblems(model_, formats, "model", options);
+            return problems.empty() ? std::string() : problems.front().what;
+        } catch (const Error& e) {
+            return e.message();
+        }
+    }
+
+    const Model& model_;
     const Recipe& from_;
-    std::vector<GuideProposal> all_;
+    std::vector<MethodTrial> all_;
+    std::string problem_;
 };
 
-std::string upper(std::string_view name) {
-    std::string out(name);
-    for (char& c : out) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-    return out;
+/// The largest good mix of at most `bits`; the usual one when no size is asked for.
+std::string mixWithin(const Proposals& out, double bits) {
+    if (!(bits > 0)) return std::string(kUsualMix);
+    std::string best;
+    double bestBits = 0, least = std::numeric_limits<double>::infinity();
+    for (const std::string_view mix : kGoodMixes) {
+        const double size = proposedBits(out.model(), out.base("mix:" + std::string(mix)));
+        least = std::min(least, size);
+        if (size > bits || size <= bestBits) continue;
+        best = mix;
+        bestBits = size;
+    }
+    if (best.empty()) refuseSize(bits, least);
+    return best;
 }
 
 /// GGUF for llama.cpp: its k-quants, better rounded.
-void proposeGguf(const Model& model, double bits, bool apple, Proposals& out) {
-    const NamedMix& mix = mixWithin(model, bits);
-    const std::string name = upper(mix.name), format = "mix:" + std::string(mix.name);
+void proposeGguf(double bits, bool apple, Proposals& out) {
+    const std::string mix = mixWithin(out, bits), name = upper(mix), format = "mix:" + mix;
     Recipe gptq = out.base(format);
     gptq.rounder = "gptq";
-    out.add(name + " with GPTQ",
-            "The blocks llama.cpp reads as ever, at the same size, but each column makes up for the rounding of those before it. Takes minutes instead of seconds.", gptq);
-    if (foldsScales(model)) {
-        Recipe awq = gptq;
-        awq.transform = "awq";
-        out.add(name + ", AWQ scales, then GPTQ", "Channels with large activations get finer steps first. The scales are folded into norms, so the file stays an ordinary GGUF.", awq);
-    }
+    Recipe awq = gptq;
+    awq.transform = "awq";
     Recipe weighted = out.base(format);
     weighted.rounder = "weighted";
+    out.add(name + " with GPTQ",
+            "The blocks llama.cpp reads as ever, at the same size, but each column makes up for the rounding of those "
+            "before it. Takes minutes where nearest takes seconds.",
+            gptq);
+    if (foldsScales(out.model()))
+        out.add(name + ", AWQ scales, then GPTQ",
+                "Channels with large activations get finer steps first. The scales are folded into norms and neighbouring "
+                "weights, so the file stays an ordinary GGUF.",
+                awq);
     out.add(name + ", importance-weighted",
             std::string("What llama-quantize does with an importance matrix: seconds, and a safe yardstick for the others.") +
                 (apple ? " Metal has kernels for all of its types." : ""),
             weighted);
 }
 
-void proposeNvidiaWeights(const Model& model, double bits, Proposals& out) {
-    const std::int64_t group = groupFor(model);
-    const int codeBits = bits >= 8 ? 8 : bits >= 4 ? 4 : bits >= 3 ? 3 : 2;
-    const auto exporting = [](Recipe r, const char* layout) {
-        r.exporting.layout = layout;
-        r.exporting.profile = "vllm";
-        return r;
-    };
-    Recipe gptq = out.base(affine(codeBits, group, "sym"));
-    gptq.rounder = "gptq";
-    out.add(fmt::format("GPTQ, {}", gptq.assignment.format), "Loads in vLLM, SGLang, ExLlama and transformers; Marlin kernels run it at 4 and 8 bits. Symmetric, so that no loader's zero-point convention matters.",
-            exporting(gptq, "gptq"));
-    if (codeBits == 4 && foldsScales(model)) {
-        Recipe awq = out.base(affine(4, group, "asym"));
-        awq.transform = "awq";
-        out.add(fmt::format("AWQ, {}", awq.assignment.format), "Needs few texts and does not overfit to them; a good choice when the use differs from the calibration text.", exporting(awq, "awq"));
-        Recipe both = awq;
-        both.rounder = "gptq";
-        out.add(fmt::format("AWQ scales, then GPTQ, {}", both.assignment.format), "Scales first, compensation after: usually the least damage at this size.", exporting(both, "compressed-tensors"));
-    } else {
-        Recipe nearest = out.base(affine(codeBits, group, "asym"));
-        out.add(fmt::format("nearest, {}", nearest.assignment.format), "No calibration at all: what the others must beat.", exporting(nearest, "compressed-tensors"));
+/// The widest codes whose sites stay within `bits`; four when no size is asked for.
+int codeBitsWithin(const Proposals& out, double bits, std::int64_t group) {
+    if (!(bits > 0)) return 4;
+    double size = 0;
+    for (const int codes : kCodeBits) {
+        size = proposedBits(out.model(), out.forLayout(affine(codes, group, "sym"), "gptq"));
+        if (size <= bits) return codes;
     }
+    refuseSize(bits, size);
 }
 
-void proposeNvidiaActivations(const Model& model, Proposals& out) {
-    const auto exporting = [](Recipe r) {
-        r.exporting.layout = "compressed-tensors";
-        r.exporting.profile = "vllm";
-        return r;
-    };
-    if (foldsScales(model)) {
-        Recipe smooth = out.base("int8:channel:sym");
+void proposeNvidiaWeights(double bits, Proposals& out) {
+    const std::int64_t group = groupFor(out.model());
+    const int codes = codeBitsWithin(out, bits, group);
+    const std::string even = affine(codes, group, "sym"), free = affine(codes, group, "asym");
+    Recipe gptq = out.forLayout(even, "gptq");
+    gptq.rounder = "gptq";
+    out.add("GPTQ, " + even,
+            "Loads in vLLM, SGLang and transformers; fast kernels run it at 4 and 8 bits. Symmetric, so that no loader's "
+            "zero-point convention matters.",
+            gptq);
+    const char* layout = codes == 4 || codes == 8 ? "compressed-tensors" : "gptq"; // which has kernels for the others
+    if (codes == 4 && foldsScales(out.model())) {
+        Recipe awq = out.forLayout(free, "awq");
+        awq.transform = "awq";
+        out.add("AWQ, " + free, "Needs few texts and hardly overfits to them: for models whose use differs from the calibration text.", awq);
+    }
+    if (codes <= 4 && foldsScales(out.model())) {
+        Recipe both = out.forLayout(even, layout);
+        both.transform = "awq";
+        both.rounder = "gptq";
+        out.add("AWQ scales, then GPTQ, " + even, "Scales first, compensation after: often the least damage at this size.", both);
+    }
+    if (codes != 4 || !foldsScales(out.model()))
+        out.add("nearest, " + even, "No calibration at all: what the others must beat.", out.forLayout(even, layout));
+}
+
+void proposeNvidiaActivations(Proposals& out) {
+    if (foldsScales(out.model())) {
+        Recipe smooth = out.forLayout("int8:channel:sym", "compressed-tensors");
         smooth.transform = "smooth:alpha=0.5";
         smooth.activations = "a8:token";
-        smooth.assignment.head = "keep";
-        out.add("SmoothQuant, int8 weights and activations", "Integer kernels on every card since Turing. Outliers of the activations are moved into the weights first.", exporting(smooth));
+        out.add("SmoothQuant, int8 weights and activations",
+                "Integer kernels on every card since Turing. Outliers of the activations are moved into the weights first.", smooth);
     }
-    Recipe fp8 = out.base("fp8_e4m3:channel");
+    Recipe fp8 = out.forLayout("fp8_e4m3:channel", "compressed-tensors");
     fp8.activations = "fp8:token";
-    fp8.assignment.head = "keep";
-    out.add("fp8 weights and activations", "Ada, Hopper and newer. Floats take outliers as they come, so that nothing needs calibrating.", exporting(fp8));
-    Recipe split = out.base("int8:channel:sym");
+    out.add("fp8 weights and activations", "Ada, Hopper and newer. Floats take outliers as they come, so that nothing needs calibrating.", fp8);
+    Recipe split = out.forLayout("int8:channel:sym", "bnb");
+    split.exporting.profile = "transformers";
     split.transform = "outliers:threshold=6";
     split.activations = "a8:token";
-    split.assignment.head = "keep";
     out.add("LLM.int8()", "Channels with outliers stay in 16 bits: the most careful of the three and the slowest to run (bitsandbytes).", split);
 }
 
@@ -186,39 +238,42 @@ void proposeCpuActivations(Proposals& out) {
 
 } // namespace
 
-std::vector<GuideProposal> proposeMethods(const Model& model, const GuideRequest& request, const Recipe& from) {
+double proposedBits(const Model& model, const Recipe& recipe) {
+    constexpr double kKeptBytes = 2; // a weight that is kept is written in 16 bits
+    double bytes = 0, weights = 0;
+    for (const SiteFormat& format : recipeFormats(model, recipe)) {
+        const Site& site = model.site(format.site);
+        const auto count = static_cast<double>(site.rows * site.cols);
+        bytes += format.used ? static_cast<double>(format.used->bytes(site.rows, site.cols)) : kKeptBytes * count;
+        weights += count;
+    }
+    return weights > 0 ? 8 * bytes / weights : 0;
+}
+
+std::vector<MethodTrial> proposeMethods(const Model& model, const GuideRequest& request, const Recipe& from) {
     const bool activations = request.kind == "w8a8";
     if (!activations && request.kind != "weight-only")
-        throw Error(ErrorCode::usage, fmt::format("no kind of quantization is called \"{}\"", request.kind), "Use weight-only or w8a8.");
-    constexpr std::array kTargets{"cpu", "nvidia", "apple"};
+        throw Error(ErrorCode::usage, fmt::format("no kind of quantization is called '{}'", request.kind), "use weight-only or w8a8");
+    constexpr std::array<std::string_view, 3> kTargets{"cpu", "nvidia", "apple"};
     if (std::find(kTargets.begin(), kTargets.end(), request.target) == kTargets.end())
-        throw Error(ErrorCode::usage, fmt::format("no target is called \"{}\"", request.target), "Use cpu, nvidia or apple.");
-    constexpr double kUsualGguf = 5.2, kUsualAffine = 4.5; // bits: Q4_K_M with its larger head; int4 and its scales
-    Proposals out(from);
-    if (request.target == "nvidia") {
-        if (activations)
-            proposeNvidiaActivations(model, out);
-        else
-            proposeNvidiaWeights(model, wantedBits(model, request.size, kUsualAffine), out);
-    } else if (activations) {
-        proposeCpuActivations(out);
-    } else {
-        proposeGguf(model, wantedBits(model, request.size, kUsualGguf), request.target == "apple", out);
-    }
-    return std::move(out).all();
+        throw Error(ErrorCode::usage, fmt::format("no target is called '{}'", request.target), "use cpu, nvidia or apple");
+    Proposals out(model, from);
+    const double bits = wantedBits(model, request.size);
+    if (activations)
+        request.target == "nvidia" ? proposeNvidiaActivations(out) : proposeCpuActivations(out);
+    else
+        request.target == "nvidia" ? proposeNvidiaWeights(bits, out) : proposeGguf(bits, request.target == "apple", out);
+    return std::move(out).take();
 }
 
 std::string methodName(const Recipe& recipe) {
     std::string name;
     const auto join = [&](const std::string& part) { name += (name.empty() ? "" : " + ") + part; };
-    bool split = false;
     for (const TransformSpec::Part& part : parseTransform(recipe.transform).parts) {
         if (part.name == "smooth") join("SmoothQuant");
         if (part.name == "awq") join("AWQ");
         if (part.name == "rotate") join("rotation");
-        if (part.name != "outliers") continue;
-        split = part.options.contains("threshold");
-        join(split ? "LLM.int8()" : "sparse outliers");
+        if (part.name == "outliers") join(part.options.contains("threshold") ? "LLM.int8()" : "sparse outliers");
     }
     if (recipe.rounder == "gptq") join("GPTQ");
     if (recipe.rounder == "weighted") join("importance-weighted");

@@ -1,34 +1,28 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The method guide: which recipes are worth trying for a target, and why. Also the field's name of what a recipe does.
-// Trying them all and ranking by measured KL and size is `methods` (methods.h).
+// The method guide: which recipes are worth trying for a target, and why. Trying them all and ranking by measured
+// KL and size is `methods` (methods.h).
 #pragma once
 
-#include "core/experiment/recipe.h"
-
-#include <string>
-#include <vector>
+#include "core/experiment/method_trial.h"
+#include "core/model/model.h"
 
 namespace bw {
 
 struct GuideRequest {
     std::string target = "cpu";       ///< cpu (llama.cpp, GGUF) | nvidia (vLLM and kin) | apple (llama.cpp on Metal)
     std::string kind = "weight-only"; ///< weight-only | w8a8 (activations too)
-    std::string size;                 ///< budget as elsewhere ("4.5bpw", "1.2GiB"); empty = about 4 bits (w8a8: 8)
+    std::string size;                 ///< "4.5bpw", "1.2GiB"; empty = about 4 bits (w8a8: 8)
 };
 
-struct GuideProposal {
-    std::string name;   ///< for people: "AWQ, int4:g128"
-    std::string why;    ///< one or two sentences: what it does for this target and model, and what it costs
-    Recipe recipe;      ///< kind "quantize", ready to run: checkpoint, texts and seed taken from the recipe it was asked with
-};
+/// Two or three proposals, the most promising first. Each is a recipe of kind "quantize" that can be run as it stands, and
+/// written for the target when a path is added: what this program, this model's shapes or the target's layout can't do is
+/// left out. Sizes count the sites' weights, scales included.
+/// @param from gives checkpoint, texts, seed, device and evaluation. Cost: none (no weights are read).
+/// @throws Error(usage) for an unknown target or kind, and for a size that is none; infeasibleBudget for a size that can't
+/// be reached, with the least that can; unsupportedModel when nothing can be proposed, with the reason.
+std::vector<MethodTrial> proposeMethods(const Model& model, const GuideRequest& request, const Recipe& from);
 
-/// Two or three proposals, the most promising first; each can be run and exported for the target as it stands (shapes, layouts
-/// and families are checked). @param from gives checkpoint, texts, seed and evaluation. Cost: none (no weights are read).
-/// @throws Error(usage) for an unknown target, kind or a size that can't be reached.
-std::vector<GuideProposal> proposeMethods(const Model& model, const GuideRequest& request, const Recipe& from);
-
-/// What people call it: "nearest", "importance-weighted", "GPTQ", "AWQ", "AWQ + GPTQ", "SmoothQuant W8A8", "LLM.int8()",
-/// "rotation + GPTQ" … without the formats.
-std::string methodName(const Recipe& recipe);
+/// Bits per weight of all sites at the recipe's formats; the shapes decide, no weight is read. @throws as recipe formats do.
+double proposedBits(const Model& model, const Recipe& recipe);
 
 } // namespace bw

@@ -53,15 +53,17 @@ MethodTrial parseMethod(std::string_view text, const Recipe& from, bool formatGi
             r.assignment.format = parts[1];
         else if (!formatGiven || known->name == "nf4")
             r.assignment.format = known->format;
-    } else if (parts.size() == 3) {
+    } else if (parts.size() == 3 || parts.size() == 4) {
         r.transform = parts[0];
         r.rounder = parts[1];
         r.assignment.format = parts[2];
+        if (parts.size() == 4)
+            r.activations = parts[3];
     } else {
         std::string names;
         for (const NamedMethod& method : kMethods)
             names += (names.empty() ? "" : ", ") + std::string(method.name);
-        throw Error(ErrorCode::usage, "'" + escapeForDisplay(text) + "' is no method", "there are " + names + "; or write TRANSFORM/ROUNDER/FORMAT, or a recipe's .json");
+        throw Error(ErrorCode::usage, "'" + escapeForDisplay(text) + "' is no method", "there are " + names + "; or write TRANSFORM/ROUNDER/FORMAT[/ACTIVATIONS], or a recipe's .json");
     }
     if (r.rounder == "reference") {
         r.rounder = "nearest";

@@ -3,6 +3,7 @@
 // ranked by what they measured. Not for: mixes under a budget (Runner::mix).
 #pragma once
 
+#include "core/experiment/method_trial.h"
 #include "core/experiment/runner.h"
 
 #include <string>
@@ -10,13 +11,6 @@
 #include <vector>
 
 namespace bw {
-
-/// A recipe to try, of kind "quantize".
-struct MethodTrial {
-    std::string name; ///< for people; unique within a call
-    std::string why;  ///< of a guide's proposal; may be empty
-    Recipe recipe;
-};
 
 /// "nearest", "gptq", "awq+gptq", "smooth-w8a8" …: a method that has a name, as the parts of a recipe. Each may be followed by
 /// '/' and formats in place of its own ("gptq/int3:g64"), or all parts may be given: TRANSFORM/ROUNDER/FORMAT[/ACTIVATIONS].
