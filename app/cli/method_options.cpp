@@ -16,6 +16,8 @@ void addRoundingOptions(CLI::App& command, MethodArguments& given) {
     command.add_flag("--index-order", given.indexOrder, "GPTQ: columns as they stand, not in falling order of their inputs")->group(group);
     command.add_flag("--no-sequential", given.notSequential, "GPTQ: the sites of a block do not see what was rounded before them in it")->group(group);
     command.add_flag("--refit-scales", given.refitScales, "GPTQ: choose a group's scale when it is reached (needs --index-order)")->group(group);
+    command.add_option("--sweeps", given.sweeps, "GPTQ: rounds over all columns afterwards, at most, each column to the best for all others (default 8; 0 = as published)")
+        ->group(group)->check(CLI::Range(0, 64))->type_name("N");
     command.add_option("--minimum-tokens", given.minimumTokens, "GPTQ: an expert with fewer tokens is rounded weighted (default: a quarter of its width)")
         ->group(group)->check(CLI::NonNegativeNumber)->type_name("N");
 }
@@ -28,13 +30,14 @@ void applyMethod(const MethodArguments& given, Recipe& recipe) {
         recipe.search = "reference";
     }
     recipe.gptq.damping = given.damping.value_or(recipe.gptq.damping);
+    recipe.gptq.sweeps = given.sweeps.value_or(recipe.gptq.sweeps);
     recipe.gptq.minimumTokens = given.minimumTokens.value_or(recipe.gptq.minimumTokens);
     recipe.gptq.activationOrder = recipe.gptq.activationOrder && !given.indexOrder;
     recipe.gptq.sequential = recipe.gptq.sequential && !given.notSequential;
     recipe.gptq.refitScales = recipe.gptq.refitScales || given.refitScales;
-    const bool ofGptq = given.damping || given.minimumTokens || given.indexOrder || given.notSequential || given.refitScales;
+    const bool ofGptq = given.damping || given.minimumTokens || given.sweeps || given.indexOrder || given.notSequential || given.refitScales;
     if (ofGptq && recipe.rounder != "gptq")
-        throw Error(ErrorCode::usage, "--damping, --index-order, --no-sequential, --refit-scales and --minimum-tokens belong to GPTQ", "add --rounder gptq");
+        throw Error(ErrorCode::usage, "--damping, --index-order, --no-sequential, --refit-scales, --sweeps and --minimum-tokens belong to GPTQ", "add --rounder gptq");
 }
 
 } // namespace bw::cli

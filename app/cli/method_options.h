@@ -9,7 +9,7 @@ namespace bw::cli {
 struct MethodArguments {
     std::optional<std::string> transform, rounder;
     std::optional<double> damping;
-    std::optional<std::int64_t> minimumTokens;
+    std::optional<std::int64_t> minimumTokens, sweeps;
     bool indexOrder = false, notSequential = false, refitScales = false;
 };
 

@@ -19,6 +19,9 @@ std::string cpuDescription();
 void gemmTransposed(MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> y, bool add = false);
 /// y = a·b in f32, a M×K, b K×N; the input gradients of reverse mode. Parallel over tiles of y.
 void gemmTimes(MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> y, bool add = false);
+/// y −= a·bᵀ in f64, a M×K, b N×K, y M×N, for a square y only what stands on and below its diagonal is sure to be right:
+/// the update of a Cholesky factorisation. Parallel over tiles of y.
+void subtractLower(MatrixView<const double> a, MatrixView<const double> b, MatrixView<double> y);
 /// gram += xᵀ·x, x T×I, gram I×I. Without `mirror` the lower triangle is right and what stands above it is not: for sums
 /// of many calls, where only the last one has to write both.
 void accumulateGram(MatrixView<const float> x, MatrixView<float> gram, bool mirror = true);

@@ -116,6 +116,22 @@ void gemmTimes(MatrixView<const float> a, MatrixView<const float> b, MatrixView<
     }
 }
 
+void subtractLower(MatrixView<const double> a, MatrixView<const double> b, MatrixView<double> y) {
+    assert(a.cols == b.cols && y.rows == a.rows && y.cols == b.rows);
+    if (y.empty()) return;
+    const GemmTable& table = gemmTable();
+    constexpr std::int64_t kBlock = 192;
+    const std::int64_t rows = ceilDivide(y.rows, kBlock), cols = ceilDivide(y.cols, kBlock);
+    parallelFor(rows * cols, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t t = begin; t < end; ++t) {
+            const std::int64_t row = t / cols * kBlock, col = t % cols * kBlock;
+            if (col > row) continue;
+            table.subtractTransposed(a.data + row * a.stride, a.stride, b.data + col * b.stride, b.stride, y.data + row * y.stride + col, y.stride,
+                                     std::min(kBlock, y.rows - row), std::min(kBlock, y.cols - col), a.cols);
+        }
+    });
+}
+
 void accumulateGram(MatrixView<const float> x, MatrixView<float> gram, bool mirror) {
     assert(gram.rows == x.cols && gram.cols == x.cols);
     if (x.empty()) return;

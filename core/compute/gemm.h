@@ -21,6 +21,9 @@ struct GemmTable {
     /// y M×N = (a K×M)ᵀ · b K×N
     void (*transposedTimes)(const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float* y,
                             std::int64_t ldy, std::int64_t m, std::int64_t n, std::int64_t k, bool add);
+    /// y M×N −= a M×K · (b N×K)ᵀ in f64
+    void (*subtractTransposed)(const double* a, std::int64_t lda, const double* b, std::int64_t ldb, double* y,
+                               std::int64_t ldy, std::int64_t m, std::int64_t n, std::int64_t k);
 };
 
 extern const GemmTable gemmTable_v2;

@@ -55,6 +55,14 @@ void transposedTimes(const float* a, std::int64_t lda, const float* b, std::int6
     else Y.noalias() = A.transpose() * B;
 }
 
+void subtractTransposed(const double* a, std::int64_t lda, const double* b, std::int64_t ldb, double* y, std::int64_t ldy,
+                        std::int64_t m, std::int64_t n, std::int64_t k) {
+    using Wide = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+    const Eigen::Map<const Wide, 0, Stride> A(a, m, k, Stride(lda)), B(b, n, k, Stride(ldb));
+    Eigen::Map<Wide, 0, Stride> Y(y, m, n, Stride(ldy));
+    Y.noalias() -= A * B.transpose();
+}
+
 constexpr const char* kName =
 #if defined(__AVX512F__)
     "AVX-512";
@@ -69,6 +77,6 @@ constexpr const char* kName =
 } // namespace
 
 extern const GemmTable BW_GEMM_TABLE;
-const GemmTable BW_GEMM_TABLE{kName, timesTransposed, times, transposedTimes};
+const GemmTable BW_GEMM_TABLE{kName, timesTransposed, times, transposedTimes, subtractTransposed};
 
 } // namespace bw

@@ -23,7 +23,7 @@ std::unique_ptr<TensorCache> cacheFor(const Stage& stage, const WorkedModel& wor
 
 GptqOptions gptqOptions(const Recipe& recipe) {
     const Recipe::Gptq& g = recipe.gptq;
-    return {g.damping, g.activationOrder, g.sequential, g.refitScales, g.minimumTokens};
+    return {g.damping, g.activationOrder, g.sequential, g.refitScales, static_cast<int>(g.sweeps), g.minimumTokens};
 }
 
 bool asksFor(const SiteFormat& format, const Recipe& recipe, std::string_view rounder) {

@@ -84,6 +84,7 @@ struct Recipe {
     struct Gptq {
         double damping = 0.01;                ///< share of the Hessian's mean diagonal, in (0, 10]
         bool activationOrder = true, sequential = true, refitScales = false;
+        std::int64_t sweeps = 8;              ///< over all columns afterwards, at most; 0 … 64
         std::int64_t minimumTokens = 0;       ///< an expert with fewer is rounded weighted; 0 = a quarter of its input width
     } gptq;
     bool clipSearch = true;

@@ -18,6 +18,7 @@ void readGptq(RecipeSection& top, Recipe::Gptq& out) {
     section.flag("activation_order", out.activationOrder);
     section.flag("sequential", out.sequential);
     section.flag("refit_scales", out.refitScales);
+    section.integer("sweeps", out.sweeps, 0, 64);
     section.integer("minimum_tokens", out.minimumTokens, 0, 1 << 30);
     section.close();
     if (out.refitScales && out.activationOrder)
@@ -45,6 +46,7 @@ Json gptqJson(const Recipe& recipe) {
             {"activation_order", recipe.gptq.activationOrder},
             {"sequential", recipe.gptq.sequential},
             {"refit_scales", recipe.gptq.refitScales},
+            {"sweeps", recipe.gptq.sweeps},
             {"minimum_tokens", recipe.gptq.minimumTokens}};
 }
 

@@ -36,6 +36,36 @@ public:
         readCells(firstGroup, groups);
     }
 
+    bool movesCells() const override { return format_.grid().scope != AffineScope::tensor; }
+    /// Also one zero point up or down, which moves all values by a step.
+    void moveCell(std::int64_t column, std::int64_t firstRow, std::span<const ScaleLoss> loss) override {
+        const std::int64_t group = column / groupColumns();
+        for (std::size_t i = 0; i < loss.size(); ++i) {
+            const std::int64_t row = firstRow + static_cast<std::int64_t>(i);
+            const auto at = static_cast<std::size_t>(row * cellsPerRow() + group);
+            const ScaleLoss& l = loss[i];
+            const double scale = static_cast<double>(half::toFloat(held_.scales[at]));
+            const int zero = held_.zeros.empty() ? 0 : held_.zeros[at];
+            double least = 0;
+            for (int step = held_.zeros.empty() ? 0 : -1; step <= (held_.zeros.empty() ? 0 : 1); ++step) {
+                if (zero + step < 0 || zero + step > (1 << format_.grid().bits) - 1) continue;
+                // Values s'·(level − step): the best s' for it, then what f16 makes of that.
+                const double uu = static_cast<double>(l.uu) - 2.0 * step * static_cast<double>(l.uo) + step * step * static_cast<double>(l.oo);
+                const double along = static_cast<double>(l.gu) - step * static_cast<double>(l.go) + scale * (static_cast<double>(l.uu) - step * static_cast<double>(l.uo));
+                if (!(uu > 0)) continue;
+                const std::uint16_t bits = half::fromFloat(static_cast<float>(along / uu));
+                const double moved = static_cast<double>(half::toFloat(bits));
+                if (!(moved > 0) || moved > 65504) continue;
+                const double change = l.at(moved - scale, -moved * step);
+                if (!(change < least)) continue;
+                least = change;
+                held_.scales[at] = bits;
+                if (!held_.zeros.empty()) held_.zeros[at] = static_cast<std::uint8_t>(zero + step);
+            }
+            setCell(row, group, half::toFloat(held_.scales[at]), 0.0f, held_.zeros.empty() ? 0.0f : static_cast<float>(held_.zeros[at]));
+        }
+    }
+
     void pack(std::span<std::byte> out) const override {
         AffineCodes parts = held_;
         parts.codes.resize(static_cast<std::size_t>(rows() * cols()));

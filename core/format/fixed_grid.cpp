@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/format/block_codes.h"
+#include "core/format/block_scales.h"
 #include "core/format/checks.h"
 #include "core/format/half.h"
 #include "core/format/scaled_grid.h"
@@ -45,6 +46,16 @@ public:
         readCells(first, count);
     }
 
+    bool movesCells() const override { return hasMovableScales(format_.storage()); }
+    bool movesGroups() const override { return movesCells() && storageTypeInfo(format_.storage()).blockElements > cellColumns(); }
+    void moveCell(std::int64_t column, std::int64_t firstRow, std::span<const ScaleLoss> loss) override {
+        const auto cell = static_cast<int>(column % groupColumns() / cellColumns());
+        moveRows(column, firstRow, loss, [&](std::byte* block, const ScaleLoss& rowLoss) { moveBlockCell(format_.storage(), block, cell, rowLoss); });
+    }
+    void moveGroup(std::int64_t column, std::int64_t firstRow, std::span<const ScaleLoss> loss) override {
+        moveRows(column, firstRow, loss, [&](std::byte* block, const ScaleLoss& rowLoss) { moveBlockScales(format_.storage(), block, rowLoss); });
+    }
+
     void pack(std::span<std::byte> out) const override {
         assert(out.size() == bytes_.size());
         const StorageTypeInfo& info = storageTypeInfo(format_.storage());
@@ -71,21 +82,35 @@ private:
         return levels;
     }
 
+    std::byte* block(std::int64_t row, std::int64_t index) {
+        const auto rowBytes = static_cast<std::int64_t>(format_.bytes(1, cols()));
+        return bytes_.data() + row * rowBytes + index * storageTypeInfo(format_.storage()).blockBytes;
+    }
+
+    template <class Move>
+    void moveRows(std::int64_t column, std::int64_t firstRow, std::span<const ScaleLoss> loss, Move move) {
+        const std::int64_t index = column / groupColumns();
+        for (std::size_t i = 0; i < loss.size(); ++i) {
+            const std::int64_t row = firstRow + static_cast<std::int64_t>(i);
+            move(block(row, index), loss[i]);
+            readBlock(row, index);
+        }
+    }
+
+    void readBlock(std::int64_t row, std::int64_t index) {
+        const StorageType type = format_.storage();
+        const std::int64_t perBlock = storageTypeInfo(type).blockElements / blockShape(type).cellWeights;
+        std::array<float, 16> scales{}, offsets{};
+        readBlockCells(type, block(row, index), scales.data(), offsets.data());
+        for (std::int64_t k = 0; k < perBlock; ++k)
+            setCell(row, index * perBlock + k, scales[static_cast<std::size_t>(k)], offsets[static_cast<std::size_t>(k)], 0.0f);
+    }
+
     /// Decodes the scales of the blocks of columns [first, first+count).
     void readCells(std::int64_t first, std::int64_t count) {
-        const StorageType type = format_.storage();
-        const StorageTypeInfo& info = storageTypeInfo(type);
-        const std::int64_t perBlock = info.blockElements / blockShape(type).cellWeights;
-        const std::uint64_t rowBytes = format_.bytes(1, cols());
         parallelFor(rows(), rowGrain(count), [&](std::int64_t begin, std::int64_t end) {
-            std::array<float, 16> scales{}, offsets{};
             for (std::int64_t r = begin; r < end; ++r)
-                for (std::int64_t b = first / info.blockElements; b < (first + count) / info.blockElements; ++b) {
-                    const std::byte* block = bytes_.data() + static_cast<std::uint64_t>(r) * rowBytes + static_cast<std::uint64_t>(b * info.blockBytes);
-                    readBlockCells(type, block, scales.data(), offsets.data());
-                    for (std::int64_t k = 0; k < perBlock; ++k)
-                        setCell(r, b * perBlock + k, scales[static_cast<std::size_t>(k)], offsets[static_cast<std::size_t>(k)], 0.0f);
-                }
+                for (std::int64_t b = first / groupColumns(); b < (first + count) / groupColumns(); ++b) readBlock(r, b);
         });
     }
 
@@ -99,13 +124,19 @@ private:
 class PlainGrid final : public FixedGrid {
 public:
     PlainGrid(StorageType type, MatrixView<const float> weight)
-        : FixedGrid(1), type_(type), rows_(weight.rows), cols_(weight.cols), values_(static_cast<std::size_t>(weight.rows * weight.cols)) {}
+        : FixedGrid(1, 1), type_(type), rows_(weight.rows), cols_(weight.cols), values_(static_cast<std::size_t>(weight.rows * weight.cols)) {}
 
     void refit(MatrixView<const float>, std::int64_t, std::int64_t) override {}
 
     void roundColumn(std::int64_t column, std::int64_t firstRow, std::span<const float> values, std::span<float> rounded) override {
         float* kept = values_.data() + column * rows_ + firstRow;
         for (std::size_t i = 0; i < values.size(); ++i) rounded[i] = kept[i] = valueOf(nearest(values[i]));
+    }
+
+    void column(std::int64_t column, std::int64_t firstRow, std::span<float> levels, std::span<float> scales, std::span<float> offsets) const override {
+        std::copy_n(values_.data() + column * rows_ + firstRow, levels.size(), levels.data());
+        std::fill(scales.begin(), scales.end(), 1.0f);
+        std::fill(offsets.begin(), offsets.end(), -0.0f);
     }
 
     void bracket(std::int64_t, std::int64_t, std::span<const float> values, std::span<float> below, std::span<float> above) const override {
@@ -158,6 +189,16 @@ private:
 };
 
 } // namespace
+
+double ScaleLoss::bestScale(bool both) const {
+    const double u = static_cast<double>(uu), o = static_cast<double>(oo), cross = static_cast<double>(uo);
+    if (both && o > 0 && u * o - cross * cross > 1e-6 * u * o)
+        return (static_cast<double>(gu) * o - static_cast<double>(go) * cross) / (u * o - cross * cross);
+    return u > 0 ? static_cast<double>(gu) / u : 0.0;
+}
+
+void FixedGrid::moveCell(std::int64_t, std::int64_t, std::span<const ScaleLoss>) {}
+void FixedGrid::moveGroup(std::int64_t, std::int64_t, std::span<const ScaleLoss>) {}
 
 std::unique_ptr<FixedGrid> fixGrid(const Format& format, MatrixView<const float> weight, const EncodeOptions& options) {
     return format.fixedGrid(weight, options);

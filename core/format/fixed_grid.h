@@ -10,6 +10,20 @@
 
 namespace bw {
 
+/// How a loss changes when the values of a row move along two directions by a and b:
+/// uu·a² + 2·uo·a·b + oo·b² − 2·(gu·a + go·b), where uu, uo, oo ≥ 0 come from a Hessian and gu, go from its gradient.
+struct ScaleLoss {
+    float uu = 0, uo = 0, oo = 0, gu = 0, go = 0;
+    double at(double a, double b) const {
+        const double gain = static_cast<double>(gu) * a + static_cast<double>(go) * b;
+        return static_cast<double>(uu) * a * a + 2 * static_cast<double>(uo) * a * b + static_cast<double>(oo) * b * b - 2 * gain;
+    }
+    /// Of b, for a given a.
+    double bestOffset(double a) const { return oo > 0 ? (static_cast<double>(go) - static_cast<double>(uo) * a) / static_cast<double>(oo) : 0.0; }
+    /// Of a, with the best b for it (`both`) or with b = 0.
+    double bestScale(bool both) const;
+};
+
 /// The grid of one O×I weight. Rows are independent: different rows may be rounded by several threads at once.
 class FixedGrid {
 public:
@@ -32,14 +46,30 @@ public:
     virtual void bracket(std::int64_t column, std::int64_t firstRow, std::span<const float> values, std::span<float> below,
                          std::span<float> above) const = 0;
 
+    // Codes held, scales moved: what a rounding under a Hessian can still gain when all codes are known.
+
+    /// Columns of a row that share scale and offset, neighbours inside a group; I for a scale per row.
+    std::int64_t cellColumns() const { return cellColumns_; }
+    /// Do moveCell() and moveGroup() do anything? Not where rows share a scale or scales are no number of their own.
+    virtual bool movesCells() const { return false; }
+    virtual bool movesGroups() const { return false; }
+    /// What a rounded column stands for: value = scale·level + offset.
+    virtual void column(std::int64_t column, std::int64_t firstRow, std::span<float> levels, std::span<float> scales, std::span<float> offsets) const = 0;
+    /// Rows firstRow … of the cell that holds `column`: scale and offset become those that can be stored with the least
+    /// loss[i], whose directions are the levels and ones; what would not lessen it stays.
+    virtual void moveCell(std::int64_t column, std::int64_t firstRow, std::span<const ScaleLoss> loss);
+    /// The same for what the scales of a whole group are multiples of (d and dmin of k-quants). Directions: values less their
+    /// offsets, and offsets, so that a and b are relative.
+    virtual void moveGroup(std::int64_t column, std::int64_t firstRow, std::span<const ScaleLoss> loss);
+
     /// The weight in Format::encode()'s layout; out.size() == Format::bytes(). Every column must have been rounded.
     virtual void pack(std::span<std::byte> out) const = 0;
 
 protected:
-    explicit FixedGrid(std::int64_t groupColumns) : groupColumns_(groupColumns) {}
+    FixedGrid(std::int64_t groupColumns, std::int64_t cellColumns) : groupColumns_(groupColumns), cellColumns_(cellColumns) {}
 
 private:
-    std::int64_t groupColumns_;
+    std::int64_t groupColumns_, cellColumns_;
 };
 
 /// Scales as Format::encode() would choose them for `weight` with these options. Every format that is written has one.

@@ -7,6 +7,7 @@
 #include "core/format/scaled_grid.h"
 
 #include <cassert>
+#include <cmath>
 
 namespace bw {
 
@@ -39,6 +40,19 @@ public:
                 held_.absmax[at] = magnitude;
             }
         readCells(firstBlock, blocks);
+    }
+
+    /// Doubly quantized magnitudes hang together.
+    bool movesCells() const override { return !format_.grid().doubleQuantized; }
+    void moveCell(std::int64_t column, std::int64_t firstRow, std::span<const ScaleLoss> loss) override {
+        const std::int64_t block = column / groupColumns();
+        for (std::size_t i = 0; i < loss.size(); ++i) {
+            const std::int64_t row = firstRow + static_cast<std::int64_t>(i);
+            float& magnitude = held_.absmax[static_cast<std::size_t>(row * cellsPerRow() + block)];
+            const auto moved = static_cast<float>(static_cast<double>(magnitude) + loss[i].bestScale(false));
+            if (moved > 0 && std::isfinite(moved) && loss[i].at(static_cast<double>(moved) - static_cast<double>(magnitude), 0) < 0) magnitude = moved;
+            setCell(row, block, magnitude, 0.0f, 0.0f);
+        }
     }
 
     void pack(std::span<std::byte> out) const override {

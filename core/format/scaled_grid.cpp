@@ -16,7 +16,7 @@ constexpr std::int64_t kPiece = 1024; ///< rows per call of a kernel where const
 
 ScaledGrid::ScaledGrid(std::int64_t rows, std::int64_t cols, std::int64_t groupColumns, std::int64_t cellColumns,
                        const Levels& levels, bool hasOffsets, bool hasZeros)
-    : FixedGrid(groupColumns), rows_(rows), cols_(cols), cellColumns_(cellColumns), levels_(levels) {
+    : FixedGrid(groupColumns, cellColumns), rows_(rows), cols_(cols), levels_(levels) {
     middles_.fill(std::numeric_limits<float>::infinity());
     for (std::size_t k = 0; k + 1 < static_cast<std::size_t>(levels.count); ++k)
         middles_[k] = 0.5f * (levels.values[k] + levels.values[k + 1]);
@@ -39,7 +39,7 @@ void ScaledGrid::setCell(std::int64_t row, std::int64_t cell, float scale, float
 }
 
 kernels::CellColumn ScaledGrid::cellsAt(std::int64_t column, std::int64_t row) const {
-    const std::int64_t at = column / cellColumns_ * rows_ + row;
+    const std::int64_t at = column / cellColumns() * rows_ + row;
     return {scales_.data() + at, offsets_.empty() ? sharedOffset_.data() : offsets_.data() + at,
             zeros_.empty() ? sharedZero_.data() : zeros_.data() + at};
 }
@@ -87,6 +87,19 @@ void ScaledGrid::bracketFloats(const float* x, std::size_t n, const kernels::Cel
         const float second = next == signedCode ? nearest[i] : floats_[static_cast<std::size_t>(next < 0 ? sign - next : next)] * cells.scale[i];
         below[i] = std::min(second, nearest[i]);
         above[i] = std::max(second, nearest[i]);
+    }
+}
+
+void ScaledGrid::column(std::int64_t column, std::int64_t firstRow, std::span<float> levels, std::span<float> scales, std::span<float> offsets) const {
+    const std::uint8_t* codes = codes_.data() + column * rows_ + firstRow;
+    const std::int64_t at = column / cellColumns() * rows_ + firstRow;
+    const float* const table = levels_.kind != nullptr ? floats_.data() : levels_.values.data();
+    for (std::size_t i = 0; i < levels.size(); ++i) {
+        const auto cell = static_cast<std::size_t>(at) + i;
+        const float zero = zeros_.empty() ? levels_.zero : zeros_[cell];
+        levels[i] = levels_.kind != nullptr || levels_.count > 0 ? table[codes[i]] : static_cast<float>(codes[i]) - zero;
+        scales[i] = scales_[cell];
+        offsets[i] = offsets_.empty() ? -0.0f : offsets_[cell];
     }
 }
 

@@ -17,6 +17,8 @@ public:
     void bracket(std::int64_t column, std::int64_t firstRow, std::span<const float> values, std::span<float> below,
                  std::span<float> above) const final;
 
+    void column(std::int64_t column, std::int64_t firstRow, std::span<float> levels, std::span<float> scales, std::span<float> offsets) const final;
+
 protected:
     /// What codes stand for; scales, offsets and zeros come on top of it.
     struct Levels {
@@ -33,7 +35,7 @@ protected:
 
     std::int64_t rows() const { return rows_; }
     std::int64_t cols() const { return cols_; }
-    std::int64_t cellsPerRow() const { return (cols_ + cellColumns_ - 1) / cellColumns_; }
+    std::int64_t cellsPerRow() const { return (cols_ + cellColumns() - 1) / cellColumns(); }
     void setCell(std::int64_t row, std::int64_t cell, float scale, float offset, float zero);
     /// Codes of rows [first, first+count), row by row.
     void copyCodes(std::int64_t first, std::int64_t count, std::uint8_t* out) const;
@@ -42,7 +44,7 @@ private:
     void bracketFloats(const float* x, std::size_t n, const kernels::CellColumn& cells, float* below, float* above) const;
     kernels::CellColumn cellsAt(std::int64_t column, std::int64_t row) const;
 
-    std::int64_t rows_, cols_, cellColumns_;
+    std::int64_t rows_, cols_;
     Levels levels_;
     std::array<float, 15> middles_{};
     std::array<float, 256> floats_{}; ///< values of codes, for small floats

@@ -74,9 +74,6 @@ ExpertBatch sharedBatch(const BlockPass& pass, MatrixView<const float> normed) {
     return all;
 }
 
-namespace {
-
-/// The observer sees each window's rows of a gathered batch.
 void watchBatch(const BlockPass& pass, int group, const ExpertBatch& batch, MatrixView<const float> x) {
     if (pass.observer == nullptr) return;
     const std::int64_t rows = batch.count();
@@ -87,16 +84,11 @@ void watchBatch(const BlockPass& pass, int group, const ExpertBatch& batch, Matr
     }
 }
 
-/// Puts a batch in the place of windows while its feed-forward runs.
-class BatchObserver final : public ActivationObserver {
-public:
-    BatchObserver(const BlockPass& pass, const ExpertBatch& batch) : pass_(pass), batch_(batch) {}
-    void onInput(int group, std::int64_t, MatrixView<const float> x) override { watchBatch(pass_, group, batch_, x); }
-
-private:
-    const BlockPass& pass_;
-    const ExpertBatch& batch_;
-};
+void gatherRows(const ExpertBatch& batch, MatrixView<const float> from, MatrixView<float> to) {
+    parallelFor(batch.count(), kRows, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r) std::copy_n(from.row(batch.rows[static_cast<std::size_t>(r)]), from.cols, to.row(r));
+    });
+}
 
 void addShares(const ExpertBatch& batch, MatrixView<const float> from, MatrixView<float> y) {
     parallelFor(from.rows, kRows, [&](std::int64_t begin, std::int64_t end) {
@@ -109,16 +101,25 @@ void addShares(const ExpertBatch& batch, MatrixView<const float> from, MatrixVie
     });
 }
 
+namespace {
+
+/// Puts a batch in the place of windows while its feed-forward runs.
+class BatchObserver final : public ActivationObserver {
+public:
+    BatchObserver(const BlockPass& pass, const ExpertBatch& batch) : pass_(pass), batch_(batch) {}
+    void onInput(int group, std::int64_t, MatrixView<const float> x) override { watchBatch(pass_, group, batch_, x); }
+
+private:
+    const BlockPass& pass_;
+    const ExpertBatch& batch_;
+};
+
 void runExpert(const BlockPass& pass, std::size_t expert, const ExpertBatch& batch, MatrixView<const float> normed,
                MatrixView<float> y) {
     const std::int64_t rows = batch.count();
     BufferPool::Lease gathered(pass.model.buffers, rows, normed.cols), result(pass.model.buffers, rows, y.cols);
-    parallelFor(rows, kRows, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t r = begin; r < end; ++r) {
-            std::copy_n(normed.row(batch.rows[static_cast<std::size_t>(r)]), normed.cols, gathered.view().row(r));
-            std::fill_n(result.view().row(r), y.cols, 0.0f);
-        }
-    });
+    gatherRows(batch, normed, gathered.view());
+    std::fill_n(result.view().data, result.view().size(), 0.0f);
     const int group = pass.layout.firstExpert + 2 * static_cast<int>(expert);
     watchBatch(pass, group, batch, gathered.view());
     pass.roundInput(group, gathered.view());

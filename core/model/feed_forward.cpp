@@ -6,36 +6,33 @@
 
 namespace bw {
 
-void runFeedForward(const BlockPass& pass, const FeedForwardWeights& weights, MatrixView<const float> normed,
-                    MatrixView<float> y, int downGroup) {
+void feedForwardHidden(const BlockPass& pass, const FeedForwardWeights& weights, MatrixView<const float> normed, MatrixView<float> hidden) {
     const Activation f = pass.config().activation;
+    if (!weights.gate.weight && !pass.config().gated) {
+        pass.multiply(normed, weights.up, hidden);
+        pass.pause();
+        return pass.device().activate(f, hidden);
+    }
     BufferPool::Lease up(pass.model.buffers, normed.rows, weights.up.weight->rows);
-    const auto finish = [&](MatrixView<float> hidden) {
-        pass.watch(downGroup, hidden);
-        pass.roundInput(downGroup, hidden);
-        pass.multiply(hidden, weights.down, y, true);
-    };
     if (weights.gate.weight) {
-        BufferPool::Lease gate(pass.model.buffers, normed.rows, weights.gate.weight->rows);
-        pass.multiply(normed, weights.gate, gate.view());
+        pass.multiply(normed, weights.gate, hidden);
         pass.pause();
-        pass.multiply(normed, weights.up, up.view());
-        pass.pause();
-        pass.device().activateMultiply(f, gate.view(), up.view());
-        return finish(gate.view());
     }
     pass.multiply(normed, weights.up, up.view());
     pass.pause();
-    if (!pass.config().gated) {
-        pass.device().activate(f, up.view());
-        return finish(up.view());
-    }
+    if (weights.gate.weight) return pass.device().activateMultiply(f, hidden, up.view());
     // Gate and up side by side; the observer and the product want rows without a gap.
-    const std::int64_t width = weights.up.weight->rows / 2;
-    BufferPool::Lease gate(pass.model.buffers, normed.rows, width);
-    for (std::int64_t r = 0; r < normed.rows; ++r) std::copy_n(up.view().row(r), width, gate.view().row(r));
-    pass.device().activateMultiply(f, gate.view(), up.view().middleCols(width, width));
-    finish(gate.view());
+    for (std::int64_t r = 0; r < normed.rows; ++r) std::copy_n(up.view().row(r), hidden.cols, hidden.row(r));
+    pass.device().activateMultiply(f, hidden, up.view().middleCols(hidden.cols, hidden.cols));
+}
+
+void runFeedForward(const BlockPass& pass, const FeedForwardWeights& weights, MatrixView<const float> normed,
+                    MatrixView<float> y, int downGroup) {
+    BufferPool::Lease hidden(pass.model.buffers, normed.rows, weights.down.weight->cols);
+    feedForwardHidden(pass, weights, normed, hidden.view());
+    pass.watch(downGroup, hidden.view());
+    pass.roundInput(downGroup, hidden.view());
+    pass.multiply(hidden.view(), weights.down, y, true);
 }
 
 } // namespace bw

@@ -36,17 +36,6 @@ void Model::Impl::applyNormBack(const Norm& norm, MatrixView<const float> x, Mat
 
 namespace {
 
-/// Runs `part(y)`, which adds to y, on x itself, or where a norm stands before the addition on zeros.
-template <class Part>
-void addToResidual(const BlockPass& pass, const Norm& postNorm, MatrixView<float> x, Part part) {
-    if (postNorm.weight.empty()) return part(x);
-    BufferPool::Lease sum(pass.model.buffers, x.rows, x.cols);
-    std::fill_n(sum.view().data, sum.view().size(), 0.0f);
-    part(sum.view());
-    pass.model.applyNorm(postNorm, sum.view(), sum.view());
-    pass.device().add(x, sum.view());
-}
-
 /// x ← block(x); `cache` as for Model::runBlock.
 void runPass(const BlockPass& pass, MatrixView<float> x, KvCache* cache) {
     const BlockWeights& weights = pass.weights;

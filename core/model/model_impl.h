@@ -6,6 +6,7 @@
 #include "core/model/model.h"
 #include "core/model/walk.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -88,6 +89,17 @@ struct BlockPass {
     void multiply(MatrixView<const float> x, const Linear& linear, MatrixView<float> y, bool add = false) const;
 };
 
+/// Runs `part(y)`, which adds to y, on x itself, or where a norm stands before the addition on zeros.
+template <class Part>
+void addToResidual(const BlockPass& pass, const Norm& postNorm, MatrixView<float> x, Part part) {
+    if (postNorm.weight.empty()) return part(x);
+    BufferPool::Lease sum(pass.model.buffers, x.rows, x.cols);
+    std::fill_n(sum.view().data, sum.view().size(), 0.0f);
+    part(sum.view());
+    pass.model.applyNorm(postNorm, sum.view(), sum.view());
+    pass.device().add(x, sum.view());
+}
+
 /// Normalizes queries or keys, x T×(heads·D), in place; nothing where the family has no such norm. attention_part.cpp
 void normalizeHeads(const BlockPass& pass, const Norm& norm, MatrixView<float> x);
 /// Rotates the heads of x, whose first row stands at `position0` of a sequence that may grow to `sequence` tokens;
@@ -96,6 +108,8 @@ void rotate(const BlockPass& pass, MatrixView<float> x, std::int64_t position0, 
 AttentionShape attentionShape(const BlockPass& pass, std::int64_t position0);
 /// mixed = attention(normed); keys and values of `cache` grow by x.rows when there is one. attention_part.cpp
 void attend(const BlockPass& pass, MatrixView<const float> normed, KvCache* cache, MatrixView<float> mixed);
+/// hidden = act(gate)·up of one feed-forward, T×F, from an input that is rounded already. feed_forward.cpp
+void feedForwardHidden(const BlockPass& pass, const FeedForwardWeights& weights, MatrixView<const float> normed, MatrixView<float> hidden);
 /// y += down(act(gate)·up) of one feed-forward, whose input is rounded already. `downGroup` is watched and rounded. feed_forward.cpp
 void runFeedForward(const BlockPass& pass, const FeedForwardWeights& weights, MatrixView<const float> normed,
                     MatrixView<float> y, int downGroup);
@@ -110,6 +124,12 @@ struct ExpertBatch {
 };
 /// One batch per expert.
 std::vector<ExpertBatch> routeTokens(const BlockPass& pass, MatrixView<const float> normed);
+/// The observer sees each window's rows of a batch.
+void watchBatch(const BlockPass& pass, int group, const ExpertBatch& batch, MatrixView<const float> x);
+/// to[i] = from[batch.rows[i]]
+void gatherRows(const ExpertBatch& batch, MatrixView<const float> from, MatrixView<float> to);
+/// y[batch.rows[i]] += batch.shares[i]·from[i]
+void addShares(const ExpertBatch& batch, MatrixView<const float> from, MatrixView<float> y);
 /// All tokens with the shares of the shared expert: σ(gate·x), or 1 without a gate.
 ExpertBatch sharedBatch(const BlockPass& pass, MatrixView<const float> normed);
 

@@ -7,6 +7,7 @@
 #include "core/base/parallel.h"
 #include "core/compute/cpu_device.h"
 #include "core/quantize/gptq_factor.h"
+#include "core/quantize/gptq_sweep.h"
 
 #include <algorithm>
 #include <cmath>
@@ -16,7 +17,8 @@
 namespace bw {
 namespace {
 
-constexpr std::int64_t kBlock = 128;    ///< columns between two products
+constexpr std::int64_t kBlock = 128;    ///< columns between two products over all that came before
+constexpr std::int64_t kPart = 32;      ///< columns between two products inside a block
 constexpr std::int64_t kRowsAtOnce = 64; ///< a block's columns of so many rows stay in the second-level cache
 
 /// Columns as rows in their order: out I×O, out[j] = weight[:, order[j]].
@@ -39,9 +41,11 @@ public:
         const JobScope scope(&job_);
         const std::int64_t columns = weight_.cols;
         transposeOrdered(weight_, order_, targets_.view());
-        // A group's scales are chosen from all of its columns: blocks hold whole groups then.
+        // A group's scales are chosen from all of its columns when it is reached: parts are groups then, blocks hold whole ones.
         const std::int64_t group = grid_.groupColumns();
-        const std::int64_t step = refit_ && group < columns ? (kBlock + group - 1) / group * group : kBlock;
+        refit_ = refit_ && group < columns;
+        if (refit_) part_ = group;
+        const std::int64_t step = refit_ ? (kBlock + group - 1) / group * group : kBlock;
         if (refit_) current_ = Matrix(weight_.rows, columns);
         for (std::int64_t first = 0; first < columns; first += step) {
             job_.checkpoint();
@@ -56,19 +60,37 @@ private:
         std::copy_n(values.data, values.size(), original.data());
         if (first > 0)
             gemmTimes(feedback_.rows.view().middleRows(first, count).middleCols(0, first), errors_.view().middleRows(0, first), values, true);
-        if (refit_ && grid_.groupColumns() < weight_.cols) refit(values, first, count);
-        parallelFor(weight_.rows, kRowsAtOnce, [&](std::int64_t begin, std::int64_t end) { roundRows(original, first, count, begin, end); });
+        // Inside a block, what a few columns did to the others is one product too.
+        for (std::int64_t part = 0; part < count; part += part_) {
+            const std::int64_t columns = std::min(part_, count - part);
+            if (part > 0)
+                gemmTimes(feedback_.rows.view().middleRows(first + part, columns).middleCols(first, part), errors_.view().middleRows(first, part),
+                          values.middleRows(part, columns), true);
+            if (refit_) refit(values.middleRows(part, columns), std::as_const(original).view().middleRows(part, columns), first + part, columns);
+            parallelFor(weight_.rows, kRowsAtOnce, [&](std::int64_t begin, std::int64_t end) { roundRows(std::as_const(original).view().middleRows(part, columns), first + part, columns, begin, end); });
+        }
     }
 
-    void refit(MatrixView<const float> values, std::int64_t first, std::int64_t count) {
+    /// `values` count what columns before the group did. Where a column of the group would go by that, not yet rounded, those
+    /// after it follow.
+    void refit(MatrixView<const float> values, MatrixView<const float> original, std::int64_t first, std::int64_t count) {
+        Matrix reached(count, weight_.rows);
+        std::copy_n(values.data, values.size(), reached.data());
         parallelFor(weight_.rows, kRowsAtOnce, [&](std::int64_t begin, std::int64_t end) {
-            for (std::int64_t r = begin; r < end; ++r)
-                for (std::int64_t j = 0; j < count; ++j) current_.row(r)[first + j] = values(j, r);
+            for (std::int64_t j = 0; j < count; ++j) {
+                const float* const now = reached.row(j);
+                for (std::int64_t k = j + 1; k < count; ++k) {
+                    const float share = feedback_.rows.row(first + k)[first + j];
+                    float* const later = reached.row(k);
+                    for (std::int64_t r = begin; r < end; ++r) later[r] -= share * (now[r] - original(j, r));
+                }
+                for (std::int64_t r = begin; r < end; ++r) current_.row(r)[first + j] = now[r];
+            }
         });
         grid_.refit(std::as_const(current_).view(), first, count);
     }
 
-    void roundRows(const Matrix& original, std::int64_t first, std::int64_t count, std::int64_t begin, std::int64_t end) {
+    void roundRows(MatrixView<const float> original, std::int64_t first, std::int64_t count, std::int64_t begin, std::int64_t end) {
         const auto rows = static_cast<std::size_t>(end - begin);
         std::vector<float> rounded(rows);
         for (std::int64_t j = 0; j < count; ++j) {
@@ -90,6 +112,7 @@ private:
     const detail::ErrorFeedback& feedback_;
     FixedGrid& grid_;
     bool refit_;
+    std::int64_t part_ = kPart;
     JobContext& job_;
     Matrix targets_, errors_, current_;
 };
@@ -103,6 +126,14 @@ double lossOf(const QuantizedTensor& tensor, MatrixView<const float> weight, con
             for (std::int64_t c = 0; c < weight.cols; ++c) difference.row(r)[c] -= weight(r, c);
     });
     return gram.quadratic(std::as_const(difference).view(), job);
+}
+
+Matrix dampedHessian(const Gram& gram, double damping) {
+    Matrix hessian = gram.full();
+    double mean = 0;
+    for (std::int64_t i = 0; i < hessian.rows(); ++i) mean += static_cast<double>(hessian.row(i)[i]) / static_cast<double>(hessian.rows());
+    for (std::int64_t i = 0; i < hessian.rows(); ++i) hessian.row(i)[i] += static_cast<float>(damping * mean);
+    return hessian;
 }
 
 std::vector<std::int64_t> columnOrder(const std::vector<float>& diagonal, bool falling) {
@@ -124,7 +155,8 @@ GptqSite gptqSite(const Site& site, MatrixView<const float> weight, const Format
     for (float& v : importance) v = static_cast<float>(static_cast<double>(v) / tokens);
     RounderOptions nearest = rounder;
     nearest.stochastic = false;
-    nearest.weighted = gram.tokens() > 0;
+    const bool finite = std::all_of(diagonal.begin(), diagonal.end(), [](float v) { return std::isfinite(v); });
+    nearest.weighted = gram.tokens() > 0 && finite;
     result.tensor = quantizeSite(site, weight, format, importance, nearest);
     result.tokens = gram.tokens();
     result.deadColumns = std::count(diagonal.begin(), diagonal.end(), 0.0f);
@@ -137,6 +169,7 @@ GptqSite gptqSite(const Site& site, MatrixView<const float> weight, const Format
         result.tensor.rounder = "nearest: " + result.fallback;
         return std::move(result);
     };
+    if (!finite) return fallBack("its inputs hold NaN or infinity");
     const std::int64_t least = options.minimumTokens > 0 ? options.minimumTokens : site.cols / 4;
     if (gram.tokens() == 0) return fallBack("no token of the calibration text reached it");
     if (site.expert >= 0 && gram.tokens() < least)
@@ -151,6 +184,7 @@ GptqSite gptqSite(const Site& site, MatrixView<const float> weight, const Format
     encode.search = rounder.search;
     const auto grid = fixGrid(*format, weight, encode);
     ColumnPass(weight, order, feedback, *grid, options.refitScales, job).run();
+    if (options.sweeps > 0) detail::sweepColumns(weight, dampedHessian(gram, feedback.damping), *grid, options.sweeps, job);
     QuantizedTensor tensor{site.id, format, std::vector<std::byte>(format->bytes(weight.rows, weight.cols)), 0, 0};
     grid->pack(tensor.bytes);
     measureRounding(tensor, weight);

@@ -3,6 +3,7 @@
 #include "core/quantize/gptq_factor.h"
 
 #include "core/base/parallel.h"
+#include "core/compute/cpu_device.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,7 +11,7 @@
 namespace bw::detail {
 namespace {
 
-constexpr std::int64_t kPanel = 32;    ///< columns that rows are brought up to date for at once
+constexpr std::int64_t kPanel = 64;    ///< columns between two products
 constexpr std::int64_t kRowGrain = 16; ///< rows per task: some 100 µs at widths of thousands
 constexpr double kLargestDamping = 10;
 
@@ -24,22 +25,26 @@ double dot(const double* a, const double* b, std::int64_t count) {
     return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
 }
 
-/// L of A = L·Lᵀ over A's lower triangle, n×n; false at the first pivot that is not clearly positive.
+/// L of A = L·Lᵀ over A's lower triangle, n×n; false at the first pivot that is not clearly positive. A panel of columns at a
+/// time: its own triangle, the rows below it, and one product for all that stands right of it.
 bool cholesky(std::vector<double>& a, std::int64_t n, double smallest, JobContext& job) {
     const auto row = [&](std::int64_t i) { return a.data() + i * n; };
     for (std::int64_t first = 0; first < n; first += kPanel) {
         job.checkpoint();
         const std::int64_t last = std::min(n, first + kPanel);
         for (std::int64_t i = first; i < last; ++i) {
-            for (std::int64_t j = first; j < i; ++j) row(i)[j] = (row(i)[j] - dot(row(i), row(j), j)) / row(j)[j];
-            const double pivot = row(i)[i] - dot(row(i), row(i), i);
+            for (std::int64_t j = first; j < i; ++j) row(i)[j] = (row(i)[j] - dot(row(i) + first, row(j) + first, j - first)) / row(j)[j];
+            const double pivot = row(i)[i] - dot(row(i) + first, row(i) + first, i - first);
             if (!(pivot > smallest)) return false;
             row(i)[i] = std::sqrt(pivot);
         }
         parallelFor(n - last, kRowGrain, [&](std::int64_t begin, std::int64_t end) {
             for (std::int64_t i = last + begin; i < last + end; ++i)
-                for (std::int64_t j = first; j < last; ++j) row(i)[j] = (row(i)[j] - dot(row(i), row(j), j)) / row(j)[j];
+                for (std::int64_t j = first; j < last; ++j) row(i)[j] = (row(i)[j] - dot(row(i) + first, row(j) + first, j - first)) / row(j)[j];
         });
+        if (last == n) break;
+        const MatrixView<const double> below(row(last) + first, n - last, last - first, n);
+        subtractLower(below, below, MatrixView<double>(row(last) + last, n - last, n - last, n));
     }
     return true;
 }

@@ -3,6 +3,7 @@
 // was rounded before.
 #include "core/base/error.h"
 #include "core/base/scratch.h"
+#include "core/model/staged_block.h"
 #include "core/quantize/gptq.h"
 
 #include <algorithm>
@@ -14,6 +15,9 @@
 namespace bw {
 namespace {
 
+constexpr int kStages = 4;
+
+/// As BlockStage counts.
 int stageOf(SiteKind kind) {
     switch (kind) {
     case SiteKind::attnOutput: return 1;
@@ -70,23 +74,44 @@ private:
     }
 
     void block(BlockIndex block) {
-        const std::vector<int> stages = options_.sequential ? std::vector<int>{0, 1, 2, 3} : std::vector<int>{-1};
-        for (const int s : stages) {
-            const std::vector<const Site*> sites = stage(block, s);
-            if (sites.empty()) continue;
-            std::set<int> groups;
-            for (const Site* site : sites) groups.insert(site->inputGroup);
-            grams_.watch({groups.begin(), groups.end()});
-            pass(block, false);
+        weights_ = *model_.loadBlock(block, into_);
+        options_.sequential ? sequentialBlock(block) : blockFromItsInputs(block);
+        weights_ = {};
+    }
+
+    void sequentialBlock(BlockIndex block) {
+        StagedBlock staged(model_, block, states_.view(), windows_.length);
+        for (int s = 0; s < kStages; ++s) {
+            const std::vector<const Site*> sites = watched(block, s);
+            {
+                const JobScope scope(&job_);
+                staged.inputs(static_cast<BlockStage>(s), weights_, sites.empty() ? nullptr : &grams_, job_);
+            }
             for (const Site* site : sites) round(*site, grams_.of(site->inputGroup));
         }
-        pass(block, true);
+        const JobScope scope(&job_);
+        staged.finish(weights_, job_);
+    }
+
+    void blockFromItsInputs(BlockIndex block) {
+        const std::vector<const Site*> sites = watched(block, -1);
+        if (!sites.empty()) pass(false);
+        for (const Site* site : sites) round(*site, grams_.of(site->inputGroup));
+        pass(true);
+    }
+
+    /// The sites of a stage, whose inputs are collected from now on.
+    std::vector<const Site*> watched(BlockIndex block, int of) {
+        std::vector<const Site*> sites = stage(block, of);
+        std::set<int> groups;
+        for (const Site* site : sites) groups.insert(site->inputGroup);
+        grams_.watch({groups.begin(), groups.end()});
+        return sites;
     }
 
     /// All windows through the block as it is rounded so far; with `keep` their states move on, else inputs are collected.
-    void pass(BlockIndex block, bool keep) {
+    void pass(bool keep) {
         const JobScope scope(&job_);
-        const BlockWeightsPtr weights = model_.loadBlock(block, into_);
         const std::int64_t batch = model_.batchWindows(windows_.length);
         for (std::int64_t w = 0; w < windows_.count; w += batch) {
             const std::int64_t count = std::min(batch, windows_.count - w) * windows_.length;
@@ -98,24 +123,36 @@ private:
                 std::memcpy(copy.data(), rows.data, static_cast<std::size_t>(rows.size()) * sizeof(float));
                 x = copy.view();
             }
-            model_.runBlockWindows(*weights, x, windows_.length, keep ? nullptr : &grams_, w, &job_);
+            model_.runBlockWindows(weights_, x, windows_.length, keep ? nullptr : &grams_, w, &job_);
             for (std::int64_t r = 0; r < x.rows; ++r)
                 if (!std::all_of(x.row(r), x.row(r) + x.cols, [](float v) { return std::isfinite(v); }))
                     throw Error(ErrorCode::nonFinite,
-                                fmt::format("blk.{} gives NaN or infinity at window {}, token {}", block.value(), w + r / windows_.length, r % windows_.length),
+                                fmt::format("blk.{} gives NaN or infinity at window {}, token {}", weights_.block.value(), w + r / windows_.length, r % windows_.length),
                                 "Its weights hold NaN, infinities or values too large to add up; check them in the checkpoint.");
             job_.checkpoint();
         }
     }
 
+    /// Of a block's site the weights that its later stages run with are replaced too.
     void round(const Site& site, const Gram& gram) {
-        const Matrix weight = model_.siteWeight(site);
+        const bool inBlock = site.kind != SiteKind::output;
+        Matrix own;
+        if (!inBlock) own = model_.siteWeight(site);
+        const MatrixView<const float> weight = inBlock ? weights_.linear(site).weight->values : std::as_const(own).view();
         job_.checkpoint();
-        GptqSite rounded = gptqSite(site, weight.view(), wanted_.at(site.id.value()), gram, rounder_, options_, job_);
+        GptqSite rounded = gptqSite(site, weight, wanted_.at(site.id.value()), gram, rounder_, options_, job_);
         if (!rounded.fallback.empty()) job_.note(fmt::format("{} keeps nearest rounding: {}", site.name, rounded.fallback));
+        if (inBlock) {
+            auto values = std::make_shared<Matrix>(site.rows, site.cols);
+            rounded.tensor.decode(values->view());
+            Linear& linear = weights_.linear(site);
+            std::replace_if(weights_.owned.begin(), weights_.owned.end(), [&](const auto& m) { return m->data() == linear.weight->values.data; },
+                            std::shared_ptr<const Matrix>(values));
+            linear.weight = model_.device().prepare(std::as_const(*values).view());
+        }
         into_->set(rounded.tensor);
         if (report_ != nullptr) report_->push_back(std::move(rounded));
-        job_.advance(weight.size());
+        job_.advance(site.rows * site.cols);
     }
 
     /// An output matrix of its own, from the inputs that the rounded blocks give.
@@ -144,6 +181,7 @@ private:
     QuantizedModel* into_ = nullptr;
     std::map<int, FormatPtr> wanted_;
     ScratchMatrix states_;
+    BlockWeights weights_; ///< of the block at hand, rounded as far as it is
 };
 
 } // namespace

@@ -332,5 +332,113 @@ TEST(FixedGrid, refusesWhatEncodeRefuses) {
     }
 }
 
+/// H = Σ xᵀx of inputs whose neighbours go together, its diagonal raised by a little.
+std::vector<double> mixedHessian(std::int64_t n) {
+    const Matrix x = randomWeight(2 * n, n, 77);
+    std::vector<double> h(static_cast<std::size_t>(n * n), 0.0);
+    std::vector<double> row(static_cast<std::size_t>(n));
+    for (std::int64_t t = 0; t < x.rows(); ++t) {
+        for (std::int64_t c = 0; c < n; ++c) row[static_cast<std::size_t>(c)] = static_cast<double>(x.row(t)[c]) + (c > 0 ? 0.8 * row[static_cast<std::size_t>(c - 1)] : 0.0);
+        for (std::int64_t i = 0; i < n; ++i)
+            for (std::int64_t j = 0; j < n; ++j) h[static_cast<std::size_t>(i * n + j)] += row[static_cast<std::size_t>(i)] * row[static_cast<std::size_t>(j)];
+    }
+    return h;
+}
+
+class MovedScales : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Formats, MovedScales,
+                         testing::Values("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "iq4_nl", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "iq4_xs", "int4:g32", "int3:g64:sym",
+                                         "int4:channel", "nf4:b64"));
+
+/// Codes from weights that were changed since the scales were chosen, so that there is something to gain.
+TEST_P(MovedScales, TakeTheirShareOfTheLossAndStayReadable) {
+    const std::int64_t rows = 9, cols = 256;
+    const FormatPtr format = parseFormat(GetParam());
+    const Matrix weight = randomWeight(rows, cols, 5);
+    Matrix changed = randomWeight(rows, cols, 6);
+    for (std::int64_t i = 0; i < changed.size(); ++i) changed.data()[i] = 1.3f * weight.data()[i] + 0.1f * changed.data()[i] + 0.02f;
+    const auto grid = fixGrid(*format, weight.view(), {});
+    const auto n = static_cast<std::size_t>(rows);
+    std::vector<float> column(n), rounded(n);
+    for (std::int64_t c = 0; c < cols; ++c) {
+        for (std::size_t r = 0; r < n; ++r) column[r] = changed.row(static_cast<std::int64_t>(r))[c];
+        grid->roundColumn(c, 0, column, rounded);
+    }
+    ASSERT_TRUE(grid->movesCells());
+    const std::vector<double> h = mixedHessian(cols);
+    const auto decoded = [&] {
+        std::vector<std::byte> bytes(format->bytes(rows, cols));
+        grid->pack(bytes);
+        Matrix m(rows, cols);
+        format->decode(bytes, m.view());
+        std::vector<float> levels(n), scales(n), offsets(n);
+        for (std::int64_t c = 0; c < cols; ++c) {
+            grid->column(c, 0, levels, scales, offsets);
+            for (std::size_t r = 0; r < n; ++r) EXPECT_EQ(scales[r] * levels[r] + offsets[r], m.row(static_cast<std::int64_t>(r))[c]) << "what column() says is what is packed";
+        }
+        return m;
+    };
+    const auto lossOf = [&](const Matrix& m, std::int64_t r) {
+        double sum = 0;
+        for (std::int64_t i = 0; i < cols; ++i)
+            for (std::int64_t j = 0; j < cols; ++j)
+                sum += static_cast<double>(changed.row(r)[i] - m.row(r)[i]) * h[static_cast<std::size_t>(i * cols + j)] * static_cast<double>(changed.row(r)[j] - m.row(r)[j]);
+        return sum;
+    };
+    /// Directions of a move in `count` columns from `first`: levels and ones, or values and offsets.
+    const auto move = [&](std::int64_t first, std::int64_t count, bool wholeGroup) {
+        const Matrix before = decoded();
+        std::vector<ScaleLoss> loss(n);
+        std::vector<std::vector<float>> u, o;
+        for (std::int64_t c = first; c < first + count; ++c) {
+            std::vector<float> levels(n), scales(n), offsets(n);
+            grid->column(c, 0, levels, scales, offsets);
+            for (std::size_t r = 0; r < n && wholeGroup; ++r) levels[r] *= scales[r];
+            u.push_back(levels);
+            o.push_back(wholeGroup ? offsets : std::vector<float>(n, 1.0f));
+        }
+        for (std::size_t r = 0; r < n; ++r) {
+            const auto row = static_cast<std::int64_t>(r);
+            for (std::int64_t i = 0; i < count; ++i) {
+                double hu = 0, ho = 0, he = 0;
+                for (std::int64_t j = 0; j < cols; ++j) {
+                    const double hij = h[static_cast<std::size_t>((first + i) * cols + j)];
+                    he += hij * static_cast<double>(changed.row(row)[j] - before.row(row)[j]);
+                    if (j < first || j >= first + count) continue;
+                    hu += hij * static_cast<double>(u[static_cast<std::size_t>(j - first)][r]);
+                    ho += hij * static_cast<double>(o[static_cast<std::size_t>(j - first)][r]);
+                }
+                const auto k = static_cast<std::size_t>(i);
+                loss[r].uu += u[k][r] * static_cast<float>(hu);
+                loss[r].uo += o[k][r] * static_cast<float>(hu);
+                loss[r].oo += o[k][r] * static_cast<float>(ho);
+                loss[r].gu += u[k][r] * static_cast<float>(he);
+                loss[r].go += o[k][r] * static_cast<float>(he);
+            }
+        }
+        wholeGroup ? grid->moveGroup(first, 0, loss) : grid->moveCell(first, 0, loss);
+        const Matrix after = decoded();
+        double gained = 0;
+        for (std::int64_t r = 0; r < rows; ++r) {
+            const double was = lossOf(before, r), is = lossOf(after, r);
+            EXPECT_LE(is, was * (1 + 1e-4)) << "row " << r; // sums of f32
+            gained += was - is;
+            for (std::int64_t c = 0; c < cols; ++c) {
+                const bool outside = c < first || c >= first + count;
+                EXPECT_TRUE(!outside || before.row(r)[c] == after.row(r)[c]) << "other columns stay";
+            }
+        }
+        return gained;
+    };
+    const std::int64_t cell = grid->cellColumns();
+    double first = 0, again = 0;
+    if (grid->movesGroups()) first += move(0, grid->groupColumns(), true);
+    for (std::int64_t c = 0; c < cols; c += cell) first += move(c, cell, false);
+    if (grid->movesGroups()) again += move(0, grid->groupColumns(), true);
+    for (std::int64_t c = 0; c < cols; c += cell) again += move(c, cell, false);
+    EXPECT_GT(first, 0);
+    EXPECT_LT(again, first) << "it comes to rest";
+}
+
 } // namespace
 } // namespace bw
