@@ -45,12 +45,7 @@ void printEvaluation(const Json& r) {
                                          number(r.at("kl_p99"), 4), number(r.at("kl_p999"), 4), number(r.at("kl_max"), 4)));
         line("same top 1", withError(r.at("same_top1"), r.at("same_top1_se"), 4));
     }
-    if (r.contains("cache_bytes_per_token"))
-        line("cache", fmt::format("{} bytes per token, {} as f16", number(r.at("cache_bytes_per_token"), 5), number(r.at("cache_bytes_per_token_f16"), 5)));
-    if (r.contains("by_position"))
-        for (const Json& part : r.at("by_position"))
-            line("  positions", fmt::format("{:>5} – {:<5} KL {} nats per token, perplexity {}", part.at("from").get<std::int64_t>(), part.at("to").get<std::int64_t>(),
-                                            number(part.at("kl"), 4), number(part.at("perplexity"), 5)));
+    printSchemes(r);
     line("speed", fmt::format("{} tokens/s, {}", groupDigits(r.at("tokens_per_second").get<double>()), formatSeconds(r.at("seconds").get<double>())));
 }
 
@@ -118,9 +113,12 @@ void addMeasureCommands(CLI::App& app, Context& context) {
     command->add_option("--base", eval->base, "checkpoint to measure KL against")->type_name("PATH");
     command->add_option("--protocol", eval->protocol, "windows:N or llama.cpp:N (default windows:256)");
     command->add_option("--tokens", eval->tokens, "at most this many tokens of text")->check(CLI::PositiveNumber)->type_name("N");
+    addRuntimeOptions(*command, eval->method);
+    command->add_option("--calib-text", eval->calibrationTexts, "calibration text, for static scales")->type_name("FILE");
     addNonFinite(*command, context.common);
     addCommon(*command, context.common);
-    command->footer("Examples:\n  bitwright-cli eval model.gguf --text test.txt --kv-cache kv4:token:g64 --protocol windows:512\n"
+    command->footer("With --activations or --kv-cache and no --base, KL is against the same checkpoint without them.\n"
+                    "Examples:\n  bitwright-cli eval model.gguf --text test.txt --kv-cache kv4:token:g64 --protocol windows:512\n"
                     "  bitwright-cli eval model.gguf --text test.txt\n  bitwright-cli eval small.gguf --base model.gguf --text test.txt --tokens 16384 --json");
     command->callback([&context, eval] { context.action = [&context, eval] { return runEval(context, *eval); }; });
 

@@ -3,13 +3,53 @@
 #include "app/cli/method_options.h"
 
 #include "core/base/error.h"
+#include "core/base/text.h"
+#include "core/quantize/transform.h"
+
+#include <charconv>
+#include <fmt/format.h>
 
 namespace bw::cli {
+namespace {
+
+/// "threshold=6,sparse=0.5%" as a part of a transform: "outliers:threshold=6:weights=0.005".
+std::string outlierPart(const std::string& given) {
+    std::string part = "outliers";
+    for (const std::string& word : splitList({given})) {
+        constexpr std::string_view kSparse = "sparse=";
+        if (!word.starts_with(kSparse)) {
+            part += ":" + word;
+            continue;
+        }
+        std::string_view number = std::string_view(word).substr(kSparse.size());
+        const bool percent = number.ends_with('%');
+        if (percent)
+            number.remove_suffix(1);
+        double share = 0;
+        const auto [end, fault] = std::from_chars(number.data(), number.data() + number.size(), share);
+        if (fault != std::errc() || end != number.data() + number.size())
+            throw Error(ErrorCode::usage, "--outliers " + escapeForDisplay(given) + ": no share of the weights", "write sparse=0.5% or sparse=0.005");
+        part += fmt::format(":weights={}", percent ? share / 100 : share);
+    }
+    return part;
+}
+
+/// The transform with its outlier part, which comes last, replaced.
+std::string withOutliers(const std::string& transform, const std::string& part) {
+    TransformSpec spec = parseTransform(transform);
+    std::erase_if(spec.parts, [](const TransformSpec::Part& p) { return p.name == "outliers"; });
+    return spec.parts.empty() ? part : spec.text() + "+" + part;
+}
+
+} // namespace
 
 void addRoundingOptions(CLI::App& command, MethodArguments& given) {
     const std::string group = "Method";
     command.add_option("--transform", given.transform, "before rounding: smooth:alpha=0.5, smooth:search, awq or rotate; several with +. smooth and awq need --text")
         ->group(group)->type_name("T");
+    command.add_option("--outliers", given.outliers,
+                       "keep what is large in 16 bits: threshold=6 (input channels that pass it; LLM.int8(), needs --text), sparse=0.5% (the largest weights), or both with a comma")
+        ->group(group)->type_name("O");
     command.add_option("--rounder", given.rounder, "nearest (default), reference (ggml's own bytes), weighted, stochastic, gptq; weighted and gptq need --text")
         ->group(group)->check(CLI::IsMember({"nearest", "reference", "weighted", "stochastic", "gptq"}))->type_name("R");
     command.add_option("--damping", given.damping, "GPTQ: share of the Hessian's mean diagonal that is added to it (default 0.01)")->group(group)->check(CLI::PositiveNumber)->type_name("D");
@@ -22,9 +62,20 @@ void addRoundingOptions(CLI::App& command, MethodArguments& given) {
         ->group(group)->check(CLI::NonNegativeNumber)->type_name("N");
 }
 
+void addRuntimeOptions(CLI::App& command, MethodArguments& given) {
+    const std::string group = "Rounding at run time (simulated)";
+    command.add_option("--activations", given.activations, "what enters the linears: a8:token, a8:tensor:percentile, a8:channel, a4:token, fp8:token, q8_0 …; scales per tensor and channel need calibration text")
+        ->group(group)->type_name("A");
+    command.add_option("--kv-cache", given.kvCache, "keys and values: kv8:token, fp8, q4_0, k4:channel:g32,v4:token:g64,recent=64 …; prints damage against context length")->group(group)->type_name("KV");
+}
+
 void applyMethod(const MethodArguments& given, Recipe& recipe) {
     recipe.transform = given.transform.value_or(recipe.transform);
     recipe.rounder = given.rounder.value_or(recipe.rounder);
+    if (given.outliers)
+        recipe.transform = withOutliers(recipe.transform, outlierPart(*given.outliers));
+    recipe.activations = given.activations.value_or(recipe.activations);
+    recipe.kvCache = given.kvCache.value_or(recipe.kvCache);
     if (recipe.rounder == "reference") { // a way to search scales, not a way to round
         recipe.rounder = "nearest";
         recipe.search = "reference";

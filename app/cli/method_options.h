@@ -7,14 +7,16 @@
 namespace bw::cli {
 
 struct MethodArguments {
-    std::optional<std::string> transform, rounder;
+    std::optional<std::string> transform, rounder, outliers, activations, kvCache;
     std::optional<double> damping;
     std::optional<std::int64_t> minimumTokens, sweeps;
     bool indexOrder = false, notSequential = false, refitScales = false;
 };
 
-/// --transform, --rounder and those of GPTQ.
+/// --transform, --outliers, --rounder and those of GPTQ.
 void addRoundingOptions(CLI::App& command, MethodArguments& given);
+/// --activations and --kv-cache.
+void addRuntimeOptions(CLI::App& command, MethodArguments& given);
 /// What was given replaces the recipe's; the rest of the recipe holds. @throws Error(usage) for options that exclude each other.
 void applyMethod(const MethodArguments& given, Recipe& recipe);
 

@@ -133,7 +133,7 @@ void addMethodsCommand(CLI::App& app, Context& context) {
     CLI::App* command = app.add_subcommand("methods", "Try several methods on your model and data and rank them by measured KL and size");
     addTrialOptions(*command, *given, context);
     command->add_option("--recipes", given->recipes,
-                        "methods: " + methodList() + "; each also with formats (gptq/int3:g64), in parts (TRANSFORM/ROUNDER/FORMAT), or a recipe's .json")
+                        "methods: " + methodList() + "; each also with formats (gptq/int3:g64), in parts (TRANSFORM/ROUNDER/FORMAT[/ACTIVATIONS]), or a recipe's .json")
         ->type_name("A,B,C");
     command->add_option("--format", given->format, "format of the methods of weights alone (default int4:g64:asym)")->type_name("FORMAT");
     command->add_option("--head", given->head, "format of token_embd and output; 'keep' leaves them (default: as the others)")->type_name("FORMAT");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // One forward pass and text continuation: logits, generate.
+#include "app/cli/method_options.h"
 #include "app/cli/output.h"
 #include "app/cli/run.h"
 #include "app/common/devices.h"
@@ -105,8 +106,10 @@ int runLogits(Context& context, const LogitsOptions& options) {
 }
 
 struct GenerateArguments {
+    MethodArguments method;
     std::string path;
     std::optional<std::string> prompt;
+    std::vector<std::string> calibrationTexts;
     std::optional<std::int64_t> max;
     std::optional<double> temperature, topP;
 };
@@ -120,6 +123,10 @@ int runGenerate(Context& context, const GenerateArguments& given) {
     recipe.generation.topP = given.topP.value_or(recipe.generation.topP);
     if (recipe.generation.maxTokens < 1)
         throw Error(ErrorCode::usage, "--max must be 1 or more");
+    if (!given.calibrationTexts.empty())
+        recipe.calibration.files = given.calibrationTexts;
+    applyMethod(given.method, recipe);
+    recipe = Recipe::fromJson(recipe.toJson()); // schemes are checked like those of a file
     if (context.common.dryRun)
         return printPlan(context, recipe);
     const RunOutcome outcome = runRecipe(context, recipe);
@@ -155,6 +162,8 @@ void addModelCommands(CLI::App& app, Context& context) {
     generate->add_option("--max", given->max, "new tokens at most")->type_name("N");
     generate->add_option("--temperature", given->temperature, "0 = always the likeliest token")->check(CLI::NonNegativeNumber);
     generate->add_option("--top-p", given->topP, "sample from the likeliest tokens that hold this share")->check(CLI::Range(0.0, 1.0));
+    addRuntimeOptions(*generate, given->method);
+    generate->add_option("--calib-text", given->calibrationTexts, "calibration text, for static scales")->type_name("FILE");
     addCommon(*generate, context.common);
     generate->footer("Examples:\n  bitwright-cli generate model.gguf --prompt 'The sea was' --max 40\n"
                      "  bitwright-cli generate model.gguf --prompt 'def main():' --temperature 0.8 --top-p 0.95 --seed 7");

@@ -16,6 +16,20 @@ void printLine(const std::string& text) {
     std::fputc('\n', stdout);
 }
 
+void printSchemes(const Json& r) {
+    if (r.contains("activations"))
+        printLine(fmt::format("{:<14}{}", "activations", r.at("activations").get<std::string>()));
+    if (!r.contains("kv_cache"))
+        return;
+    const double bytes = r.at("cache_bytes_per_token").get<double>(), half = r.at("cache_bytes_per_token_f16").get<double>();
+    printLine(fmt::format("{:<14}{}: {} bytes per token, {:.1f} % of f16's {}", "cache", r.at("kv_cache").get<std::string>(), groupDigits(bytes), 100 * bytes / half, groupDigits(half)));
+    Table table({{"context", false}, {"tokens scored"}, {"perplexity"}, {"KL"}, {"bytes per token"}});
+    for (const Json& row : r.at("by_position"))
+        table.add({fmt::format("{} – {}", row.at("from").get<std::int64_t>(), row.at("to").get<std::int64_t>() - 1), groupDigits(row.at("tokens").get<double>()),
+                   number(row.at("perplexity"), 5), row.at("kl").is_null() ? "–" : withError(row.at("kl"), row.at("kl_se"), 4), groupDigits(row.at("cache_bytes_per_token").get<double>())});
+    printLine(table.text());
+}
+
 Json errorJson(const Error& error) {
     Json context = Json::object();
     for (const auto& [key, value] : error.context())

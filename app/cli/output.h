@@ -18,6 +18,9 @@ void printLine(const std::string& text = {});
 /// {"error":{code,message,hint,context}}
 Json errorJson(const Error& error);
 
+/// What an evaluation says of activation and cache schemes: their names, bytes per token and damage against context length.
+void printSchemes(const Json& evaluation);
+
 /// "12,345"; fractions only below 100.
 std::string groupDigits(double value);
 /// Display columns of UTF-8 text (code points; our own texts have no wide ones).

@@ -124,6 +124,11 @@ void printMethod(const Json& r) {
     if (r.contains("transform"))
         for (const Json& note : r.at("transform").at("notes"))
             printLine(fmt::format("{:<14}{}", "transform", note.get<std::string>()));
+    if (r.contains("outliers")) {
+        const Json& o = r.at("outliers");
+        printLine(fmt::format("{:<14}{} input channels and {} single weights stay in 16 bits: {} bytes", "outliers", o.at("channels").get<std::int64_t>(), o.at("weights").get<std::int64_t>(),
+                              groupDigits(o.at("bytes").get<double>())));
+    }
     if (!r.contains("gptq"))
         return;
     const Json& g = r.at("gptq");
@@ -161,6 +166,7 @@ void printQuantized(const Json& r) {
         const Json& e = r.at("evaluation");
         printLine(fmt::format("{:<14}{} (before {}), KL {} nats per token", "perplexity", number(e.at("perplexity"), 6),
                               number(e.at("base_perplexity"), 6), withError(e.at("kl_mean"), e.at("kl_se"), 5)));
+        printSchemes(e);
     }
     printLine(fmt::format("{:<14}{}", "time", formatSeconds(r.at("seconds").get<double>())));
 }
@@ -191,6 +197,7 @@ void addQuantizeCommand(CLI::App& app, Context& context) {
     command->add_option("--search", options->search, "scales of GGML blocks: best (default), or reference (llama.cpp's own bytes)")
         ->check(CLI::IsMember({"best", "reference"}));
     addRoundingOptions(*command, options->method);
+    addRuntimeOptions(*command, options->method);
     command->add_option("--imatrix", options->imatrix, "importance matrix (.gguf or .dat) for weighted rounding instead of --text")->type_name("FILE");
     command->add_flag("--no-clip-search", options->noClipSearch, "affine grids: keep the full range of every group");
     command->add_option("--text", options->texts, "calibration text, for whatever looks at inputs (.txt or .jsonl)")->type_name("FILE");

@@ -23,6 +23,10 @@ constexpr std::array kMethods{
     NamedMethod{"rotate", "rotate", "nearest", "int4:g64:asym", "a randomised Hadamard rotation spreads outliers"},
     NamedMethod{"rotate+gptq", "rotate", "gptq", "int4:g64:asym", "rotation, then GPTQ (QuaRot)"},
     NamedMethod{"nf4", "none", "nearest", "nf4:b64", "16 levels at the quantiles of a normal distribution"},
+    NamedMethod{"w8a8", "none", "nearest", "int8:channel:sym", "int8 weights and inputs, a scale for every token", "a8:token"},
+    NamedMethod{"smooth-w8a8", "smooth:alpha=0.5", "nearest", "int8:channel:sym", "the same after SmoothQuant", "a8:token"},
+    NamedMethod{"llm-int8", "outliers:threshold=6", "nearest", "int8:channel:sym", "the same with outlier channels in 16 bits", "a8:token"},
+    NamedMethod{"fp8", "none", "nearest", "fp8_e4m3:channel", "fp8 weights and inputs, a scale for every token", "fp8:token"},
 };
 
 std::vector<std::string> splitAt(std::string_view text, char mark) {
@@ -51,8 +55,13 @@ MethodTrial parseMethod(std::string_view text, const Recipe& from, bool formatGi
         r.rounder = known->rounder;
         if (parts.size() == 2)
             r.assignment.format = parts[1];
-        else if (!formatGiven || known->name == "nf4")
+        else if (!formatGiven || known->name == "nf4" || !known->activations.empty())
             r.assignment.format = known->format;
+        if (!known->activations.empty()) {
+            r.activations = known->activations;
+            if (r.assignment.head.empty()) // as servers run them
+                r.assignment.head = "keep";
+        }
     } else if (parts.size() == 3 || parts.size() == 4) {
         r.transform = parts[0];
         r.rounder = parts[1];

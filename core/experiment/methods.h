@@ -16,11 +16,14 @@ namespace bw {
 /// '/' and formats in place of its own ("gptq/int3:g64"), or all parts may be given: TRANSFORM/ROUNDER/FORMAT[/ACTIVATIONS].
 struct NamedMethod {
     std::string_view name, transform, rounder, format, about;
+    /// Of methods that round inputs too; empty = as the recipe says. Servers keep the head of such models, and so do these
+    /// unless the recipe names a format for it.
+    std::string_view activations = {};
 };
 std::span<const NamedMethod> namedMethods();
 
-/// @param from checkpoint, texts, seed, device and evaluation; its format holds where the method is of weights alone and
-/// `formatGiven`. @throws Error(usage) for an unknown name or part.
+/// @param from checkpoint, texts, seed, device and evaluation; its format holds where the method is of weights alone (not nf4)
+/// and `formatGiven`. @throws Error(usage) for an unknown name or part.
 MethodTrial parseMethod(std::string_view text, const Recipe& from, bool formatGiven);
 
 struct MethodsOptions {

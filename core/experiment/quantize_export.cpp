@@ -2,6 +2,7 @@
 // Writing and judging a quantized model: the audited file, and perplexity and KL of the simulation.
 #include "core/experiment/evaluation_rows.h"
 #include "core/experiment/quantize_job.h"
+#include "core/experiment/runtime_schemes.h"
 
 namespace bw {
 namespace {
@@ -92,7 +93,9 @@ Json evaluateQuantized(const Stage& stage, const Model& worked, const QuantizedM
     const Evaluation& evaluation = known->second;
     stage.log().addMetrics(stage.run, evaluationMetrics(evaluation));
     stage.log().addTokenScores(stage.run, tokenScoreRow(evaluation, texts.windows));
-    return evaluationJson(evaluation);
+    Json out = evaluationJson(evaluation);
+    addSchemes(stage, worked, evaluation, texts.windows, out);
+    return out;
 }
 
 } // namespace bw

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/experiment/plan_rows.h"
+#include "core/experiment/runtime_schemes.h"
 #include "core/experiment/workbench.h"
 #include "core/quantize/gptq.h"
 
@@ -38,8 +39,10 @@ struct RoundedModel {
     double seconds = 0;
     Json cache;                   ///< what the cache of rounded tensors did; null without one
 };
-/// Rounds every site as the recipe and its own choice say.
-RoundedModel roundModel(const Stage& stage, const WorkedModel& worked, const ExportPlan& plan, const QuantizeTexts& texts, std::vector<SiteFormat> formats);
+/// Rounds every site as the recipe and its own choice say; `schemes` are what it is run with.
+/// @throws Error(usage) for an outlier split together with GPTQ.
+RoundedModel roundModel(const Stage& stage, const WorkedModel& worked, const ExportPlan& plan, const QuantizeTexts& texts, const RuntimeSchemes& schemes,
+                        std::vector<SiteFormat> formats);
 
 /// Writes, audits and logs the file or folder; the audit as JSON.
 Json writeAndAudit(const Stage& stage, const Model& worked, const QuantizedModel& quantized, const ExportPlan& plan, bool replace, const QuantizeTexts& texts);

@@ -4,6 +4,7 @@
 
 #include "core/compute/cpu_device.h"
 #include "core/experiment/stack.h"
+#include "core/quantize/outlier_split.h"
 #include "core/quantize/tensor_cache.h"
 
 #include <algorithm>
@@ -12,10 +13,11 @@ namespace bw {
 namespace {
 
 /// Null when it is off, where damaged weights count as zero (a cached tensor does not say what became of them), and for weights
-/// that a transform changed: the key names the files they come from.
+/// that a transform changed or keeps beside the grid: the key names the files they come from.
 std::unique_ptr<TensorCache> cacheFor(const Stage& stage, const WorkedModel& worked, const ExportPlan& plan) {
     TensorCacheOptions options = tensorCache();
-    if (options.folder.empty() || worked.transform || stage.model.nonFinite() == NonFinite::zero)
+    const bool split = !outlierSplit(parseTransform(stage.recipe.transform)).empty();
+    if (options.folder.empty() || worked.transform || split || stage.model.nonFinite() == NonFinite::zero)
         return nullptr;
     options.keepFree = stage.recipe.exporting.path.empty() ? 0 : plan.fileBytes;
     return std::make_unique<TensorCache>(options, stage.bench.checkpointSha256(worked.model, stage.job), buildIdentity() + ", " + cpuDescription());
@@ -42,13 +44,17 @@ RounderOptions rounderOf(const Recipe& recipe) {
     return options;
 }
 
-RoundedModel roundModel(const Stage& stage, const WorkedModel& worked, const ExportPlan& plan, const QuantizeTexts& texts, std::vector<SiteFormat> formats) {
+RoundedModel roundModel(const Stage& stage, const WorkedModel& worked, const ExportPlan& plan, const QuantizeTexts& texts, const RuntimeSchemes& schemes,
+                        std::vector<SiteFormat> formats) {
     const Recipe& recipe = stage.recipe;
     RoundedModel out;
     const auto any = [&](std::string_view rounder) {
         return std::any_of(formats.begin(), formats.end(), [&](const SiteFormat& f) { return asksFor(f, recipe, rounder); });
     };
     const bool byGptq = any("gptq");
+    const OutlierSplit split = outlierSplit(parseTransform(recipe.transform));
+    if (byGptq && !split.empty())
+        throw Error(ErrorCode::usage, "GPTQ and an outlier split do not go together here: both say what becomes of a large weight", "leave out one of them; --rounder weighted goes with outliers");
     std::shared_ptr<const Calibrated> calibrated;
     ImportanceLookup importance = [](const Site&) { return std::span<const float>(); };
     if (byGptq || any("weighted")) {
@@ -63,7 +69,12 @@ RoundedModel roundModel(const Stage& stage, const WorkedModel& worked, const Exp
         out.model = gptqModel(worked.model, formats, texts.calibration->windows, importance, rounderOf(recipe), gptqOptions(recipe), &out.report, stage.job);
     } else {
         const std::unique_ptr<TensorCache> cache = cacheFor(stage, worked, plan);
-        out.model = QuantizedModel::build(worked.model, formats, importance, rounderOf(recipe), stage.job, cache.get());
+        const KeptLookup kept = [&](const Site& site, MatrixView<const float> weight) {
+            const bool hasColumns = site.inputGroup >= 0 && !schemes.outlierColumns.empty();
+            return keptWeights(weight, hasColumns ? schemes.outlierColumns[static_cast<std::size_t>(site.inputGroup)] : std::vector<std::int32_t>(), split.weights, importance(site));
+        };
+        out.model = split.empty() ? QuantizedModel::build(worked.model, formats, importance, rounderOf(recipe), stage.job, cache.get())
+                                  : buildAround(worked.model, formats, importance, rounderOf(recipe), kept, stage.job);
         if (cache && !cache->problem().empty())
             stage.bench.warn(stage.job, cache->problem());
         if (cache)

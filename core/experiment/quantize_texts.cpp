@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Texts of a quantization: what calibrates it and what judges it.
 #include "core/experiment/quantize_job.h"
+#include "core/experiment/runtime_schemes.h"
 
 namespace bw {
 namespace {
@@ -11,6 +12,10 @@ std::string readerOf(const Recipe& recipe) {
         return "--rounder " + recipe.rounder;
     if (recipe.transform != "none")
         return "--transform " + recipe.transform;
+    if (parseActivationScheme(recipe.activations).isStatic())
+        return "--activations " + recipe.activations;
+    if (parseCacheScheme(recipe.kvCache).isStatic())
+        return "--kv-cache " + recipe.kvCache;
     return "a rule's rounder";
 }
 

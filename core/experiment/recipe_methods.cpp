@@ -2,7 +2,8 @@
 // The part of a recipe that says how weights, activations and the cache are rounded.
 #include "core/experiment/recipe.h"
 #include "core/experiment/recipe_section.h"
-#include "core/quantize/transform.h"
+#include "core/quantize/cache_scheme.h"
+#include "core/quantize/outlier_split.h"
 
 namespace bw {
 namespace {
@@ -29,16 +30,15 @@ void readGptq(RecipeSection& top, Recipe::Gptq& out) {
 
 void readMethods(RecipeSection& top, Recipe& out) {
     top.text("transform", out.transform);
-    checkParses("transform", out.transform, [](const std::string& text) {
-        if (parseTransform(text).find("outliers"))
-            throw Error(ErrorCode::usage, "outliers are not kept apart", "there are smooth, awq and rotate, joined by +");
-    });
+    checkParses("transform", out.transform, [](const std::string& text) { parseTransform(text); });
     top.choice("rounder", out.rounder, {"nearest", "weighted", "stochastic", "gptq"});
     readGptq(top, out.gptq);
     top.flag("clip_search", out.clipSearch);
     top.choice("search", out.search, {"best", "reference"});
-    top.choice("activations", out.activations, {"none"});
-    top.choice("kv_cache", out.kvCache, {"none"});
+    top.text("activations", out.activations);
+    checkParses("activations", out.activations, [](const std::string& text) { parseActivationScheme(text); });
+    top.text("kv_cache", out.kvCache);
+    checkParses("kv_cache", out.kvCache, [](const std::string& text) { parseCacheScheme(text); });
 }
 
 Json gptqJson(const Recipe& recipe) {
@@ -66,7 +66,7 @@ bool asksFor(const Recipe& recipe, const std::string& rounder) {
 
 bool Recipe::needsText() const {
     const TransformSpec spec = parseTransform(transform);
-    return asksFor(*this, "gptq") || spec.find("smooth") || spec.find("awq");
+    return asksFor(*this, "gptq") || spec.find("smooth") || spec.find("awq") || outlierSplit(spec).threshold > 0 || parseActivationScheme(activations).isStatic() || parseCacheScheme(kvCache).isStatic();
 }
 
 bool Recipe::needsCalibration() const { return asksFor(*this, "gptq") || asksFor(*this, "weighted"); }

@@ -3,8 +3,10 @@
 // texts). Without an export it simulates: the same weights, judged without a file.
 #include "core/experiment/quantize_job.h"
 #include "core/experiment/reuse.h"
+#include "core/experiment/runtime_schemes.h"
 
 #include "core/format/held_scales.h"
+#include "core/quantize/outlier_split.h"
 
 #include <algorithm>
 #include <cmath>
@@ -83,15 +85,53 @@ ExportPlan checkedPlan(const Stage& stage, const Model& model, const std::vector
     return plan;
 }
 
+/// What an outlier split keeps beside the grids, in the layout that KeptWeights names.
+struct KeptSizes {
+    std::uint64_t bytes = 0;
+    std::int64_t columns = 0, weights = 0; ///< over all sites; single weights
+};
+
+KeptSizes keptSizes(const Model& model, const QuantizedModel& quantized) {
+    KeptSizes sum;
+    for (const Site& site : model.sites())
+        if (const QuantizedTensor* tensor = quantized.find(site.id); tensor && !tensor->kept.empty()) {
+            sum.bytes += tensor->kept.bytes(site.rows);
+            sum.columns += static_cast<std::int64_t>(tensor->kept.columns.size());
+            sum.weights += static_cast<std::int64_t>(tensor->kept.values.size());
+        }
+    return sum;
+}
+
+double bitsPerWeight(const Model& model, const ExportPlan& plan, const KeptSizes& kept) {
+    return siteBitsPerWeight(model, plan) + 8.0 * static_cast<double>(kept.bytes) / static_cast<double>(std::max<std::int64_t>(1, siteWeights(model)));
+}
+
+Json outliersJson(const Stage& stage, const Model& model, const RuntimeSchemes& schemes, const KeptSizes& kept) {
+    Json inputs = Json::array();
+    std::int64_t channels = 0;
+    for (std::size_t g = 0; g < schemes.outlierColumns.size(); ++g) {
+        const std::size_t n = schemes.outlierColumns[g].size();
+        channels += static_cast<std::int64_t>(n);
+        if (n > 0)
+            inputs.push_back({{"input", model.inputGroups()[g].name}, {"channels", n}, {"of", model.site(model.inputGroups()[g].sites.front()).cols}});
+    }
+    stage.log().addMetrics(stage.run, {{"outlier_channels", static_cast<double>(channels), std::nullopt, "channels"},
+                                       {"outlier_weights", static_cast<double>(kept.weights), std::nullopt, "weights"},
+                                       {"outlier_bytes", static_cast<double>(kept.bytes), std::nullopt, "bytes"}});
+    return {{"channels", channels}, {"weights", kept.weights}, {"bytes", kept.bytes}, {"inputs", inputs}};
+}
+
 /// Rows of the log, the errors and sizes of what was made.
-std::vector<AssignmentRow> logRounded(const Stage& stage, const Model& model, const ExportPlan& plan, const RoundedModel& rounded) {
+std::vector<AssignmentRow> logRounded(const Stage& stage, const Model& model, const ExportPlan& plan, const RoundedModel& rounded, const KeptSizes& kept) {
     std::vector<AssignmentRow> rows = assignmentRows(model, plan, rounded.model->formats());
     for (AssignmentRow& row : rows)
-        if (const QuantizedTensor* tensor = rounded.model->find(model.findSite(row.site)->id))
+        if (const QuantizedTensor* tensor = rounded.model->find(model.findSite(row.site)->id)) {
             row.relativeError = tensor->relativeError;
+            row.bytes += tensor->kept.bytes(model.site(tensor->site).rows);
+        }
     stage.log().addAssignments(stage.run, rows);
-    stage.log().addMetrics(stage.run, {{"bytes", static_cast<double>(plan.fileBytes), std::nullopt, "bytes"},
-                                       {"bits_per_weight", siteBitsPerWeight(model, plan), std::nullopt, "bits"},
+    stage.log().addMetrics(stage.run, {{"bytes", static_cast<double>(plan.fileBytes + kept.bytes), std::nullopt, "bytes"},
+                                       {"bits_per_weight", bitsPerWeight(model, plan, kept), std::nullopt, "bits"},
                                        {"rounding_seconds", rounded.seconds, std::nullopt, "s"}});
     return rows;
 }
@@ -112,12 +152,15 @@ Json runQuantize(const Stage& stage) {
         asked = recipeFormats(worked.model, stage.recipe);
         plan = checkedPlan(stage, worked.model, asked, planned);
     }
-    const RoundedModel rounded = roundModel(stage, worked, plan, texts, asPlanned(asked, plan));
+    const RuntimeSchemes schemes = runtimeSchemes(stage, worked.model);
+    const RoundedModel rounded = roundModel(stage, worked, plan, texts, schemes, asPlanned(asked, plan));
+    rounded.model->setRounding(schemes.rounding);
     const QuantizedModel& quantized = *rounded.model;
-    const std::vector<AssignmentRow> rows = logRounded(stage, worked.model, plan, rounded);
+    const KeptSizes kept = keptSizes(worked.model, quantized);
+    const std::vector<AssignmentRow> rows = logRounded(stage, worked.model, plan, rounded, kept);
 
-    Json out{{"bytes", plan.fileBytes},
-             {"bits_per_weight", siteBitsPerWeight(worked.model, plan)},
+    Json out{{"bytes", plan.fileBytes + kept.bytes},
+             {"bits_per_weight", bitsPerWeight(worked.model, plan, kept)},
              {"file_bits_per_weight", plan.bitsPerWeight},
              {"sites", sitesJson(rows)},
              {"warnings", plan.warnings},
@@ -131,6 +174,8 @@ Json runQuantize(const Stage& stage) {
             for (const std::string& warning : *told)
                 out["warnings"].push_back(warning);
     }
+    if (!outlierSplit(parseTransform(stage.recipe.transform)).empty())
+        out["outliers"] = outliersJson(stage, worked.model, schemes, kept);
     if (!rounded.report.empty())
         out["gptq"] = gptqReport(stage, worked.model, rounded.report);
     if (!rounded.cache.is_null())

@@ -26,7 +26,8 @@ bool readsText(const TransformSpec& spec) { return spec.find("smooth") || spec.f
 } // namespace
 
 const TransformedModel* Workbench::transformed(const Model& model, const Recipe& recipe, const std::vector<SiteFormat>& formats, JobContext& job) {
-    const TransformSpec spec = parseTransform(recipe.transform);
+    TransformSpec spec = parseTransform(recipe.transform);
+    std::erase_if(spec.parts, [](const TransformSpec::Part& part) { return part.name == "outliers"; }); // changes no weight before rounding
     if (spec.empty())
         return nullptr;
     std::unique_ptr<TransformedModel>& slot = transformed_[fitKey(model, recipe, spec, formats)];

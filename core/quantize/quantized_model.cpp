@@ -48,6 +48,18 @@ Sums measure(MatrixView<const float> weight, const Format& format, std::span<con
     return total;
 }
 
+/// The same of what was decoded already.
+Sums measureDecoded(MatrixView<const float> weight, MatrixView<const float> decoded) {
+    Sums sum;
+    for (std::int64_t r = 0; r < weight.rows; ++r)
+        for (std::int64_t c = 0; c < weight.cols; ++c) {
+            const double x = static_cast<double>(weight(r, c)), e = x - static_cast<double>(decoded(r, c));
+            sum.error += e * e;
+            sum.weight += x * x;
+        }
+    return sum;
+}
+
 /// Types whose codes stand one stored scale apart.
 bool isEvenGrid(StorageType type) {
     switch (type) {
@@ -84,7 +96,14 @@ double meanSquaredStep(const Format& format, std::span<const std::byte> bytes, s
 } // namespace
 
 void measureRounding(QuantizedTensor& tensor, MatrixView<const float> weight) {
-    const Sums sums = measure(weight, *tensor.format, tensor.bytes);
+    Sums sums;
+    if (tensor.kept.empty()) {
+        sums = measure(weight, *tensor.format, tensor.bytes);
+    } else {
+        Matrix decoded(weight.rows, weight.cols);
+        tensor.decode(decoded.view());
+        sums = measureDecoded(weight, std::as_const(decoded).view());
+    }
     if (!(sums.weight > 0)) return;
     tensor.relativeError = sums.error / sums.weight;
     tensor.uniformNoise = meanSquaredStep(*tensor.format, tensor.bytes, weight.rows, weight.cols) / 12.0 *

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Function-preserving transforms before rounding: smooth (SmoothQuant), awq (activation-aware scale search), rotate
 // (randomised Hadamard). A transform is fitted once and then *is* a checkpoint: the original with some tensors changed as they
-// are read, so that everything that works on checkpoints works on it. Not for: outlier split (activation_scheme.h), clip
+// are read, so that everything that works on checkpoints works on it. Not for: outlier split (outlier_split.h), clip
 // search (the rounder's).
 #pragma once
 
