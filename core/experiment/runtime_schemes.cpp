@@ -98,6 +98,9 @@ bool schemesReadText(const Recipe& recipe) {
 }
 
 RuntimeSchemes runtimeSchemes(const Stage& stage, const Model& model) {
+    if (schemesReadText(stage.recipe) && stage.recipe.calibration.files.empty())
+        throw Error(ErrorCode::usage, fmt::format("static scales and outlier channels come from calibration text, and none is named (activations {}, cache {})", stage.recipe.activations, stage.recipe.kvCache),
+                    stage.recipe.kind == "quantize" ? "add --text FILE (.txt or .jsonl)" : "add --calib-text FILE (.txt or .jsonl), or use a scale per token");
     RuntimeSchemes out;
     const ActivationScheme scheme = parseActivationScheme(stage.recipe.activations);
     const OutlierSplit split = outlierSplit(parseTransform(stage.recipe.transform));

@@ -11,7 +11,7 @@ namespace {
 
 /// The recipe's schemes; the calibration text of static scales is logged and held against the evaluation text.
 std::shared_ptr<const RuntimeRounding> prepareSchemes(const Stage& stage, const TextSet& evaluation) {
-    if (schemesReadText(stage.recipe)) {
+    if (schemesReadText(stage.recipe) && !stage.recipe.calibration.files.empty()) {
         const TextSet calibration = stage.bench.calibrationTexts(stage.model, stage.recipe, stage.job);
         checkTexts(stage, calibration, &evaluation);
         for (const TextData& text : calibration.texts)

@@ -161,7 +161,7 @@ Json runQuantize(const Stage& stage) {
 
     Json out{{"bytes", plan.fileBytes + kept.bytes},
              {"bits_per_weight", bitsPerWeight(worked.model, plan, kept)},
-             {"file_bits_per_weight", plan.bitsPerWeight},
+             {"file_bits_per_weight", plan.bitsPerWeight + 8.0 * static_cast<double>(kept.bytes) / static_cast<double>(std::max<std::int64_t>(1, worked.model.checkpoint().parameters()))},
              {"sites", sitesJson(rows)},
              {"warnings", plan.warnings},
              {"rounding_seconds", rounded.seconds}};
