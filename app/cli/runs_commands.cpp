@@ -64,9 +64,18 @@ Json detailJson(const RunDetail& run) {
     return out;
 }
 
+Json roundingJson(const std::vector<SiteRoundingRow>& rows) {
+    Json out = Json::array();
+    for (const SiteRoundingRow& row : rows)
+        out.push_back({{"site", row.site}, {"rounder", row.rounder}, {"error_nearest", row.errorNearest}, {"error", row.error},
+                       {"damping", row.damping}, {"fallback", row.fallback}, {"tokens", row.tokens}});
+    return out;
+}
+
 /// Everything the log knows of a run, for other programs.
 Json exportJson(const LogReader& log, RunId id) {
     Json out = detailJson(log.run(id));
+    out["site_rounding"] = roundingJson(log.siteRounding(id));
     out["sensitivities"] = out["site_statistics"] = Json::array();
     for (const SensitivityRow& cell : log.sensitivities(id))
         out["sensitivities"].push_back({{"site", cell.site}, {"format", cell.format}, {"used", cell.used}, {"metric", cell.metric},
@@ -123,7 +132,17 @@ int runList(Context& context, const RunsOptions& options) {
     return 0;
 }
 
-void printDetail(const RunDetail& run) {
+/// What GPTQ made of each site: relative output errors of nearest rounding and of what was kept.
+void printRounding(const std::vector<SiteRoundingRow>& rows) {
+    if (rows.empty())
+        return;
+    Table table({{"site", false}, {"rounder", false}, {"nearest"}, {"kept"}, {"damping"}, {"tokens"}, {"why", false}});
+    for (const SiteRoundingRow& row : rows)
+        table.add({row.site, row.rounder, number(row.errorNearest, 3), number(row.error, 3), number(row.damping, 2), groupDigits(static_cast<double>(row.tokens)), row.fallback});
+    printLine(table.text());
+}
+
+void printDetail(const RunDetail& run, const std::vector<SiteRoundingRow>& rounding) {
     const auto line = [](const char* name, const std::string& value) { printLine(fmt::format("{:<12}{}", name, value)); };
     printLine(fmt::format("run {}: {}{}, {}", run.summary.id.value(), run.summary.kind,
                           run.summary.name.empty() ? "" : " \"" + escapeForDisplay(run.summary.name) + "\"", run.summary.status));
@@ -149,6 +168,7 @@ void printDetail(const RunDetail& run) {
             table.add({row.site, row.asked, row.used, groupDigits(static_cast<double>(row.bytes)), number(row.relativeError, 3), number(row.cost, 3), row.why});
         printLine(table.text());
     }
+    printRounding(rounding);
     for (const OutputRow& text : run.outputs)
         line("output", escapeForDisplay(text.prompt + text.text, 2000));
 }
@@ -157,10 +177,14 @@ int runShow(Context& context, const RunsOptions& options) {
     const LogReader log(context.logPath());
     tellNotice(log);
     const RunDetail run = log.run(RunId(options.id));
-    if (context.common.json)
-        printJson(detailJson(run));
-    else
-        printDetail(run);
+    const std::vector<SiteRoundingRow> rounding = log.siteRounding(run.summary.id);
+    if (context.common.json) {
+        Json out = detailJson(run);
+        out["site_rounding"] = roundingJson(rounding);
+        printJson(out);
+    } else {
+        printDetail(run, rounding);
+    }
     return 0;
 }
 

@@ -31,10 +31,12 @@ Json sitesJson(const std::vector<AssignmentRow>& rows) {
 Json gptqReport(const Stage& stage, const Model& model, const std::vector<GptqSite>& report) {
     Json fallbacks = Json::array();
     Json rows = Json::array();
+    std::vector<SiteRoundingRow> logged;
     double logRatio = 0, damping = 0;
     std::int64_t counted = 0, dead = 0;
     for (const GptqSite& site : report) {
         rows.push_back({{"site", model.site(site.tensor.site).name}, {"error_nearest", site.nearestError}, {"error", site.error}, {"damping", site.damping}, {"dead_columns", site.deadColumns}, {"tokens", site.tokens}});
+        logged.push_back({model.site(site.tensor.site).name, site.fallback.empty() ? "gptq" : "nearest", site.nearestError, site.error, site.damping, site.fallback, site.tokens});
         damping = std::max(damping, site.damping);
         dead += site.deadColumns;
         if (site.nearestError > 0 && site.error > 0) {
@@ -44,6 +46,7 @@ Json gptqReport(const Stage& stage, const Model& model, const std::vector<GptqSi
         if (!site.fallback.empty())
             fallbacks.push_back({{"site", model.site(site.tensor.site).name}, {"why", site.fallback}, {"tokens", site.tokens}});
     }
+    stage.log().addSiteRounding(stage.run, logged);
     const double ratio = counted > 0 ? std::exp(logRatio / static_cast<double>(counted)) : 1;
     stage.log().addMetrics(stage.run, {{"gptq_error_ratio", ratio, std::nullopt, "of nearest's output error, geometric mean"},
                                        {"gptq_fallbacks", static_cast<double>(fallbacks.size()), std::nullopt, "sites"},

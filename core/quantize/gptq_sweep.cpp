@@ -83,26 +83,31 @@ private:
         if (toCount > 0) gemmTimes(hessian_.view().middleRows(to, toCount).middleCols(from, fromCount), moved, gradient_.view().middleRows(to, toCount), true);
     }
 
-    /// Sums over `count` columns from `first` of what a move along u and o costs and gains, for every row.
+    /// Sums over the columns from `first` of what a move along u and o costs and gains, for every row. An empty o stands for ones.
     std::vector<ScaleLoss> lossAlong(std::int64_t first, const Matrix& u, const Matrix& o) const {
         const std::int64_t count = u.rows();
         const auto square = hessian_.view().middleRows(first, count).middleCols(first, count);
-        Matrix hu(count, rows_), ho(count, rows_);
+        const bool ones = o.size() == 0;
+        Matrix hu(count, rows_), ho(ones ? 0 : count, rows_);
         gemmTimes(square, u.view(), hu.view());
-        gemmTimes(square, o.view(), ho.view());
+        if (!ones) gemmTimes(square, o.view(), ho.view());
+        float sum = 0; // 1ᵀ·H·1
+        for (std::int64_t c = 0; c < count && ones; ++c) sum = std::accumulate(square.row(c), square.row(c) + count, sum);
         std::vector<ScaleLoss> loss(static_cast<std::size_t>(rows_));
         parallelFor(rows_, kRowsAtOnce, [&](std::int64_t begin, std::int64_t end) {
             for (std::int64_t c = 0; c < count; ++c) {
-                const float *pu = u.row(c), *po = o.row(c), *phu = hu.row(c), *pho = ho.row(c), *pg = gradient_.row(first + c);
+                const float *pu = u.row(c), *phu = hu.row(c), *pg = gradient_.row(first + c);
+                ScaleLoss* const l = loss.data();
                 for (std::int64_t r = begin; r < end; ++r) {
-                    ScaleLoss& l = loss[static_cast<std::size_t>(r)];
-                    l.uu += pu[r] * phu[r];
-                    l.uo += po[r] * phu[r];
-                    l.oo += po[r] * pho[r];
-                    l.gu += pu[r] * pg[r];
-                    l.go += po[r] * pg[r];
+                    const float along = ones ? 1.0f : o.row(c)[r];
+                    l[r].uu += pu[r] * phu[r];
+                    l[r].uo += along * phu[r];
+                    l[r].oo += ones ? 0.0f : along * ho.row(c)[r];
+                    l[r].gu += pu[r] * pg[r];
+                    l[r].go += along * pg[r];
                 }
             }
+            for (std::int64_t r = begin; r < end && ones; ++r) loss[static_cast<std::size_t>(r)].oo = sum;
         });
         return loss;
     }
@@ -127,14 +132,13 @@ private:
 
     void moveCell(std::int64_t first, std::int64_t blockCount, std::int64_t cell) {
         const std::int64_t count = std::min(grid_.cellColumns(), columns_ - cell);
-        Matrix levels(count, rows_), ones(count, rows_);
-        ones.fill(1.0f);
+        Matrix levels(count, rows_);
         parallelFor(count, 4, [&](std::int64_t begin, std::int64_t end) {
             const auto n = static_cast<std::size_t>(rows_);
             std::vector<float> scales(n), offsets(n);
             for (std::int64_t c = begin; c < end; ++c) grid_.column(cell + c, 0, {levels.row(c), n}, scales, offsets);
         });
-        const std::vector<ScaleLoss> loss = lossAlong(cell, levels, ones);
+        const std::vector<ScaleLoss> loss = lossAlong(cell, levels, {});
         parallelFor(rows_, kRowsAtOnce, [&](std::int64_t begin, std::int64_t end) {
             grid_.moveCell(cell, begin, std::span(loss).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)));
         });

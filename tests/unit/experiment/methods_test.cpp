@@ -48,6 +48,9 @@ TEST(Methods, GptqBeatsNearestAndTellsOfEverySite) {
         EXPECT_EQ(row.at("tokens"), 1024) << row.dump();
     }
     EXPECT_LT(gptq.result.at("gptq").at("error_ratio").get<double>(), 0.9);
+    const std::vector<SiteRoundingRow> logged = b.reader.siteRounding(gptq.run);
+    ASSERT_EQ(logged.size(), 42u);
+    for (const SiteRoundingRow& row : logged) EXPECT_TRUE(row.rounder == (row.fallback.empty() ? "gptq" : "nearest") && row.damping > 0 && row.tokens == 1024) << row.site;
     const RunOutcome again = b.runner.rerun(gptq.run, b.job, "test");
     EXPECT_TRUE(again.result.at("agrees").get<bool>()) << again.result.dump(1);
 }
