@@ -92,6 +92,7 @@ TEST(Recipe, RefusesWhatItDoesNotUnderstandByItsPath) {
              Bad{R"({"version":1,"gptq":{"damping":0}})", "gptq.damping"},
              Bad{R"({"version":1,"gptq":{"damp":0.1}})", "gptq.damp"},
              Bad{R"({"version":1,"gptq":{"refit_scales":true}})", "gptq.refit_scales"},
+             Bad{R"({"version":1,"gptq":{"sweeps":65}})", "gptq.sweeps"},
              Bad{R"({"version":1,"gptq":{"minimum_tokens":-1}})", "gptq.minimum_tokens"},
              Bad{R"({"version":1,"activations":"a8:row"})", "activations"},
              Bad{R"({"version":1,"kv_cache":"kv8:rows"})", "kv_cache"},
