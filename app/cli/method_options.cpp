@@ -45,7 +45,7 @@ std::string withOutliers(const std::string& transform, const std::string& part) 
 
 void addRoundingOptions(CLI::App& command, MethodArguments& given) {
     const std::string group = "Method";
-    command.add_option("--transform", given.transform, "before rounding: smooth:alpha=0.5, smooth:search, awq or rotate; several with +. smooth and awq need --text")
+    command.add_option("--transform", given.transform, "before rounding: rotate, smooth:alpha=0.5, smooth:search, awq, clip; several with + in this order. All but rotate need --text")
         ->group(group)->type_name("T");
     command.add_option("--outliers", given.outliers,
                        "keep what is large in 16 bits: threshold=6 (input channels that pass it; LLM.int8(), needs --text), sparse=0.5% (the largest weights), or both with a comma")

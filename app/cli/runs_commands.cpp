@@ -76,6 +76,7 @@ Json roundingJson(const std::vector<SiteRoundingRow>& rows) {
 Json exportJson(const LogReader& log, RunId id) {
     Json out = detailJson(log.run(id));
     out["site_rounding"] = roundingJson(log.siteRounding(id));
+    out["transform"] = log.transform(id);
     out["sensitivities"] = out["site_statistics"] = Json::array();
     for (const SensitivityRow& cell : log.sensitivities(id))
         out["sensitivities"].push_back({{"site", cell.site}, {"format", cell.format}, {"used", cell.used}, {"metric", cell.metric},
@@ -173,18 +174,38 @@ void printDetail(const RunDetail& run, const std::vector<SiteRoundingRow>& round
         line("output", escapeForDisplay(text.prompt + text.text, 2000));
 }
 
+/// What a transform chose at each of its points; scales stay in the JSON.
+void printTransform(const Json& fitted) {
+    if (fitted.is_null())
+        return;
+    printLine("\ntransform   " + escapeForDisplay(fitted.value("transform", ""), 200));
+    Table table({{"point", false}, {"method", false}, {"choice"}, {"error before"}, {"error after"}});
+    for (const Json& row : fitted.value("points", Json::array())) {
+        const auto cell = [&](const char* key) { return row.contains(key) ? number(row.at(key), 3) : std::string(); };
+        table.add({row.value("point", ""), row.value("method", ""), row.contains("alpha") ? "α " + cell("alpha") : "r " + cell("ratio"), cell("error_before"), cell("error_after")});
+    }
+    if (fitted.contains("points"))
+        printLine(table.text());
+    for (const char* kind : {"notes", "warnings"})
+        for (const Json& line : fitted.value(kind, Json::array()))
+            printLine(fmt::format("{:<12}{}", std::string_view(kind) == "notes" ? "note" : "warning", escapeForDisplay(line.get<std::string>(), 1000)));
+}
+
 int runShow(Context& context, const RunsOptions& options) {
     const LogReader log(context.logPath());
     tellNotice(log);
     const RunDetail run = log.run(RunId(options.id));
     const std::vector<SiteRoundingRow> rounding = log.siteRounding(run.summary.id);
+    const Json fitted = log.transform(run.summary.id);
     if (context.common.json) {
         Json out = detailJson(run);
         out["site_rounding"] = roundingJson(rounding);
+        out["transform"] = fitted;
         printJson(out);
-    } else {
-        printDetail(run, rounding);
+        return 0;
     }
+    printDetail(run, rounding);
+    printTransform(fitted);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 // the order and with the types that llama.cpp's converter uses. What would be a guess is refused.
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/checkpoint/family.h"
 #include "core/checkpoint/folder_files.h"
 #include "core/checkpoint/gguf_model_keys.h"
 #include "core/checkpoint/hf_tokenizer_files.h"
@@ -72,6 +73,11 @@ void addTokenizer(GgufMetadata& metadata, const HfTokenizerFiles& files, const M
 } // namespace
 
 GgufMetadata ggufMetadataFor(const Checkpoint& source, std::int64_t fileType) {
+    // llama.cpp reads no output matrix for these architectures, and refuses tensors that it has no use for.
+    if (const Family* family = familyNamed(source.config().family); family != nullptr && family->gemmaNorms && !source.config().tiedHead)
+        throw Error(ErrorCode::unsupportedModel,
+                    escapeForDisplay(source.path()) + " cannot be written as GGUF: its head is a matrix of its own, and programs that read GGUF take this architecture's embedding for it",
+                    "Leave the rotation out, or write a safetensors folder.");
     if (source.kind() == CheckpointKind::gguf) return fromGguf(source.metadata(), fileType);
     const ModelConfig& config = source.config();
     if (const std::string why = ggufObstacle(config); !why.empty())

@@ -195,7 +195,7 @@ void proposeNvidiaWeights(double bits, Proposals& out) {
     const char* layout = codes == 4 || codes == 8 ? "compressed-tensors" : "gptq"; // which has kernels for the others
     if (codes == 4 && foldsScales(out.model())) {
         Recipe awq = out.forLayout(free, "awq");
-        awq.transform = "awq";
+        awq.transform = "awq+clip";
         out.add("AWQ, " + free, "Needs few texts and hardly overfits to them: for models whose use differs from the calibration text.", awq);
     }
     if (codes <= 4 && foldsScales(out.model())) {
@@ -272,6 +272,7 @@ std::string methodName(const Recipe& recipe) {
     for (const TransformSpec::Part& part : parseTransform(recipe.transform).parts) {
         if (part.name == "smooth") join("SmoothQuant");
         if (part.name == "awq") join("AWQ");
+        if (part.name == "clip") join("clip search");
         if (part.name == "rotate") join("rotation");
         if (part.name == "outliers") join(part.options.contains("threshold") ? "LLM.int8()" : "sparse outliers");
     }

@@ -4,6 +4,7 @@
 
 #include "core/compute/cpu_device.h"
 #include "core/experiment/stack.h"
+#include "core/quantize/clip.h"
 #include "core/quantize/outlier_split.h"
 #include "core/quantize/tensor_cache.h"
 
@@ -23,9 +24,11 @@ std::unique_ptr<TensorCache> cacheFor(const Stage& stage, const WorkedModel& wor
     return std::make_unique<TensorCache>(options, stage.bench.checkpointSha256(worked.model, stage.job), buildIdentity() + ", " + cpuDescription());
 }
 
+bool clipsOutputs(const Recipe& recipe) { return parseTransform(recipe.transform).find("clip") != nullptr; }
+
 GptqOptions gptqOptions(const Recipe& recipe) {
     const Recipe::Gptq& g = recipe.gptq;
-    return {g.damping, g.activationOrder, g.sequential, g.refitScales, static_cast<int>(g.sweeps), g.minimumTokens};
+    return {g.damping, g.activationOrder, g.sequential, clipsOutputs(recipe), g.refitScales, static_cast<int>(g.sweeps), g.minimumTokens};
 }
 
 bool asksFor(const SiteFormat& format, const Recipe& recipe, std::string_view rounder) {
@@ -55,6 +58,8 @@ RoundedModel roundModel(const Stage& stage, const WorkedModel& worked, const Exp
     const OutlierSplit split = outlierSplit(parseTransform(recipe.transform));
     if (byGptq && !split.empty())
         throw Error(ErrorCode::usage, "GPTQ and an outlier split do not go together here: both say what becomes of a large weight", "leave out one of them; --rounder weighted goes with outliers");
+    if (clipsOutputs(recipe) && !split.empty())
+        throw Error(ErrorCode::usage, "clip and an outlier split do not go together here: both say what becomes of a large weight", "leave out one of them");
     std::shared_ptr<const Calibrated> calibrated;
     ImportanceLookup importance = [](const Site&) { return std::span<const float>(); };
     if (byGptq || any("weighted")) {
@@ -67,6 +72,8 @@ RoundedModel roundModel(const Stage& stage, const WorkedModel& worked, const Exp
             if (format.rounder.empty())
                 format.rounder = recipe.rounder;
         out.model = gptqModel(worked.model, formats, texts.calibration->windows, importance, rounderOf(recipe), gptqOptions(recipe), &out.report, stage.job);
+    } else if (clipsOutputs(recipe)) {
+        out.model = clippedModel(worked.model, formats, texts.calibration->windows, importance, rounderOf(recipe), stage.job);
     } else {
         const std::unique_ptr<TensorCache> cache = cacheFor(stage, worked, plan);
         const KeptLookup kept = [&](const Site& site, MatrixView<const float> weight) {

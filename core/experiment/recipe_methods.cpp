@@ -66,7 +66,7 @@ bool asksFor(const Recipe& recipe, const std::string& rounder) {
 
 bool Recipe::needsText() const {
     const TransformSpec spec = parseTransform(transform);
-    return asksFor(*this, "gptq") || spec.find("smooth") || spec.find("awq") || outlierSplit(spec).threshold > 0 || parseActivationScheme(activations).isStatic() || parseCacheScheme(kvCache).isStatic();
+    return asksFor(*this, "gptq") || spec.readsText() || outlierSplit(spec).threshold > 0 || parseActivationScheme(activations).isStatic() || parseCacheScheme(kvCache).isStatic();
 }
 
 bool Recipe::needsCalibration() const { return asksFor(*this, "gptq") || asksFor(*this, "weighted"); }

@@ -173,6 +173,7 @@ Json runQuantize(const Stage& stage) {
             out["warnings"].push_back(warning); // which sites the matrix says nothing of
     if (worked.transform) {
         out["transform"] = transformJson(*worked.transform);
+        stage.log().setTransform(stage.run, toJson(worked.transform->fitted));
         for (const auto* told : {&worked.transform->fitted.warnings, &worked.transform->fitted.notes})
             for (const std::string& warning : *told)
                 out["warnings"].push_back(warning);

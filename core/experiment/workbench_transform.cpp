@@ -2,6 +2,7 @@
 // Models with a transform folded in, made once per job.
 #include "core/experiment/quantize_job.h"
 #include "core/experiment/workbench.h"
+#include "core/quantize/activation_scheme.h"
 
 #include <fmt/format.h>
 
@@ -12,7 +13,7 @@ namespace {
 std::string fitKey(const Model& model, const Recipe& recipe, const TransformSpec& spec, const std::vector<SiteFormat>& formats) {
     Json key{{"model", fmt::format("{}", static_cast<const void*>(&model))}, {"seed", recipe.seed}, {"clip", recipe.clipSearch}, {"formats", Json::array()}};
     const Json whole = recipe.toJson();
-    for (const char* part : {"transform", "calibration", "importance", "search", "rounder"})
+    for (const char* part : {"transform", "calibration", "importance", "search", "rounder", "activations"})
         key[part] = whole.at(part);
     const TransformSpec::Part* smooth = spec.find("smooth");
     const bool searched = spec.find("awq") || (smooth && smooth->options.contains("search"));
@@ -21,22 +22,26 @@ std::string fitKey(const Model& model, const Recipe& recipe, const TransformSpec
     return key.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-bool readsText(const TransformSpec& spec) { return spec.find("smooth") || spec.find("awq"); }
+/// What a search for α has to count with; scales per channel leave nothing to smooth.
+InputNoise inputNoise(const Recipe& recipe) {
+    const ActivationScheme scheme = parseActivationScheme(recipe.activations);
+    const bool counts = scheme.grid == ActivationScheme::Grid::integer && scheme.scope != ActivationScheme::Scope::channel;
+    return counts ? InputNoise{scheme.bits, !scheme.isStatic()} : InputNoise{};
+}
 
 } // namespace
 
 const TransformedModel* Workbench::transformed(const Model& model, const Recipe& recipe, const std::vector<SiteFormat>& formats, JobContext& job) {
-    TransformSpec spec = parseTransform(recipe.transform);
-    std::erase_if(spec.parts, [](const TransformSpec::Part& part) { return part.name == "outliers"; }); // changes no weight before rounding
-    if (spec.empty())
+    const TransformSpec spec = parseTransform(recipe.transform);
+    if (!spec.folds())
         return nullptr;
     std::unique_ptr<TransformedModel>& slot = transformed_[fitKey(model, recipe, spec, formats)];
     if (slot)
         return slot.get();
     const StageClock::time_point begun = StageClock::now();
     auto made = std::make_unique<TransformedModel>();
-    const Windows windows = readsText(spec) ? calibrationTexts(model, recipe, job).windows : Windows();
-    made->fitted = fitTransform(model, spec, TransformInputs{windows, formats, rounderOf(recipe), recipe.seed}, job);
+    const Windows windows = spec.readsText() ? calibrationTexts(model, recipe, job).windows : Windows();
+    made->fitted = fitTransform(model, spec, TransformInputs{windows, formats, rounderOf(recipe), recipe.seed, inputNoise(recipe)}, job);
     const std::shared_ptr<const Checkpoint> derived = applyTransform(model, made->fitted);
     tokenizers_[derived.get()] = tokenizer(model); // of the same vocabulary: texts need not be read again
     made->model = Model::openWeights(derived, devices_(recipe.device), model.nonFinite());

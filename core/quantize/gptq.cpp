@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/compute/cpu_device.h"
+#include "core/quantize/clip.h"
 #include "core/quantize/gptq_factor.h"
 #include "core/quantize/gptq_sweep.h"
 
@@ -157,7 +158,9 @@ GptqSite gptqSite(const Site& site, MatrixView<const float> weight, const Format
     nearest.stochastic = false;
     const bool finite = std::all_of(diagonal.begin(), diagonal.end(), [](float v) { return std::isfinite(v); });
     nearest.weighted = gram.tokens() > 0 && finite;
-    result.tensor = quantizeSite(site, weight, format, importance, nearest);
+    const Matrix clipped = options.clipOutputs && finite ? clippedWeight(weight, *format, gram, job) : Matrix();
+    const bool clips = clipped.size() > 0;
+    result.tensor = clips ? quantizeClipped(site, weight, clipped.view(), format, nearest) : quantizeSite(site, weight, format, importance, nearest);
     result.tokens = gram.tokens();
     result.deadColumns = std::count(diagonal.begin(), diagonal.end(), 0.0f);
     const double whole = gram.quadratic(weight, job);
@@ -180,9 +183,9 @@ GptqSite gptqSite(const Site& site, MatrixView<const float> weight, const Format
     result.damping = feedback.damping;
     EncodeOptions encode;
     if (rounder.weighted) encode.importance = importance;
-    encode.clipSearch = rounder.clipSearch;
+    encode.clipSearch = rounder.clipSearch && !clips;
     encode.search = rounder.search;
-    const auto grid = fixGrid(*format, weight, encode);
+    const auto grid = fixGrid(*format, clips ? clipped.view() : weight, encode);
     ColumnPass(weight, order, feedback, *grid, options.refitScales, job).run();
     if (options.sweeps > 0) detail::sweepColumns(weight, dampedHessian(gram, feedback.damping), *grid, options.sweeps, job);
     QuantizedTensor tensor{site.id, format, std::vector<std::byte>(format->bytes(weight.rows, weight.cols)), 0, 0};

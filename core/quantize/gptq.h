@@ -15,6 +15,7 @@ struct GptqOptions {
     double damping = 0.01;       ///< of H's mean diagonal; raised tenfold until the factorisation succeeds
     bool activationOrder = true; ///< columns in falling order of H's diagonal, with static groups: exports need no g_idx
     bool sequential = true;      ///< inside a block q/k/v → o → gate/up → down see what was quantized before; false: block inputs only
+    bool clipOutputs = false;    ///< scales by searchClip() (clip.h) in place of the rounder's own search
     bool refitScales = false;    ///< scales of a group are chosen when it is reached, from updated weights (index order only)
     /// Rounds over all columns afterwards, at most: each column to the best codes given all others, scales to the best for the
     /// codes; fewer once a round gains less than 1 %. 0 = GPTQ as published.

@@ -4,6 +4,7 @@
 #include "core/base/error.h"
 #include "core/base/scratch.h"
 #include "core/model/staged_block.h"
+#include "core/quantize/clip.h"
 #include "core/quantize/gptq.h"
 
 #include <algorithm>
@@ -200,7 +201,8 @@ std::shared_ptr<QuantizedModel> gptqModel(const Model& model, const std::vector<
         (ours ? mine : others).push_back(format);
         if (!ours && others.back().rounder == "gptq") others.back().rounder.clear();
     }
-    const auto result = QuantizedModel::build(model, others, importance, rounder, job);
+    const auto result = options.clipOutputs ? clippedModel(model, others, windows, importance, rounder, job)
+                                            : QuantizedModel::build(model, others, importance, rounder, job);
     ModelRun(model, windows, rounder, options, report, job).run(mine, *result);
     result->setFormats(formats);
     return result;

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <set>
 
 namespace bw {
@@ -166,27 +167,51 @@ private:
         for (const int g : point.inputGroups) trial.add(g, watcher_.of(g), watcher_.gram(g));
         std::vector<float> weightMax;
         if (method_.kind != ScaleMethod::Kind::awq) weightMax = expandOverHeads(point, largestOverHeads(point, trial.weightMaxima()));
-        if (method_.kind == ScaleMethod::Kind::smooth) return keep(point, smoothScales(input, weightMax, method_.alpha));
+        if (method_.kind == ScaleMethod::Kind::smooth) {
+            fit_.points.push_back({point.name, "smooth", method_.alpha});
+            return keep(point, smoothScales(input, weightMax, method_.alpha));
+        }
         if (!trial.measures()) return;
-        double least = trial.error(std::vector<float>(static_cast<std::size_t>(point.width), 1.0f), job_);
-        std::vector<float> best;
-        const auto consider = [&](std::vector<float> scales) {
+        if (method_.kind == ScaleMethod::Kind::awq)
+            search(point, trial, "awq", method_.grid - 1, [&](int i) { return awqScales(input, ratio(i)); }, [&](int i) { return ratio(i); });
+        else
+            search(point, trial, "smooth", kAlphas, [&](int i) { return smoothScales(input, weightMax, alpha(i)); }, [&](int i) { return alpha(i); });
+    }
+
+    static constexpr int kAlphas = 17; // 0.1, 0.15 … 0.9
+    static double alpha(int i) { return 0.05 + 0.05 * i; }
+    double ratio(int i) const { return static_cast<double>(i) / method_.grid; }
+
+    /// Candidates 1 … count, and 0 for no scales at all.
+    void search(const FoldPoint& point, const ScaleTrial& trial, const char* method, int count,
+                const std::function<std::vector<float>(int)>& scalesOf, const std::function<double(int)>& choiceOf) {
+        int best = 0, step = 1;
+        const double before = trial.error(std::vector<float>(static_cast<std::size_t>(point.width), 1.0f), job_), power = trial.power(job_);
+        double least = before;
+        std::vector<float> found;
+        const auto consider = [&](int i) {
+            if (i < 1 || i > count) return;
+            std::vector<float> scales = scalesOf(i);
             snapScales(scales);
             const double error = trial.error(scales, job_);
             if (!(error < least)) return;
             least = error;
-            best = std::move(scales);
+            best = i;
+            found = std::move(scales);
         };
-        if (method_.kind == ScaleMethod::Kind::awq) {
-            for (int i = 1; i < method_.grid; ++i) consider(awqScales(input, static_cast<double>(i) / method_.grid));
-        } else {
-            constexpr int kAlphas = 17; // 0.1, 0.15 … 0.9
-            for (int i = 0; i < kAlphas; ++i) consider(smoothScales(input, weightMax, 0.1 + 0.05 * i));
+        while (8 * step <= count) step *= 2;
+        for (int i = step; i <= count; i += step) consider(i);
+        for (step /= 2; step > 0; step /= 2) {
+            const int middle = best;
+            consider(middle - step);
+            consider(middle + step);
         }
-        if (best.empty())
+        const auto share = [&](double error) { return power > 0 ? error / power : 0.0; };
+        fit_.points.push_back({point.name, method, best > 0 ? choiceOf(best) : 0.0, share(before), share(least)});
+        if (best == 0)
             ++unchanged_;
         else
-            keep(point, std::move(best));
+            keep(point, std::move(found));
     }
 
     /// Dead channels, which nothing enters or reads, keep a scale of 1.
@@ -243,12 +268,27 @@ private:
     std::int64_t unchanged_ = 0, channels_ = 0, scaledChannels_ = 0, cutScales_ = 0;
 };
 
+/// Enough windows for kSearchTokens, spread over all.
+Windows spread(const Windows& windows) {
+    constexpr std::int64_t kSearchTokens = 8192; ///< four times what AWQ's authors search on
+    const std::int64_t count = windows.length > 0 ? std::min(windows.count, (kSearchTokens + windows.length - 1) / windows.length) : 0;
+    Windows some{count, windows.length, {}};
+    for (std::int64_t i = 0; i < count; ++i) {
+        const auto window = windows.window(i * windows.count / count);
+        some.ids.insert(some.ids.end(), window.begin(), window.end());
+    }
+    return some;
+}
+
 } // namespace
 
 ScaleFit fitScales(const Model& model, const ScaleMethod& method, const std::map<std::string, FormatPtr>& formats,
                    const TransformInputs& inputs, JobContext& job) {
-    ScaleFitter fitter(model, method, formats, inputs, job);
-    const ScratchMatrix states = walkBlocks(model, inputs.windows, nullptr, &fitter, job, method.kind == ScaleMethod::Kind::awq ? "awq" : "smooth");
+    const bool experts = std::any_of(model.config().layers.begin(), model.config().layers.end(), [](const auto& layer) { return layer.experts; });
+    const Windows fewer = method.kind == ScaleMethod::Kind::awq && !experts ? spread(inputs.windows) : inputs.windows;
+    const TransformInputs looked{fewer, inputs.formats, inputs.rounder, inputs.seed, inputs.noise};
+    ScaleFitter fitter(model, method, formats, looked, job);
+    const ScratchMatrix states = walkBlocks(model, fewer, nullptr, &fitter, job, method.kind == ScaleMethod::Kind::awq ? "awq" : "smooth");
     fitter.fitHead(states.view());
     return fitter.result();
 }

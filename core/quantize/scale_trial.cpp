@@ -70,6 +70,12 @@ double ScaleTrial::inputError(const Reader& reader, std::span<const float> scale
     return static_cast<double>(input.tokens) * meanSquaredStep / 12.0 * gain;
 }
 
+double ScaleTrial::power(JobContext& job) const {
+    double sum = 0;
+    for (const Reader& reader : readers_) sum += reader.gram->quadratic(reader.weight.view(), job);
+    return sum;
+}
+
 double ScaleTrial::error(std::span<const float> scales, JobContext& job) const {
     double sum = 0;
     for (const Reader& reader : readers_) {

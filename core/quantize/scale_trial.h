@@ -27,6 +27,8 @@ public:
     const std::vector<float>& weightMaxima() const { return weightMax_; }
     /// Is there a site with a format and tokens?
     bool measures() const { return !readers_.empty(); }
+    /// Σ over tokens of the squared outputs of the rows looked at.
+    double power(JobContext& job) const;
     /// Σ over tokens of the squared output error with these scales: of the rounded weights, and of rounded inputs where the
     /// recipe rounds them. Cost: rounding and O·I² for the rows looked at.
     double error(std::span<const float> scales, JobContext& job) const;

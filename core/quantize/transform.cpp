@@ -92,7 +92,7 @@ FittedTransform fitTransform(const Model& model, const TransformSpec& spec, cons
     fitted.model = fingerprint(model);
     TransformSpec weightParts;
     for (const TransformSpec::Part& part : spec.parts) {
-        if (part.name == "outliers") continue;
+        if (part.name == "clip" || part.name == "outliers") continue; // act where weights are rounded
         weightParts.parts.push_back(part);
         if (part.name == "rotate") {
             if (const auto why = whyNoRotation(model)) rotationOf(model, 0); // throws with the reason
@@ -109,6 +109,7 @@ FittedTransform fitTransform(const Model& model, const TransformSpec& spec, cons
         multiplyScales(fitted, std::move(fit.scales));
         append(fitted.notes, std::move(fit.notes));
         append(fitted.warnings, std::move(fit.warnings));
+        fitted.points.insert(fitted.points.end(), fit.points.begin(), fit.points.end());
     }
     fitted.text = weightParts.text();
     return fitted;

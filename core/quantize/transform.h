@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Function-preserving transforms before rounding: smooth (SmoothQuant), awq (activation-aware scale search), rotate
 // (randomised Hadamard). A transform is fitted once and then *is* a checkpoint: the original with some tensors changed as they
-// are read, so that everything that works on checkpoints works on it. Not for: outlier split (outlier_split.h), clip
-// search (the rounder's).
+// are read, so that everything that works on checkpoints works on it. The grammar also holds two words that fold nothing and
+// act where weights are rounded: clip (clip.h) and outliers (outlier_split.h).
 #pragma once
 
 #include "core/base/json.h"
@@ -15,15 +15,17 @@
 
 namespace bw {
 
-/// "none", or members joined by '+': "rotate", "smooth:alpha=0.5", "smooth:search", "awq", "awq:grid=20", each at most once and
-/// in that order, which is the one they are applied in. Outlier splits ("outliers:threshold=6", "outliers:weights=0.005") stand in the same string and come last.
+/// "none", or members joined by '+': "rotate", "smooth:alpha=0.5", "smooth:search", "awq", "awq:grid=20", "clip",
+/// "outliers:threshold=6", "outliers:weights=0.005", each at most once and in that order, which is the one they are applied in.
 struct TransformSpec {
     struct Part {
-        std::string name; ///< smooth | awq | rotate | outliers
+        std::string name; ///< rotate | smooth | awq | clip | outliers
         std::map<std::string, std::string> options;
     };
     std::vector<Part> parts;
     bool empty() const { return parts.empty(); }
+    bool folds() const;     ///< does a part change the checkpoint?
+    bool readsText() const; ///< does a part look at calibration text?
     const Part* find(std::string_view name) const;
     std::string text() const; ///< canonical: equal transforms, equal strings
 };
@@ -48,12 +50,23 @@ struct FoldPoint {
 /// All of a model, also those that can't be used. Cost: none.
 std::vector<FoldPoint> foldPoints(const Model& model);
 
+/// What was chosen at one point, and what it did to the error of rounding at the output of the linears that read it.
+struct FittedPoint {
+    std::string point;  ///< FoldPoint::name
+    std::string method; ///< smooth | awq
+    double choice = 0;  ///< α of smooth; r of awq's s = mean|x|^r; 0 = left as it was, no scales were better
+    /// Shares of the outputs' power, without scales and with them, of the rows that the search looks at; below 0 where
+    /// nothing was measured (a given α, no site with a format).
+    double before = -1, after = -1;
+};
+
 struct FittedTransform {
     std::string text;                  ///< TransformSpec::text() of the parts that change weights
     std::string model;                 ///< fingerprint of the model that it was fitted to
     /// Per fold point: input channel j is divided by scales[j] at the producer and multiplied at the consumers. All are
     /// 2^(k/8) with k in −128 … 127: finite, a byte each in JSON, and within 4.5 % of the scale that was wanted.
     std::map<std::string, std::vector<float>> scales;
+    std::vector<FittedPoint> points;   ///< in the order of the walk
     std::uint64_t rotationSeed = 0;
     bool rotates = false;
     std::vector<std::string> notes;    ///< what was left as it is, and why
@@ -79,8 +92,10 @@ struct TransformInputs {
     std::uint64_t seed = 1234;
     InputNoise noise = {};                      ///< smooth:search only
 };
-/// One walk over the windows for each of smooth and awq, none for rotate. Points that can't be folded are left as they are, with
-/// a note. Memory: weights of one block and its Gram matrices.
+/// One walk for each of smooth and awq, none for rotate: over all windows for smooth, whose scales follow maxima; over
+/// some 8192 tokens of evenly spread windows for awq, whose means and Gram matrices no longer change with more (all windows
+/// where there are experts). Points that can't be folded are left as they are, with a note. Memory: weights of one block and
+/// its Gram matrices.
 /// @throws Error(usage), nonFinite, cancelled; unsupportedModel for a rotation that this family doesn't allow, with the reason.
 FittedTransform fitTransform(const Model& model, const TransformSpec& spec, const TransformInputs& inputs, JobContext& job);
 

@@ -61,12 +61,28 @@ std::string text(const Json& json, const char* key) {
     return json.at(key).get<std::string>();
 }
 
+FittedPoint pointOf(const Json& row) {
+    if (!row.is_object()) refuse("has points that are no objects");
+    const auto number = [&](const char* key, double missing) {
+        if (!row.contains(key)) return missing;
+        if (!row.at(key).is_number()) refuse(fmt::format("has a point whose {} is no number", key));
+        return row.at(key).get<double>();
+    };
+    return {text(row, "point"), text(row, "method"), number(row.contains("alpha") ? "alpha" : "ratio", 0), number("error_before", -1), number("error_after", -1)};
+}
+
 } // namespace
 
 Json toJson(const FittedTransform& fitted) {
     Json json{{"transform", fitted.text}, {"model", fitted.model}};
     if (fitted.rotates) json["rotation_seed"] = fitted.rotationSeed;
     for (const auto& [point, scales] : fitted.scales) json["scales"][point] = toBase64(scales);
+    for (const FittedPoint& p : fitted.points) {
+        Json row{{"point", p.point}, {"method", p.method}, {p.method == "smooth" ? "alpha" : "ratio", p.choice}};
+        if (p.before >= 0) row["error_before"] = p.before;
+        if (p.after >= 0) row["error_after"] = p.after;
+        json["points"].push_back(std::move(row));
+    }
     if (!fitted.notes.empty()) json["notes"] = fitted.notes;
     if (!fitted.warnings.empty()) json["warnings"] = fitted.warnings;
     return json;
@@ -88,6 +104,10 @@ FittedTransform fittedTransformFromJson(const Json& json) {
             if (!scales.is_string()) refuse("has scales of '" + escapeForDisplay(point, 60) + "' that are no text");
             fitted.scales[point] = fromBase64(scales.get_ref<const std::string&>());
         }
+    }
+    if (json.contains("points")) {
+        if (!json.at("points").is_array()) refuse("has points that are no list");
+        for (const Json& row : json.at("points")) fitted.points.push_back(pointOf(row));
     }
     fitted.notes = strings(json, "notes");
     fitted.warnings = strings(json, "warnings");

@@ -28,7 +28,7 @@ constexpr std::array kOptions{
     Option{"outliers", "weights", 0, 0.5, true, false},
 };
 /// The order in which they work.
-constexpr std::array<std::string_view, 4> kParts{"rotate", "smooth", "awq", "outliers"};
+constexpr std::array<std::string_view, 5> kParts{"rotate", "smooth", "awq", "clip", "outliers"};
 
 [[noreturn]] void refuse(std::string message, std::string hint) {
     throw Error(ErrorCode::usage, std::move(message), std::move(hint));
@@ -48,7 +48,7 @@ std::string allowed(std::string_view part) {
     std::string text;
     for (const Option& option : kOptions)
         if (option.part == part) text += fmt::format("{}{}={}…{}", text.empty() ? "" : ", ", option.key, option.least, option.most);
-    return part == "smooth" ? text + ", search" : text;
+    return part == "smooth" ? text + ", search" : text.empty() ? "none" : text;
 }
 
 void parseOption(TransformSpec::Part& part, std::string_view text) {
@@ -90,6 +90,10 @@ const TransformSpec::Part* TransformSpec::find(std::string_view name) const {
     return found == parts.end() ? nullptr : &*found;
 }
 
+bool TransformSpec::folds() const { return find("rotate") || find("smooth") || find("awq"); }
+
+bool TransformSpec::readsText() const { return find("smooth") || find("awq") || find("clip"); }
+
 std::string TransformSpec::text() const {
     if (parts.empty()) return "none";
     std::string text;
@@ -109,14 +113,14 @@ TransformSpec parseTransform(std::string_view text) {
         const auto known = std::find(kParts.begin(), kParts.end(), words.front());
         if (known == kParts.end())
             refuse(fmt::format("'{}' is no transform", escapeForDisplay(words.front(), 60)),
-                   "Transforms are none, rotate, smooth, awq and outliers, joined by '+'.");
+                   "Transforms are none, rotate, smooth, awq, clip and outliers, joined by '+'.");
         TransformSpec::Part part{std::string(words.front()), {}};
         for (std::size_t i = 1; i < words.size(); ++i) parseOption(part, words[i]);
         settle(part);
         const auto place = static_cast<std::size_t>(known - kParts.begin()) + 1;
         if (place <= last)
             refuse(fmt::format("transform '{}' stands after '{}'", part.name, kParts[last - 1]),
-                   "Each may be named once, in the order rotate+smooth+awq+outliers.");
+                   "Each may be named once, in the order rotate+smooth+awq+clip+outliers.");
         last = place;
         spec.parts.push_back(std::move(part));
     }

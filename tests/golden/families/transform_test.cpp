@@ -80,6 +80,21 @@ TEST_P(FamilyTransforms, rotationPreservesTheFunctionOrSaysWhyNot) {
     }
 }
 
+TEST(Transforms, aRotatedGemmaIsWrittenAsAFolderButNotAsGguf) {
+    const Opened gemma("gemma");
+    const auto rotated = Model::open(applyTransform(*gemma.model, fit(gemma, "rotate")), makeCpuDevice());
+    exportUnquantized(*rotated, gemma.folder.file("rotated"));
+    const auto again = openModel(gemma.folder.file("rotated"));
+    EXPECT_LE(largestDifference(windowLogits(*again, gemma.reference.ids), windowLogits(*gemma.model, gemma.reference.ids)), kTolerance);
+    try {
+        exportUnquantized(*rotated, gemma.folder.file("rotated.gguf"));
+        FAIL();
+    } catch (const Error& e) {
+        EXPECT_EQ(e.code(), ErrorCode::unsupportedModel);
+        EXPECT_THAT(e.message(), testing::HasSubstr("its head is a matrix of its own"));
+    }
+}
+
 TEST(Transforms, anotherModelsFitIsRefused) {
     const Opened llama("llama"), mistral("mistral");
     const FittedTransform fitted = fit(llama, "smooth");
@@ -90,8 +105,12 @@ TEST(Transforms, textsAreCheckedAndCanonical) {
     EXPECT_EQ(parseTransform("none").text(), "none");
     EXPECT_EQ(parseTransform("smooth").text(), "smooth:alpha=0.5");
     EXPECT_EQ(parseTransform("rotate+awq").text(), "rotate+awq:grid=20");
+    EXPECT_EQ(parseTransform("awq+clip").text(), "awq:grid=20+clip");
+    EXPECT_FALSE(parseTransform("clip").folds());
+    EXPECT_TRUE(parseTransform("clip").readsText());
+    EXPECT_FALSE(parseTransform("rotate").readsText());
     for (const char* bad : {"smooth:alpha=1.5", "smooth:alpha=-0.1", "smooth:alpha=nan", "smoth", "awq+rotate", "awq+awq", "outliers:threshold=0",
-                            "outliers:weights=0.6", "awq:grid=2.5", "smooth:", "+", "smooth:search:alpha=0.5"})
+                            "outliers:weights=0.6", "awq:grid=2.5", "smooth:", "+", "smooth:search:alpha=0.5", "clip+awq", "clip:grid=3"})
         EXPECT_THROW(parseTransform(bad), Error) << bad;
 }
 
