@@ -47,6 +47,22 @@ void rounderOptions(Line& line, const Recipe& r) {
     line.flag("--no-clip-search", !r.clipSearch);
 }
 
+void methodOptions(Line& line, const Recipe& r) {
+    if (r.transform != "none") line.option("--transform", r.transform);
+    line.option("--rounder", r.search == "reference" ? std::string("reference") : r.rounder);
+    line.flag("--no-clip-search", !r.clipSearch);
+    if (r.activations != "none") line.option("--activations", r.activations);
+    if (r.kvCache != "none") line.option("--kv-cache", r.kvCache);
+    if (r.rounder != "gptq") return;
+    const Recipe::Gptq usual;
+    if (r.gptq.damping != usual.damping) line.option("--damping", QString::number(r.gptq.damping, 'g', 12).toStdString());
+    line.flag("--index-order", !r.gptq.activationOrder);
+    line.flag("--no-sequential", !r.gptq.sequential);
+    line.flag("--refit-scales", r.gptq.refitScales);
+    if (r.gptq.sweeps != usual.sweeps) line.option("--sweeps", r.gptq.sweeps);
+    if (r.gptq.minimumTokens > 0) line.option("--minimum-tokens", r.gptq.minimumTokens);
+}
+
 void evaluationOptions(Line& line, const Recipe& r, const char* text) {
     line.each(text, r.evaluation.files);
     if (r.evaluation.files.empty()) return;
@@ -96,8 +112,8 @@ void quantizeOptions(Line& line, const Recipe& r) {
     line.option("--head", r.assignment.head);
     for (const FormatRule& rule : r.assignment.rules) line.option("--set", rule.pattern + "=" + rule.format);
     for (const auto& [pattern, format] : r.assignment.pins) line.option("--set", pattern + "=" + format); // the last one wins
-    rounderOptions(line, r);
-    if (r.rounder != "nearest") calibrationOptions(line, r);
+    methodOptions(line, r);
+    if (r.needsCalibration() || r.needsText()) calibrationOptions(line, r);
     evaluationOptions(line, r, "--eval-text");
 }
 

@@ -3,11 +3,13 @@
 
 #include "widgets/theme/theme.h"
 
+#include <QAbstractTextDocumentLayout>
 #include <QAction>
 #include <QDesktopServices>
 #include <QDir>
 #include <QFile>
 #include <QHBoxLayout>
+#include <QImageReader>
 #include <QLabel>
 #include <QLineEdit>
 #include <QListWidget>
@@ -17,6 +19,7 @@
 #include <QTextBrowser>
 #include <QTextFrame>
 #include <QTextTable>
+#include <QTimer>
 #include <QToolBar>
 #include <QVBoxLayout>
 #include <algorithm>
@@ -24,6 +27,8 @@
 namespace bw {
 namespace {
 
+constexpr qreal kLeastRoom = 100; ///< px; before the first layout there is none
+constexpr qreal kTableEdge = 8;   ///< px: a table as wide as the page gets its borders on top of that
 constexpr int kFileRole = Qt::UserRole;
 constexpr qint64 kMostBytes = 1 << 20; ///< of a page
 
@@ -81,7 +86,7 @@ HelpWindow::HelpWindow(const QString& folder, QWidget* parent)
     setObjectName(QStringLiteral("help"));
     setWindowTitle(tr("Bitwright manual"));
     setWindowFlag(Qt::Window);
-    resize(1000, 760);
+    resize(1120, 800);
     setMinimumSize(560, 360);
     buildBar();
     contents_->setAccessibleName(tr("Contents"));
@@ -90,11 +95,13 @@ HelpWindow::HelpWindow(const QString& folder, QWidget* parent)
     browser_->setAccessibleName(tr("Page"));
     browser_->setOpenLinks(false);
     browser_->setFrameShape(QFrame::NoFrame);
+    browser_->setVerticalScrollBarPolicy(Qt::ScrollBarAlwaysOn); // pages are long, and the width must not change as one is laid out
+    browser_->viewport()->installEventFilter(this);
     auto* split = new QSplitter(this);
     split->addWidget(contents_);
     split->addWidget(browser_);
     split->setStretchFactor(1, 1);
-    split->setSizes({230, 770});
+    split->setSizes({220, 900});
     split->setChildrenCollapsible(false);
     setCentralWidget(split);
     fillContents();
@@ -226,6 +233,7 @@ void HelpWindow::style() {
         } else if (format.hasProperty(QTextFormat::BlockCodeFence) || format.hasProperty(QTextFormat::BlockCodeLanguage) || format.nonBreakableLines()) {
             format.setBackground(t.raised);
             format.setLeftMargin(12);
+            format.setNonBreakableLines(false); // a long line goes on in the next rather than out of the page
         } else if (!cursor.currentTable()) {
             const bool item = block.textList() != nullptr, more = item && block.next().textList() == block.textList();
             format.setBottomMargin(more ? 3 : 9);
@@ -245,6 +253,45 @@ void HelpWindow::style() {
         }
     }
     browser_->moveCursor(QTextCursor::Start);
+    fit();
+}
+
+/// Nothing is wider than the page: pictures shrink, wide tables break their cells.
+void HelpWindow::fit() {
+    QTextDocument* document = browser_->document();
+    const qreal room = browser_->viewport()->width() - 2 * document->documentMargin();
+    if (room < kLeastRoom) return;
+    struct Picture { int at, length; QTextImageFormat format; };
+    QVector<Picture> pictures;
+    for (QTextBlock block = document->begin(); block.isValid(); block = block.next())
+        for (auto part = block.begin(); !part.atEnd(); ++part)
+            if (const QTextFragment f = part.fragment(); f.charFormat().isImageFormat()) pictures << Picture{f.position(), f.length(), f.charFormat().toImageFormat()};
+    for (Picture& picture : pictures) {
+        const qreal own = QImageReader(QDir(folder_).filePath(picture.format.name())).size().width(), width = std::min(own, room);
+        if (own <= 0 || qFuzzyCompare(picture.format.width(), width)) continue;
+        picture.format.setWidth(width);
+        QTextCursor cursor(document);
+        cursor.setPosition(picture.at);
+        cursor.setPosition(picture.at + picture.length, QTextCursor::KeepAnchor);
+        cursor.setCharFormat(picture.format);
+    }
+    for (QTextFrame* frame : document->rootFrame()->childFrames()) {
+        auto* table = qobject_cast<QTextTable*>(frame);
+        if (!table) continue;
+        QTextTableFormat format = table->format();
+        if (format.width().type() != QTextLength::VariableLength) { // how wide would it be by itself?
+            format.setWidth(QTextLength());
+            table->setFormat(format);
+        }
+        if (document->documentLayout()->frameBoundingRect(table).width() <= room - kTableEdge) continue;
+        format.setWidth(QTextLength(QTextLength::FixedLength, room - kTableEdge));
+        table->setFormat(format);
+    }
+}
+
+bool HelpWindow::eventFilter(QObject* watched, QEvent* event) {
+    if (watched == browser_->viewport() && event->type() == QEvent::Resize) QTimer::singleShot(0, this, &HelpWindow::fit); // laid out by then
+    return QMainWindow::eventFilter(watched, event);
 }
 
 /// Every hit of the words on this page is marked; the first comes into view.

@@ -40,6 +40,8 @@ private:
     void markHits();
     void nextHit(bool backwards);
     void style();
+    void fit();
+    bool eventFilter(QObject* watched, QEvent* event) override;
 
     QString folder_;
     QList<HelpPage> pages_;

@@ -8,6 +8,7 @@
 #include "app/gui/weight_facts.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/experiment/methods.h"
 
 #include <QDir>
 #include <QFileInfo>
@@ -60,6 +61,7 @@ Studio::Studio(QObject* parent)
     connect(&session_, &Session::openRequested, this, [this](const QStringList& paths) { open(sortInputs(paths)); });
     connect(&session_, &Session::demoRequested, this, &Studio::openDemo);
     connect(&session_, &Session::runRequested, this, [this](const Recipe& r, RunId resume) { run(r, resume); });
+    connect(&session_, &Session::methodsRequested, this, &Studio::tryMethods);
     connect(&session_, &Session::measureUncertainRequested, this, &Studio::measureUncertain);
     connect(&session_, &Session::weightViewRequested, this, &Studio::requestWeightView);
     connect(&session_, &Session::siteSelected, this, &Studio::refreshSelectedView);
@@ -291,6 +293,25 @@ void Studio::runMix(const Runner::MixOptions& options, const QString& title) {
     submitSolving(std::move(job));
 }
 
+void Studio::tryMethods(const std::vector<MethodTrial>& trials) {
+    MethodsOptions options;
+    Json again = Json::array();
+    for (MethodTrial trial : trials) {
+        if (trial.recipe.checkpoint.empty() && session_.checkpoint()) trial.recipe.checkpoint = session_.checkpoint()->path();
+        trial.recipe.exporting = {}; // measured, not written
+        again.push_back({{"name", trial.name}, {"why", trial.why}, {"recipe", trial.recipe.toJson()}});
+        options.trials.push_back(std::move(trial));
+    }
+    Job job;
+    job.title = tr("try %1 methods").arg(options.trials.size());
+    job.again = QString::fromStdString(Json{{"methods", again}}.dump());
+    job.work = [options, log = log_.get()](Runner&, JobContext& context) { // the log outlives the queue
+        const Json ranked = bw::tryMethods(*log, &makeDevice, options, context, "bitwright (the window)");
+        return RunOutcome{RunId(ranked.at("methods").front().at("run").get<std::int64_t>()), ranked};
+    };
+    jobs_.submit(std::move(job));
+}
+
 void Studio::measureUncertain(const Recipe& assign) {
     Runner::RefineOptions options;
     options.assign = assign;
@@ -436,8 +457,12 @@ void Studio::startDemo() {
 void Studio::goOn(const QString& again) {
     try {
         const Json document = parseJson(again.toStdString(), "the stopped job");
-        const bool mix = document.contains("mix"), uncertain = document.contains("uncertain");
-        const Recipe recipe = mix ? Recipe() : Recipe::fromJson(uncertain ? document.at("uncertain") : document);
+        const bool mix = document.contains("mix"), uncertain = document.contains("uncertain"), methods = document.contains("methods");
+        std::vector<MethodTrial> trials;
+        if (methods)
+            for (const Json& trial : document.at("methods"))
+                trials.push_back({trial.at("name").get<std::string>(), trial.at("why").get<std::string>(), Recipe::fromJson(trial.at("recipe"))});
+        const Recipe recipe = mix ? Recipe() : methods ? trials.at(0).recipe : Recipe::fromJson(uncertain ? document.at("uncertain") : document);
         const Runner::MixOptions options = mix ? mixFromJson(document.at("mix")) : Runner::MixOptions();
         const std::string& wanted = mix ? options.checkpoint : recipe.checkpoint;
         const auto open = session_.checkpoint();
@@ -447,6 +472,7 @@ void Studio::goOn(const QString& again) {
             return;
         }
         if (mix) runMix(options, QString::fromStdString(document.value("title", std::string("mix"))));
+        else if (methods) tryMethods(trials);
         else if (uncertain) measureUncertain(recipe);
         else run(recipe, stoppedRunOf(recipe));
         Q_EMIT message(tr("Going on with the job that was stopped."));

@@ -35,6 +35,8 @@ public:
     /// Runs calibrate → sweep → solve → quantize → evaluate on the open checkpoint.
     void runMix(const Runner::MixOptions& options, const QString& title);
     int run(const Recipe& recipe, RunId resume = {});
+    /// Runs the methods one after the other and ranks them; what the log holds is not run again.
+    void tryMethods(const std::vector<MethodTrial>& trials);
     /// Measures the cells that could change this mix and solves again; takes the mix it ends with.
     void measureUncertain(const Recipe& assign);
     /// What `run` would do. Reads files: call it on a background thread. @throws as Runner::plan.

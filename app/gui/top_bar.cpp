@@ -171,19 +171,25 @@ void TopBar::fillDataMenu() {
 
 void TopBar::fillRecipeMenu() {
     recipeMenu_->clear();
+    qDeleteAll(recipeMenu_->findChildren<QMenu*>(QString(), Qt::FindDirectChildrenOnly));
     const Recipe& r = session_.recipe();
     recipeMenu_->addSection(tr("One format everywhere"));
-    for (const OfferedFormat& format : offeredFormats()) {
-        QAction* entry = recipeMenu_->addAction(QStringLiteral("%1\t%2 bpw").arg(format.name).arg(format.bitsPerWeight, 0, 'f', 2));
-        entry->setCheckable(true);
-        entry->setChecked(r.assignment.rules.empty() && QString::fromStdString(r.assignment.format) == format.name);
-        connect(entry, &QAction::triggered, this, [this, name = format.name] {
-            Recipe changed = session_.recipe();
-            changed.assignment.format = name.toStdString();
-            changed.assignment.rules.clear();
-            changed.name.clear();
-            session_.editRecipe(tr("All sites to %1").arg(name), std::move(changed));
-        });
+    const QString now = r.assignment.rules.empty() ? QString::fromStdString(r.assignment.format) : QString();
+    for (const FormatFamily& family : formatFamilies()) {
+        QMenu* menu = recipeMenu_->addMenu(family.title);
+        for (const OfferedFormat& format : family.formats) {
+            QAction* entry = menu->addAction(QStringLiteral("%1\t%2 bpw").arg(format.name).arg(format.bitsPerWeight, 0, 'f', 2));
+            entry->setCheckable(true);
+            entry->setChecked(format.name == now);
+            if (format.name == now) menu->setTitle(tr("%1 · %2").arg(family.title, now));
+            connect(entry, &QAction::triggered, this, [this, name = format.name] {
+                Recipe changed = session_.recipe();
+                changed.assignment.format = name.toStdString();
+                changed.assignment.rules.clear();
+                changed.name.clear();
+                session_.editRecipe(tr("All sites to %1").arg(name), std::move(changed));
+            });
+        }
     }
     recipeMenu_->addSection(tr("Rounding"));
     const auto toggle = [this](const QString& text, bool on, auto change) {

@@ -3,6 +3,7 @@
 // projections, and how far two columns agree. On the demo checkpoint and a made-up log.
 #include "core/base/random.h"
 #include "core/experiment/log.h"
+#include "core/sensitivity/sketch_check.h"
 #include "tests/gui/damage_log.h"
 #include "tests/gui/gui_fixture.h"
 #include "widgets/mix/agreement_plot.h"
@@ -62,6 +63,14 @@ private Q_SLOTS:
         QCOMPARE(map.measuredRuns, QVector<RunId>{measured_});
         QCOMPARE(map.metric, QStringLiteral("fisher"));
         QVERIFY(map.inNats());
+        // Cells known both ways correct the other estimates of their format, as `assign` has it; other formats stay.
+        std::vector<CheckedCell> checked;
+        for (const Site& site : demo_.model->sites())
+            if (test::isMeasured(site)) checked.push_back({test::fisherRow(site, 0).cell.value, 1.25 * test::damageOf(site, 0), 1.25 * test::damageOf(site, 0) / 20});
+        const SketchBias bias = sketchBias(checked);
+        QVERIFY(std::abs(bias.factor - 1) > 0.02);
+        QCOMPARE(map.corrections.value(QStringLiteral("q4_0"), 1), bias.factor);
+        QVERIFY(!map.corrections.contains(QStringLiteral("q5_0")));
         for (const Site& site : demo_.model->sites()) {
             const DamageOption* q4 = map.find(QString::fromStdString(site.name), QStringLiteral("q4_0"));
             QVERIFY(q4);
@@ -70,7 +79,8 @@ private Q_SLOTS:
                 QCOMPARE(q4->damage, 1.25 * test::damageOf(site, 0));
             } else {
                 QCOMPARE(q4->source, CellSource::fisher);
-                QCOMPARE(q4->damage, test::fisherRow(site, 0).cell.value);
+                QCOMPARE(q4->damage, bias.factor * test::fisherRow(site, 0).cell.value);
+                QCOMPARE(map.find(QString::fromStdString(site.name), QStringLiteral("q5_0"))->damage, test::fisherRow(site, 1).cell.value);
             }
         }
         // The recipe of a mix made here names every finished run that its prediction stands on.

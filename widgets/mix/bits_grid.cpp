@@ -303,7 +303,11 @@ void BitsGrid::paintLegend(QPainter& painter, const Layout& l) const {
     }
     const QString unit = tr("%1, log").arg(model_->unit());
     const qreal room = viewport()->width() - l.left;
-    const QRectF bar(l.left, top, std::clamp<qreal>(room - QFontMetricsF(smallFigures()).horizontalAdvance(unit) - 16, room * 0.35, 320), 8);
+    constexpr qreal kMark = 24; ///< px of a key's mark and the room around it
+    const QFontMetricsF metrics(smallFigures());
+    const qreal keys = (marksMeasured_ ? kMark + metrics.horizontalAdvance(tr("measured")) : 0) + (anyDoubt_ ? kMark + metrics.horizontalAdvance(tr("doubtful")) : 0);
+    const qreal besideWidth = std::max(metrics.horizontalAdvance(unit), keys);
+    const QRectF bar(l.left, top, std::clamp<qreal>(room - besideWidth - 16, room * 0.3, 320), 8);
     QLinearGradient gradient(bar.topLeft(), bar.topRight());
     for (int i = 0; i <= 16; ++i) gradient.setColorAt(i / 16.0, colorAt(ColorMap::viridis, i / 16.0, t.dark));
     painter.setPen(Qt::NoPen);
@@ -321,7 +325,7 @@ void BitsGrid::paintLegend(QPainter& painter, const Layout& l) const {
         mark(QPointF(x, text.center().y()));
         painter.setPen(t.muted);
         painter.drawText(QRectF(x + 12, text.top(), 120, text.height()), static_cast<int>(Qt::AlignLeft) | static_cast<int>(Qt::AlignVCenter), name);
-        x += 24 + painter.fontMetrics().horizontalAdvance(name);
+        x += kMark + painter.fontMetrics().horizontalAdvance(name);
     };
     if (marksMeasured_) key(tr("measured"), [&](const QPointF& at) { paintTick(painter, at, t.text); });
     if (anyDoubt_) key(tr("doubtful"), [&](const QPointF& at) { paintDoubt(painter, at + QPointF(8, -4), t.ground); });

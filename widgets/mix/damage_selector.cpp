@@ -57,7 +57,7 @@ void DamageSelector::fillMenu() {
 
 void DamageSelector::refresh() {
     const DamageBy by = session_->damageTable().by();
-    setText(tr("by %1  ▾").arg(nameOf(by)));
+    setText(tr("%1  ▾").arg(nameOf(by)));
     setAccessibleName(tr("Damage by %1").arg(nameOf(by)));
     setToolTip(aboutColumn(by, model_->map()));
     setEnabled(!session_->damageTable().column(DamageBy::best).empty());

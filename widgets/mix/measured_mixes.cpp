@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/mix/measured_mixes.h"
 
+#include "core/base/error.h"
+
 #include <algorithm>
+#include <cmath>
 
 namespace bw {
 namespace {
@@ -13,7 +16,52 @@ MixKind kindOf(const RunDetail& run) {
     return std::any_of(run.assignments.begin(), run.assignments.end(), other) ? MixKind::own : MixKind::uniform;
 }
 
+/// What the run's metrics say of the table's columns.
+void readMetrics(const std::vector<MetricRow>& metrics, MeasuredMix& mix) {
+    mix.perplexity = mix.perplexityError = mix.sameTop1 = mix.roundingSeconds = std::nan("");
+    for (const MetricRow& metric : metrics) {
+        if (metric.name == "bytes") mix.fileBytes = quint64(metric.value);
+        if (metric.name == "bits_per_weight") mix.bitsPerWeight = metric.value;
+        if (metric.name == "same_top1") mix.sameTop1 = metric.value;
+        if (metric.name == "rounding_seconds") mix.roundingSeconds = metric.value;
+        if (metric.name != "perplexity") continue;
+        mix.perplexity = metric.value;
+        mix.perplexityError = metric.standardError.value_or(0);
+    }
+}
+
 } // namespace
+
+bool sameMethod(const Recipe& a, const Recipe& b) {
+    Recipe copy = b;
+    copyMethod(a, copy);
+    return copy == b;
+}
+
+bool asksAlike(const Recipe& a, const Recipe& b) {
+    const auto formats = [](const Recipe& recipe) {
+        Recipe only;
+        only.assignment.format = recipe.assignment.format;
+        only.assignment.head = recipe.assignment.head;
+        only.assignment.output = recipe.assignment.output;
+        only.assignment.embedding = recipe.assignment.embedding;
+        only.assignment.tensorTypes = recipe.assignment.tensorTypes;
+        only.assignment.rules = recipe.assignment.rules;
+        only.assignment.pins = recipe.assignment.pins;
+        return only;
+    };
+    return formats(a) == formats(b);
+}
+
+void copyMethod(const Recipe& from, Recipe& to) {
+    to.transform = from.transform;
+    to.rounder = from.rounder;
+    to.gptq = from.gptq;
+    to.clipSearch = from.clipSearch;
+    to.search = from.search;
+    to.activations = from.activations;
+    to.kvCache = from.kvCache;
+}
 
 bool MeasuredMixes::update(const LogReader& log, const std::vector<RunSummary>& runs, const QString& logPath,
                            const std::string& checkpointPath) {
@@ -39,10 +87,14 @@ bool MeasuredMixes::update(const LogReader& log, const std::vector<RunSummary>& 
         mix.damage = kl->value;
         mix.standardError = kl->standardError.value_or(0);
         mix.kind = kindOf(detail);
-        mix.rounder = QString::fromStdString(detail.recipe.value("rounder", std::string()));
-        for (const MetricRow& metric : summary.metrics) {
-            if (metric.name == "bytes") mix.fileBytes = quint64(metric.value);
+        try {
+            mix.recipe = Recipe::fromJson(detail.recipe);
+            mix.method = QString::fromStdString(methodName(mix.recipe));
+        } catch (const Error&) {
+            mix.method = QString::fromStdString(detail.recipe.value("rounder", std::string())); // of a newer program's log
         }
+        mix.rounder = QString::fromStdString(detail.recipe.value("rounder", std::string()));
+        readMetrics(summary.metrics, mix);
         for (const AssignmentRow& row : detail.assignments) {
             const QString site = QString::fromStdString(row.site);
             mix.asked.insert(site, QString::fromStdString(row.asked));

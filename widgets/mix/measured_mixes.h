@@ -3,6 +3,7 @@
 // site.
 #pragma once
 
+#include "core/experiment/method_trial.h"
 #include "core/experiment/log.h"
 
 #include <QHash>
@@ -23,8 +24,18 @@ struct MeasuredMix {
     quint64 siteBytes = 0;          ///< of the sites alone
     quint64 fileBytes = 0;          ///< 0 when the run does not say
     double damage = 0, standardError = 0; ///< mean KL, nats per token
+    Recipe recipe;                  ///< that made it; its defaults when the run's is of another version
+    QString method;                 ///< methodName(recipe)
+    double perplexity = 0, perplexityError = 0, sameTop1 = 0, roundingSeconds = 0; ///< NaN when the run does not say
+    double bitsPerWeight = 0;       ///< of the sites; 0 when the run does not say
     QHash<QString, QString> asked, used;  ///< format by site
 };
+
+/// How weights, activations and the cache are rounded; formats and texts are another matter.
+bool sameMethod(const Recipe& a, const Recipe& b);
+/// Do both ask for the same formats in the same words?
+bool asksAlike(const Recipe& a, const Recipe& b);
+void copyMethod(const Recipe& from, Recipe& to);
 
 /// Keeps what it has read of one checkpoint in one log; a log only grows.
 class MeasuredMixes {

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/mix/method_guide.h"
 
+#include "core/assign/budget.h"
 #include "core/base/error.h"
+#include "core/experiment/guide.h"
 #include "widgets/session/session.h"
 #include "widgets/theme/panel.h"
 
+#include <QAbstractItemView>
 #include <QComboBox>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QPushButton>
 #include <QVBoxLayout>
+#include <algorithm>
 
 namespace bw {
 namespace {
@@ -28,22 +32,29 @@ MethodGuide::MethodGuide(Session* session, QWidget* parent)
       try_(new QPushButton(tr("Try all"), panel_)), note_(label({}, "muted", panel_)) {
     setAccessibleName(tr("Method guide"));
     target_->setAccessibleName(tr("Where the model will run"));
-    target_->addItem(tr("llama.cpp, any CPU"), QStringLiteral("cpu"));
-    target_->addItem(tr("vLLM and kin, NVIDIA"), QStringLiteral("nvidia"));
+    target_->addItem(tr("llama.cpp, CPU"), QStringLiteral("cpu"));
+    target_->addItem(tr("vLLM, NVIDIA"), QStringLiteral("nvidia"));
     target_->addItem(tr("llama.cpp, Apple"), QStringLiteral("apple"));
     target_->setObjectName(QStringLiteral("guide.target"));
     kind_->setAccessibleName(tr("What is rounded"));
     kind_->addItem(tr("weights only"), QStringLiteral("weight-only"));
-    kind_->addItem(tr("weights and activations"), QStringLiteral("w8a8"));
+    kind_->addItem(tr("weights and inputs"), QStringLiteral("w8a8"));
     kind_->setObjectName(QStringLiteral("guide.kind"));
+    for (QComboBox* box : {target_, kind_}) { // narrow windows cut the text, not the button beside it
+        box->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+        box->setMinimumContentsLength(6);
+        box->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Fixed);
+        box->setMaximumWidth(220);
+        box->view()->setMinimumWidth(box->view()->sizeHintForColumn(0) + 24);
+    }
     try_->setObjectName(QStringLiteral("guide.try"));
-    try_->setToolTip(tr("Runs every proposal on your texts; the table below ranks them as they finish"));
+    try_->setToolTip(tr("Runs every proposal on your texts, as one job that can be stopped and gone on with;\nthe table below ranks them as they finish"));
     note_->setWordWrap(true);
     auto* head = new QHBoxLayout;
     head->setSpacing(8);
-    head->addWidget(target_);
-    head->addWidget(kind_);
-    head->addStretch(1);
+    head->addWidget(target_, 1);
+    head->addWidget(kind_, 1);
+    head->addStretch();
     head->addWidget(try_);
     rows_ = new QVBoxLayout;
     rows_->setSpacing(8);
@@ -60,6 +71,35 @@ MethodGuide::MethodGuide(Session* session, QWidget* parent)
     reload();
 }
 
+/// Fills proposals_ and says what stands in the way.
+void MethodGuide::propose() {
+    proposals_.clear();
+    const auto model = session_->model();
+    const Recipe& recipe = session_->recipe();
+    QString note;
+    if (!model) {
+        note = tr("Open a checkpoint first.");
+    } else if (const QString why = session_->whyNoForward(); !why.isEmpty()) {
+        note = tr("%1: rounding can be done, but not judged.").arg(why);
+    } else {
+        try {
+            const std::string& budget = recipe.assignment.budget;
+            const bool isSize = !budget.empty() && parseBudget(budget).kind != Budget::Kind::cost;
+            proposals_ = proposeMethods(*model, {target_->currentData().toString().toStdString(), kind_->currentData().toString().toStdString(), isSize ? budget : ""}, recipe);
+        } catch (const Error& e) {
+            note = QString::fromStdString(e.hint().empty() ? e.message() : e.message() + "; " + e.hint());
+        }
+    }
+    const bool judged = !recipe.evaluation.files.empty();
+    const auto needsText = [](const MethodTrial& trial) { return trial.recipe.needsText() || trial.recipe.needsCalibration(); };
+    const bool taught = !recipe.calibration.files.empty() || std::none_of(proposals_.begin(), proposals_.end(), needsText);
+    if (note.isEmpty() && !judged) note = tr("To rank them, add an evaluation text (Data ▾).");
+    else if (note.isEmpty() && !taught) note = tr("They look at calibration text: add some (Data ▾).");
+    note_->setText(note);
+    note_->setVisible(!note.isEmpty());
+    try_->setEnabled(!proposals_.empty() && judged && taught);
+}
+
 void MethodGuide::reload() {
     if (cards_) { // a button on it may be what called
         cards_->hide();
@@ -71,50 +111,40 @@ void MethodGuide::reload() {
     list->setContentsMargins(0, 0, 0, 0);
     list->setSpacing(10);
     rows_->addWidget(cards_);
-    proposals_.clear();
-    QString note;
-    const auto model = session_->model();
-    if (!model || !session_->whyNoForward().isEmpty()) {
-        note = model ? tr("%1: rounding can be done, but not judged.").arg(session_->whyNoForward()) : tr("Open a checkpoint first.");
-    } else {
-        try {
-            const Recipe& recipe = session_->recipe();
-            proposals_ = proposeMethods(*model, {target_->currentData().toString().toStdString(), kind_->currentData().toString().toStdString(), recipe.assignment.budget}, recipe);
-        } catch (const Error& e) {
-            note = QString::fromStdString(e.hint().empty() ? e.message() : e.message() + ". " + e.hint());
-        }
-    }
-    for (const GuideProposal& proposal : proposals_) addCard(proposal);
-    if (note.isEmpty() && session_->recipe().evaluation.files.empty()) note = tr("To rank them, add an evaluation text (Data ▾).");
-    note_->setText(note);
-    note_->setVisible(!note.isEmpty());
-    try_->setEnabled(!proposals_.empty() && !session_->recipe().evaluation.files.empty());
+    propose();
+    for (const MethodTrial& proposal : proposals_) addCard(proposal);
+    cards_->setVisible(!proposals_.empty());
 }
 
-void MethodGuide::addCard(const GuideProposal& proposal) {
+void MethodGuide::addCard(const MethodTrial& proposal) {
+    const QString name = QString::fromStdString(proposal.name);
     auto* card = new QWidget(cards_);
     auto* text = new QVBoxLayout;
     text->setSpacing(2);
-    text->addWidget(label(QString::fromStdString(proposal.name), "title", card));
+    auto* title = label(name, "title", card);
+    title->setWordWrap(true);
+    text->addWidget(title);
     auto* why = label(QString::fromStdString(proposal.why), "muted", card);
     why->setWordWrap(true);
     text->addWidget(why);
+    auto* bits = label(tr("%1 bits").arg(proposedBits(*session_->model(), proposal.recipe), 0, 'f', 2), "figures", card);
+    bits->setToolTip(tr("bits per weight of the sites, scales included"));
     auto* use = new QPushButton(tr("Use"), card);
-    use->setAccessibleName(tr("Use %1").arg(QString::fromStdString(proposal.name)));
+    use->setAccessibleName(tr("Use %1").arg(name));
+    use->setToolTip(tr("Takes formats and method into the recipe; can be undone"));
     auto* row = new QHBoxLayout(card);
     row->setContentsMargins(0, 0, 0, 0);
     row->setSpacing(12);
     row->addLayout(text, 1);
+    row->addWidget(bits, 0, Qt::AlignTop);
     row->addWidget(use, 0, Qt::AlignTop);
     cards_->layout()->addWidget(card);
-    connect(use, &QPushButton::clicked, this, [this, recipe = proposal.recipe, name = QString::fromStdString(proposal.name)] {
+    connect(use, &QPushButton::clicked, this, [this, recipe = proposal.recipe, name] {
         Recipe changed = recipe;
         session_->editRecipe(tr("Use %1").arg(name), std::move(changed));
     });
 }
 
-void MethodGuide::tryAll() {
-    for (const GuideProposal& proposal : proposals_) Q_EMIT session_->runRequested(proposal.recipe, RunId());
-}
+void MethodGuide::tryAll() { Q_EMIT session_->methodsRequested(proposals_); }
 
 } // namespace bw

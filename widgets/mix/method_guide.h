@@ -2,7 +2,7 @@
 // The method guide: for where the model will run, two or three recipes with the reason, each to be taken or all to be tried.
 #pragma once
 
-#include "core/experiment/guide.h"
+#include "core/experiment/method_trial.h"
 
 #include <QWidget>
 
@@ -20,11 +20,12 @@ class MethodGuide final : public QWidget {
     Q_OBJECT
 public:
     explicit MethodGuide(Session* session, QWidget* parent = nullptr);
-    const std::vector<GuideProposal>& proposals() const { return proposals_; }
+    const std::vector<MethodTrial>& proposals() const { return proposals_; }
 
 private:
     void reload();
-    void addCard(const GuideProposal& proposal);
+    void propose();
+    void addCard(const MethodTrial& proposal);
     void tryAll();
 
     Session* session_;
@@ -34,7 +35,7 @@ private:
     QLabel* note_;
     QWidget* cards_ = nullptr;
     QVBoxLayout* rows_;
-    std::vector<GuideProposal> proposals_;
+    std::vector<MethodTrial> proposals_;
 };
 
 } // namespace bw

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/mix/method_panel.h"
 
-#include "core/experiment/guide.h"
+#include "core/base/error.h"
+#include "core/experiment/method_trial.h"
 #include "widgets/session/session.h"
+#include "widgets/theme/elided_label.h"
 #include "widgets/theme/panel.h"
 
+#include <QAbstractItemView>
 #include <QComboBox>
 #include <QDoubleSpinBox>
 #include <QGridLayout>
@@ -29,6 +32,18 @@ const Strength* strengthOf(const std::string& transform) {
     for (const Strength* s : {&alpha, &threshold})
         if (QString::fromStdString(transform).startsWith(s->prefix)) return s;
     return nullptr;
+}
+
+/// Does this program run recipes with this value?
+bool canRun(std::string Recipe::*field, const std::string& value) {
+    Recipe recipe;
+    recipe.*field = value;
+    try {
+        Recipe::fromJson(recipe.toJson());
+        return true;
+    } catch (const Error&) {
+        return false;
+    }
 }
 
 QLabel* muted(const QString& text, QWidget* parent) {
@@ -87,6 +102,10 @@ MethodPanel::MethodPanel(Session* session, QWidget* parent) : QWidget(parent), s
 }
 
 void MethodPanel::addPart(QGridLayout* grid, const QString& title, const QString& help, std::string Recipe::*field, const QVector<Choice>& choices) {
+    QVector<Choice> offered;
+    for (const Choice& choice : choices)
+        if (canRun(field, choice.value)) offered << choice;
+    if (offered.size() < 2) return; // nothing to choose
     const int row = grid->rowCount();
     auto* name = muted(title, panel_);
     name->setToolTip(help);
@@ -94,13 +113,16 @@ void MethodPanel::addPart(QGridLayout* grid, const QString& title, const QString
     box->setAccessibleName(title);
     box->setToolTip(help);
     box->setObjectName(QStringLiteral("method.%1").arg(row));
-    for (const Choice& choice : choices) {
+    for (const Choice& choice : std::as_const(offered)) {
         box->addItem(choice.text, QString::fromStdString(choice.value));
         box->setItemData(box->count() - 1, choice.about, kAbout);
         box->setItemData(box->count() - 1, choice.about, Qt::ToolTipRole);
     }
-    auto* about = muted({}, panel_);
-    about->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    box->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    box->setMinimumContentsLength(14);
+    box->view()->setMinimumWidth(box->view()->sizeHintForColumn(0) + 24);
+    auto* about = new ElidedLabel(panel_);
+    about->setProperty("role", QStringLiteral("muted"));
     grid->addWidget(name, row, 0);
     grid->addWidget(box, row, 1);
     if (parts_.isEmpty()) grid->addWidget(strength_, row, 2);
@@ -143,7 +165,6 @@ void MethodPanel::show() {
         part.box->setCurrentIndex(at);
         const QString about = part.box->itemData(at, kAbout).toString();
         part.about->setText(about);
-        part.about->setToolTip(about);
         if (part.field != &Recipe::transform) continue;
         strength_->setVisible(strength != nullptr);
         if (!strength) continue;

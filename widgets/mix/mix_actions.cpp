@@ -11,6 +11,7 @@
 #include <QMenu>
 #include <QPushButton>
 #include <QVBoxLayout>
+#include <cmath>
 
 namespace bw {
 
@@ -90,15 +91,17 @@ void MixActions::fillPresets() {
     sweep(tr("Measure a map by output error"), "output");
 }
 
-/// "Prediction: Fisher, 256 probes · 41 % of cells measured · run 3".
+/// "Prediction: Fisher, 256 probes × 8 segments · 41 % of cells measured · run 3".
 QString MixActions::sourceLine() const {
     const DamageMap& map = model_->map();
     if (map.empty()) return tr("No map: damage is not known.");
     const qsizetype all = map.cells(), measured = map.cells(CellSource::measured), scaled = map.cells(CellSource::scaled);
     QStringList parts;
     if (map.cells(CellSource::fisher) > 0) {
-        const qint64 probes = session_->damageTable().fisher().probes;
-        parts << (probes > 0 ? tr("Prediction: Fisher, %1 probes").arg(probes) : tr("Prediction: Fisher"));
+        const FisherKnowledge& fisher = session_->damageTable().fisher();
+        QString text = fisher.probes > 0 ? tr("Prediction: Fisher, %1 probes").arg(fisher.probes) : tr("Prediction: Fisher");
+        if (fisher.probes > 0 && fisher.segments > 1) text += tr(" × %1 segments").arg(fisher.segments);
+        parts << text;
         if (measured > 0) parts << tr("%1 % of %2 cells measured").arg(100 * measured / all).arg(all);
     } else if (model_->comparable()) {
         parts << (scaled > 0 ? tr("Prediction: KL, %1 % of %2 cells measured, the rest scaled by output error").arg(100 * measured / all).arg(all)
@@ -110,8 +113,25 @@ QString MixActions::sourceLine() const {
     return parts.join(QStringLiteral(" · "));
 }
 
+/// What a probe is, and what measured cells did to the estimates.
+QString MixActions::sourceTip() const {
+    const FisherKnowledge& fisher = session_->damageTable().fisher();
+    const DamageMap& map = model_->map();
+    if (map.cells(CellSource::fisher) == 0 || fisher.probes == 0) return {};
+    QString tip = tr("A probe is a gradient of the model's log-likelihood at labels that it drew itself.");
+    if (fisher.segments > 1)
+        tip += tr("\nThe positions of its window are cut into %1 segments with a projection of every change each:\n%2 projections per cell.")
+                   .arg(fisher.segments).arg(fisher.probes * fisher.segments);
+    QStringList corrected;
+    for (const QString& format : map.formats)
+        if (const double factor = map.corrections.value(format, 1); std::abs(factor - 1) >= 0.005) corrected << tr("%1 × %2").arg(format).arg(factor, 0, 'f', 2);
+    if (!corrected.isEmpty()) tip += tr("\nCorrected by the measured cells of each format: %1").arg(corrected.join(QStringLiteral(", ")));
+    return tip;
+}
+
 void MixActions::refresh() {
     source_->setText(sourceLine());
+    source_->setToolTip(sourceTip());
     const QString why = session_->whyNoForward();
     verify_->setEnabled(model_->hasModel() && why.isEmpty());
     verify_->setToolTip(why.isEmpty() ? tr("Quantizes in memory and measures KL and perplexity against the checkpoint") : why);

@@ -24,6 +24,7 @@ Q_SIGNALS:
 private:
     void refresh();
     QString sourceLine() const;
+    QString sourceTip() const;
     void fillPresets();
     Session* session_;
     MixState* model_;

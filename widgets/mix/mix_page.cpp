@@ -7,6 +7,7 @@
 #include "widgets/mix/budget_panel.h"
 #include "widgets/mix/damage_selector.h"
 #include "widgets/mix/format_chips.h"
+#include "widgets/mix/methods_view.h"
 #include "widgets/mix/mix_actions.h"
 #include "widgets/mix/next_steps.h"
 #include "widgets/mix/pareto_plot.h"
@@ -53,8 +54,11 @@ QWidget* MixPage::buildLeft() {
     chips_ = new FormatChips(model_, left);
     views_ = new QTabBar(left);
     views_->setObjectName(QStringLiteral("mix.views"));
-    views_->addTab(tr("Bits per site"));
+    views_->addTab(tr("Bits"));
     views_->addTab(tr("Agreement"));
+    views_->addTab(tr("Methods"));
+    views_->setTabToolTip(0, tr("Bits per site"));
+    views_->setTabToolTip(2, tr("How weights, activations and the cache are rounded, and what each method did to this model"));
     views_->setTabToolTip(1, tr("How two ways of judging damage agree on this model"));
     views_->setDrawBase(false);
     views_->setExpanding(false);
@@ -63,7 +67,8 @@ QWidget* MixPage::buildLeft() {
     head->setSpacing(8);
     head->addWidget(views_);
     head->addStretch(1);
-    head->addWidget(new DamageSelector(session_, model_, left));
+    auto* selector = new DamageSelector(session_, model_, left);
+    head->addWidget(selector);
     auto* tools = new QHBoxLayout;
     tools->setSpacing(8);
     tools->addWidget(chips_);
@@ -89,12 +94,14 @@ QWidget* MixPage::buildLeft() {
     auto* stack = new QStackedWidget(left);
     stack->addWidget(mix);
     stack->addWidget(agreement_);
+    stack->addWidget(new MethodsView(session_, model_, left));
     auto* all = new QVBoxLayout(left);
     all->setContentsMargins(0, 0, 0, 0);
     all->setSpacing(8);
     all->addLayout(head);
     all->addWidget(stack, 1);
     connect(views_, &QTabBar::currentChanged, stack, &QStackedWidget::setCurrentIndex);
+    connect(views_, &QTabBar::currentChanged, selector, [selector](int view) { selector->setVisible(view < 2); }); // methods are ranked by what was measured
     connect(chips_, &FormatChips::brushChosen, grid_, &BitsGrid::setBrush);
     connect(grid_, &BitsGrid::brushDropped, chips_, &FormatChips::clearBrush);
     return left;

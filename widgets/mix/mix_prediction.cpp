@@ -55,6 +55,9 @@ std::vector<PredictionSite> MixState::predictionSites() {
             PredictionOption to{option.format.toStdString(), option.damage, option.standardError, {}};
             if (signedToo && projections != fisher.projections.end())
                 if (const auto found = projections->second.find(to.format); found != projections->second.end()) to.projections = found->second;
+            const double corrected = map().corrections.value(option.format, 1);
+            if (option.source == CellSource::fisher && corrected != 1)
+                for (float& c : to.projections.edit()) c *= float(std::sqrt(corrected));
             site.options.push_back(std::move(to));
         }
         known.push_back(std::move(site));

@@ -65,7 +65,7 @@ quint64 plannedOverhead(const Model& model, bool& stacked) {
 int MixState::formatBits(const QString& format) {
     if (format == QLatin1String(kKeep)) return 16;
     try {
-        return parseFormat(format.toStdString())->codeBits();
+        return parseChoice(format.toStdString()).format->codeBits();
     } catch (const Error&) {
         return 16;
     }
@@ -180,7 +180,7 @@ void MixState::fillSite(MixSite& site, const QString& format) const {
         return;
     }
     try {
-        const FormatPtr asked = parseFormat(format.toStdString());
+        const FormatPtr asked = parseChoice(format.toStdString()).format;
         const FormatPtr used = fallbackFormat(asked, site.rows, site.cols);
         site.codeBits = used->codeBits();
         site.bytes = used->bytes(site.rows, site.cols);
@@ -298,10 +298,13 @@ int MixState::frontIndex(quint64 bytes) const {
 }
 
 const MeasuredMix* MixState::measuredNow() const {
+    const Recipe& now = session_->recipe();
     for (const MeasuredMix& mix : measured_.mixes()) {
-        const bool same = !sites_.isEmpty() && std::all_of(sites_.begin(), sites_.end(), [&](const MixSite& site) {
+        if (sites_.isEmpty() || !sameMethod(mix.recipe, now)) continue;
+        // A named mix may give other types once texts are at hand, so asking for the same counts too.
+        const bool same = asksAlike(mix.recipe, now) || std::all_of(sites_.begin(), sites_.end(), [&](const MixSite& site) {
             return mix.asked.value(site.name) == site.format;
-        }) && mix.rounder == QString::fromStdString(session_->recipe().rounder);
+        });
         if (same) return &mix;
     }
     return nullptr;
@@ -391,12 +394,19 @@ void MixState::takeChoice(const std::vector<int>& choice, quint64 budgetBytes, c
         for (const std::string& member : item.members) formats.insert(QString::fromStdString(member), format);
     }
     solvedMix_ = formats;
-    takeMix(formats, text, QStringLiteral("%1B").arg(budgetBytes), map().rounder, mergeId);
+    const bool chosen = session_->recipe().rounder == "gptq"; // by hand, and no map is made with it as a rule
+    takeMix(formats, text, QStringLiteral("%1B").arg(budgetBytes), chosen ? QString() : map().rounder, mergeId);
 }
 
 void MixState::takeRun(const MeasuredMix& run) {
     const MeasuredMix copy = run; // the list may be read again meanwhile
-    takeMix(copy.asked, tr("Mix of run %1 · %2").arg(copy.run.value()).arg(copy.name), {}, copy.rounder);
+    const QString text = tr("Mix of run %1 · %2").arg(copy.run.value()).arg(copy.name);
+    session_->undoStack()->beginMacro(text);
+    Recipe changed = session_->recipe();
+    copyMethod(copy.recipe, changed);
+    if (!(changed == session_->recipe())) session_->editRecipe(text, std::move(changed));
+    takeMix(copy.asked, text, {}, copy.rounder);
+    session_->undoStack()->endMacro();
 }
 
 void MixState::takeUniform(const QString& format) {

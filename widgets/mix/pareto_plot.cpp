@@ -14,11 +14,18 @@ namespace {
 
 constexpr double kMiB = 1024.0 * 1024.0;
 constexpr double kReach = 14; ///< px around a point or run where a click takes it
+constexpr double kPerName = 26; ///< px of the plot's height for each name: more of them hide the curve; the rest has tool tips
 
 /// Mixes that were solved and verified stand out; what they have to beat steps back.
 QColor colorOf(MixKind kind) {
     const Tokens& t = Theme::instance().tokens();
     return kind == MixKind::own ? t.green : t.amber;
+}
+
+/// What a run is called beside its mark: that it only measured says its mark already.
+QString shortName(const MeasuredMix& run) {
+    static const QString measuring = QStringLiteral("measure: ");
+    return run.name.startsWith(measuring) ? run.name.mid(measuring.size()) : run.name;
 }
 
 /// Circle: a mix of this program; diamond: one format everywhere; square: a rule list.
@@ -84,17 +91,24 @@ private:
         for (int i = 0; i < measured.size(); ++i) {
             const QPointF at = plot_->place(plot_->model_->totalBytes(measured[i]), measured[i].damage);
             const auto same = std::find_if(marks_.begin() + 1, marks_.end(), [&](const Mark& mark) {
-                return measured[mark.runs.first()].name == measured[i].name && (mark.at - at).manhattanLength() <= kSamePlace;
+                return shortName(measured[mark.runs.first()]) == shortName(measured[i]) && (mark.at - at).manhattanLength() <= kSamePlace;
             });
             if (same == marks_.end()) marks_ << Mark{at, {i}, {}};
             else same->runs << i;
         }
+        // Names are given in this order, as far as there is room: under the pointer, mixes, the rest; the better ones first.
+        std::stable_sort(marks_.begin() + 1, marks_.end(), [&](const Mark& a, const Mark& b) {
+            const auto rank = [&](const Mark& mark) { return mark.runs.contains(plot_->hover_.run) ? 0 : measured[mark.runs.first()].kind == MixKind::own ? 1 : 2; };
+            return rank(a) != rank(b) ? rank(a) < rank(b) : measured[a.runs.first()].damage < measured[b.runs.first()].damage;
+        });
         const QFontMetricsF metrics(font(false));
         for (qsizetype i = 1; i < marks_.size(); ++i) {
             const auto& newest = measured[marks_[i].runs.first()];
             const QString times = marks_[i].runs.size() > 1 ? QStringLiteral(" ×%1").arg(marks_[i].runs.size()) : QString();
-            marks_[i].texts = {metrics.elidedText(newest.name, Qt::ElideRight, 150) + times,
-                               metrics.elidedText(newest.name, Qt::ElideMiddle, 70) + times, QStringLiteral("#%1").arg(newest.run.value())};
+            if (double(i) * kPerName > plot_->axisRect()->height()) continue;
+            const QString name = shortName(newest);
+            marks_[i].texts = {metrics.elidedText(name, Qt::ElideRight, 150) + times, metrics.elidedText(name, Qt::ElideMiddle, 70) + times,
+                               QStringLiteral("#%1").arg(newest.run.value())};
         }
     }
 
@@ -129,6 +143,9 @@ private:
                 painter->setPen(QPen(t.muted, 0.8));
                 painter->drawLine(marks_[i].at, place.lineEnd);
             }
+            QColor ground = t.panel; // the curve may run behind a name, not through it
+            ground.setAlpha(205);
+            painter->fillRect(place.rect, ground);
             const bool hovered = i > 0 && marks_[i].runs.contains(plot_->hover_.run);
             painter->setFont(font(i == 0));
             painter->setPen(i == 0 || hovered ? t.text : t.muted);

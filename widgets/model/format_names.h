@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The formats that menus offer: every storage type and the usual groups of the affine grids, by canonical name.
+// The formats that menus offer, in families: every storage type, small float and the usual groups of the affine grids, by
+// canonical name.
 #pragma once
 
 #include <QString>
@@ -9,7 +10,12 @@ namespace bw {
 
 struct OfferedFormat { QString name; double bitsPerWeight = 0; int codeBits = 0; }; ///< at rows of 4096
 
-/// From many bits to few.
-const QVector<OfferedFormat>& offeredFormats();
+/// Formats of one make, which the same programs read.
+struct FormatFamily {
+    QString title;                  ///< "GGUF blocks", "integers" …
+    QVector<OfferedFormat> formats; ///< from many bits to few
+};
+/// Never empty ones. Titles are of the language at the call.
+QVector<FormatFamily> formatFamilies();
 
 } // namespace bw

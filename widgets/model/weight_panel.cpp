@@ -18,6 +18,7 @@
 #include <QComboBox>
 #include <QHBoxLayout>
 #include <QLabel>
+#include <QStandardItemModel>
 #include <QVBoxLayout>
 
 namespace bw {
@@ -83,7 +84,12 @@ QWidget* WeightPanel::makeControls() {
     format_->setAccessibleName(tr("Format of the selected site"));
     format_->setMinimumWidth(132);
     format_->setObjectName(QStringLiteral("weights.format"));
-    for (const OfferedFormat& format : offeredFormats()) format_->addItem(format.name);
+    format_->setMaxVisibleItems(16);
+    for (const FormatFamily& family : formatFamilies()) { // a title and its formats
+        format_->addItem(family.title);
+        if (auto* items = qobject_cast<QStandardItemModel*>(format_->model())) items->item(format_->count() - 1)->setFlags(Qt::NoItemFlags);
+        for (const OfferedFormat& format : family.formats) format_->addItem(format.name);
+    }
     error_ = new ElidedLabel(bar);
     error_->setProperty("role", QStringLiteral("figures"));
     error_->setToolTip(tr("‖W − Ŵ‖² / ‖W‖² with the weights rounded to the nearest point of this grid"));

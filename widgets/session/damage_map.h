@@ -39,6 +39,8 @@ struct DamageMap {
     QStringList formats;        ///< all formats of the map, by rising bytes over all sites
     RunId run;                  ///< the sweep that leads; others only fill or override
     QVector<RunId> measuredRuns; ///< measured sweeps whose cells override those of `run`, later ones hold
+    /// By what the estimates of a format were multiplied, from cells known both ways; 1 for formats that are not in it.
+    QHash<QString, double> corrections;
     RunId scaleRun;             ///< the output-error sweep that scaled cells come from; RunId(0) = none
 
     bool empty() const { return sites.isEmpty(); }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/session/damage_table.h"
 
+#include "core/quantize/assignment.h"
 #include "core/sensitivity/fisher.h"
+#include "core/sensitivity/sketch_check.h"
 
 #include <QRegularExpression>
 #include <algorithm>
+#include <cmath>
 
 namespace bw {
 namespace {
@@ -130,6 +133,29 @@ DamageMap DamageTable::mapOf(RunId run, const Sweep& sweep) const {
     return map;
 }
 
+/// Cells of the best column that were measured show, format by format, by how much the estimate is off; the other estimates of
+/// that format, however rounded, are as far off. As `assign` and `mix` do it.
+void DamageTable::correctEstimates() {
+    std::map<std::string, std::vector<CheckedCell>> checked;
+    const auto formatOf = [](const DamageOption& option) { return choiceFormat(option.format.toStdString()); };
+    for (auto site = best_.sites.cbegin(); site != best_.sites.cend(); ++site)
+        for (const DamageOption& option : site.value()) {
+            const DamageOption* estimate = option.source == CellSource::measured ? fisherMap_.find(site.key(), option.format) : nullptr;
+            if (estimate) checked[formatOf(option)].push_back({estimate->damage, option.damage, option.standardError});
+        }
+    std::map<std::string, SketchBias> biases;
+    for (const auto& [format, cells] : checked) biases[format] = sketchBias(cells);
+    for (auto site = best_.sites.begin(); site != best_.sites.end(); ++site)
+        for (DamageOption& option : site.value()) {
+            const auto bias = biases.find(formatOf(option));
+            if (option.source != CellSource::fisher || bias == biases.end()) continue;
+            const double factor = bias->second.factor;
+            option.standardError = std::hypot(factor * option.standardError, factor * option.damage * bias->second.error);
+            option.damage *= factor;
+            best_.corrections.insert(option.format, factor);
+        }
+}
+
 void DamageTable::build(const LogReader& log) {
     best_ = fisherMap_ = measured_ = output_ = {};
     RunId run;
@@ -157,6 +183,7 @@ void DamageTable::build(const LogReader& log) {
                 for (const DamageOption& option : site.value()) best_.put(site.key(), option);
             best_.measuredRuns = measured_.measuredRuns;
             best_.measuredRuns << measured_.run;
+            correctEstimates();
             if (best_.cells(CellSource::fisher) == 0) best_.metric = QStringLiteral("kl");
         }
     }
@@ -179,9 +206,14 @@ void DamageTable::readFisher(const LogReader& log, RunId run) {
     if (const auto facts = log.fisherFacts(run)) {
         fisher_.draws = std::max(1, facts->draws);
         fisher_.saturation = facts->saturation;
-        fisher_.probes = facts->windows * facts->draws;
+        // A probe is a window with labels drawn once; its projections are one for each segment of its positions.
+        const Json recipe = log.run(run).recipe;
+        const qint64 asked = recipe.contains("sweep") ? recipe.at("sweep").value("probes", qint64{0}) : 0, windows = std::max<qint64>(1, facts->windows);
+        const qint64 labels = std::clamp<qint64>((asked + windows - 1) / windows, 1, fisher_.draws);
+        fisher_.segments = fisher_.draws % labels == 0 ? int(fisher_.draws / labels) : 1;
+        fisher_.probes = windows * fisher_.draws / fisher_.segments;
     }
-    if (fisherMap_.cells() * std::max<qsizetype>(1, fisher_.probes) <= kMostProjections) fisher_.projections = log.fisherProjections(run);
+    if (fisherMap_.cells() * std::max<qsizetype>(1, fisher_.probes * fisher_.segments) <= kMostProjections) fisher_.projections = log.fisherProjections(run);
 }
 
 } // namespace bw

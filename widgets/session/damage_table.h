@@ -21,9 +21,10 @@ enum class DamageBy {
 /// What the Fisher estimate knows beyond its cells, for predicting whole mixes.
 struct FisherKnowledge {
     std::map<std::string, std::map<std::string, std::vector<float>>> projections; ///< site → format → c[k]
-    int draws = 1;             ///< per window
+    int draws = 1;             ///< projections of each window: draws of labels times segments
     double saturation = 0;     ///< nats; 0 = unknown
-    qint64 probes = 0;
+    qint64 probes = 0;         ///< gradients that were sampled
+    int segments = 1;          ///< of a window's positions, each with a projection of its own
 };
 
 class DamageTable {
@@ -56,6 +57,7 @@ private:
     bool readSweep(const LogReader& log, RunId run, Sweep& sweep);
     void build(const LogReader& log);
     DamageMap mapOf(RunId run, const Sweep& sweep) const;
+    void correctEstimates();
     void readFisher(const LogReader& log, RunId run);
 
     std::map<RunId, Sweep> sweeps_;

@@ -5,6 +5,7 @@
 
 #include "core/calibrate/observers.h"
 #include "core/experiment/log.h"
+#include "core/experiment/method_trial.h"
 #include "core/experiment/recipe.h"
 #include "core/model/model.h"
 #include "widgets/session/damage_table.h"
@@ -109,6 +110,7 @@ Q_SIGNALS:
     void openRequested(const QStringList& paths);
     void demoRequested();
     void runRequested(const bw::Recipe& recipe, bw::RunId resume); ///< queue a job
+    void methodsRequested(const std::vector<bw::MethodTrial>& trials); ///< queue a job that runs and ranks them
     void measureUncertainRequested(const bw::Recipe& assign);      ///< queue a job that measures what could change this mix
     void weightViewRequested(const QString& site, const QString& format);
     void compareRequested(bw::RunId a, bw::RunId b);               ///< switch to Compare with these two

@@ -24,9 +24,9 @@ Recipe texts() {
     return r;
 }
 
-void expectSound(const std::vector<MethodTrial>& proposals, const std::string& what) {
+void expectSound(const std::vector<MethodTrial>& proposals, const std::string& what, std::size_t least = 2) {
     SCOPED_TRACE(what);
-    EXPECT_GE(proposals.size(), 2u);
+    EXPECT_GE(proposals.size(), least);
     EXPECT_LE(proposals.size(), 3u);
     std::set<std::string> names;
     for (const MethodTrial& p : proposals) {
@@ -50,6 +50,11 @@ void expectSound(const std::vector<MethodTrial>& proposals, const std::string& w
 TEST(Guide, ProposesWhatCanBeRunAndWritten) {
     for (const char* target : {"cpu", "nvidia", "apple"})
         expectSound(proposeMethods(*demo(), {target, "weight-only", ""}, texts()), target);
+    for (const char* target : {"cpu", "nvidia"}) {
+        const auto proposals = proposeMethods(*demo(), {target, "w8a8", ""}, texts());
+        expectSound(proposals, std::string(target) + " w8a8", 1);
+        for (const MethodTrial& p : proposals) EXPECT_NE(p.recipe.activations, "none") << p.name;
+    }
 }
 
 TEST(Guide, StaysWithinTheSizeAndSaysTheLeast) {
