@@ -4,10 +4,12 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/quantize/export.h"
 #include "core/quantize/transform.h"
 
 #include <charconv>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace bw::cli {
 namespace {
@@ -69,6 +71,14 @@ void addRuntimeOptions(CLI::App& command, MethodArguments& given) {
     command.add_option("--kv-cache", given.kvCache, "keys and values: kv8:token, fp8, q4_0, k4:channel:g32,v4:token:g64,recent=64 …; prints damage against context length")->group(group)->type_name("KV");
 }
 
+void addLayoutOptions(CLI::App& command, MethodArguments& given) {
+    const std::vector<std::string> layouts = exportLayoutNames(), profiles = exportProfileNames();
+    command.add_option("--layout", given.layout, fmt::format("what the output is laid out as: {} (default: by path and formats)", fmt::join(layouts, ", ")))
+        ->check(CLI::IsMember(layouts))->type_name("LAYOUT");
+    command.add_option("--profile", given.profile, fmt::format("refuse what this runtime does not load: {}", fmt::join(profiles, ", ")))
+        ->check(CLI::IsMember(profiles))->type_name("RUNTIME");
+}
+
 void applyMethod(const MethodArguments& given, Recipe& recipe) {
     recipe.transform = given.transform.value_or(recipe.transform);
     recipe.rounder = given.rounder.value_or(recipe.rounder);
@@ -89,6 +99,8 @@ void applyMethod(const MethodArguments& given, Recipe& recipe) {
     const bool ofGptq = given.damping || given.minimumTokens || given.sweeps || given.indexOrder || given.notSequential || given.refitScales;
     if (ofGptq && recipe.rounder != "gptq")
         throw Error(ErrorCode::usage, "--damping, --index-order, --no-sequential, --refit-scales, --sweeps and --minimum-tokens belong to GPTQ", "add --rounder gptq");
+    recipe.exporting.layout = given.layout.value_or(recipe.exporting.layout);
+    recipe.exporting.profile = given.profile.value_or(recipe.exporting.profile);
 }
 
 } // namespace bw::cli

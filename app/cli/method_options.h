@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Options that say how weights are rounded; the same for every command that has them.
+// Options that say how weights are rounded and how an export is laid out; the same for every command that has them.
 #pragma once
 
 #include "app/cli/context.h"
@@ -7,7 +7,7 @@
 namespace bw::cli {
 
 struct MethodArguments {
-    std::optional<std::string> transform, rounder, outliers, activations, kvCache;
+    std::optional<std::string> transform, rounder, outliers, activations, kvCache, layout, profile;
     std::optional<double> damping;
     std::optional<std::int64_t> minimumTokens, sweeps;
     bool indexOrder = false, notSequential = false, refitScales = false;
@@ -17,6 +17,8 @@ struct MethodArguments {
 void addRoundingOptions(CLI::App& command, MethodArguments& given);
 /// --activations and --kv-cache.
 void addRuntimeOptions(CLI::App& command, MethodArguments& given);
+/// --layout and --profile.
+void addLayoutOptions(CLI::App& command, MethodArguments& given);
 /// What was given replaces the recipe's; the rest of the recipe holds. @throws Error(usage) for options that exclude each other.
 void applyMethod(const MethodArguments& given, Recipe& recipe);
 

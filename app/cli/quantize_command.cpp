@@ -206,7 +206,8 @@ void addQuantizeCommand(CLI::App& app, Context& context) {
     command->add_option("--eval-text", options->evalTexts, "also measure perplexity and KL on this text")->type_name("FILE");
     command->add_option("--protocol", options->protocol, "windows:N or llama.cpp:N");
     command->add_option("--tokens", options->tokens, "at most this many evaluation tokens")->check(CLI::PositiveNumber)->type_name("N");
-    command->add_option("--split-max-size", options->splitMaxSize, "write a GGUF in parts of at most this size, like 45G or 500M")->type_name("SIZE");
+    command->add_option("--split-max-size", options->splitMaxSize, "write parts of at most this size, like 45G or 500M (default: one GGUF, or 5 GiB in folders)")->type_name("SIZE");
+    addLayoutOptions(*command, options->method);
     command->add_flag("--replace", options->replace, "replace an existing output");
     addCacheOptions(*command, options->cache);
     addNonFinite(*command, context.common);

@@ -4,7 +4,9 @@
 
 #include "core/base/error.h"
 #include "core/checkpoint/packed_affine.h"
+#include "core/checkpoint/packed_floats.h"
 #include "core/checkpoint/packed_integers.h"
+#include "core/checkpoint/packed_nf4.h"
 #include "core/checkpoint/packed_words.h"
 
 #include <fmt/format.h>
@@ -15,6 +17,8 @@ namespace bw {
 namespace {
 
 const AffineFormat* asAffine(const Format& format) { return dynamic_cast<const AffineFormat*>(&format); }
+const FloatFormat* asFloat(const Format& format) { return dynamic_cast<const FloatFormat*>(&format); }
+const Nf4Format* asNf4(const Format& format) { return dynamic_cast<const Nf4Format*>(&format); }
 
 std::string scopeName(const AffineGrid& grid, std::int64_t cols) {
     return grid.scope == AffineScope::tensor ? "tensor" : grid.scope == AffineScope::channel || grid.group == cols ? "channel" : fmt::format("g{}", grid.group);
@@ -73,10 +77,12 @@ std::string packingRefuses(Packing packing, const Format& format, std::int64_t r
     std::string why;
     if (!format.fits(rows, cols, &why)) return why;
     if (const AffineFormat* affine = asAffine(format)) return affineRefuses(packing, affine->grid(), rows, cols);
+    if (const FloatFormat* small = asFloat(format)) return floatRefuses(packing, small->grid());
+    if (const Nf4Format* normal = asNf4(format); normal && packing == Packing::nf4) return nf4Refuses(normal->grid());
     return isMxfp4(packing, format) ? std::string() : fmt::format("the layout has no {}", format.name());
 }
 
-std::vector<OutputTensor> packedTensors(Packing packing, const std::string& module, const Format& format, std::int64_t rows, std::int64_t cols) {
+std::vector<OutputTensor> packedTensors(Packing packing, const std::string& module, const Format& format, std::int64_t rows, std::int64_t cols, const std::string& dtype) {
     if (const AffineFormat* affine = asAffine(format)) {
         switch (packing) {
         case Packing::packQuantized: return packedAffineTensors(module, *affine, rows, cols);
@@ -88,11 +94,13 @@ std::vector<OutputTensor> packedTensors(Packing packing, const std::string& modu
         default: break;
         }
     }
+    if (const FloatFormat* small = asFloat(format)) return floatTensors(packing, module, small->grid(), rows, cols);
+    if (const Nf4Format* normal = asNf4(format)) return nf4Tensors(module, normal->grid(), rows, cols, dtype);
     if (isMxfp4(packing, format)) return {{module + ".weight_packed", StorageType::u8, {rows, cols / 2}}, {module + ".weight_scale", StorageType::u8, {rows, cols / kMxBlock}}};
     throw Error(ErrorCode::internal, "no layout for " + format.name() + " was chosen");
 }
 
-std::vector<std::vector<std::byte>> packedBytes(Packing packing, const Format& format, std::span<const std::byte> encoded, std::int64_t rows, std::int64_t cols) {
+std::vector<std::vector<std::byte>> packedBytes(Packing packing, const Format& format, std::span<const std::byte> encoded, std::int64_t rows, std::int64_t cols, const std::string& dtype) {
     if (const AffineFormat* affine = asAffine(format)) {
         switch (packing) {
         case Packing::packQuantized: return packedAffineBytes(*affine, encoded, rows, cols);
@@ -104,6 +112,8 @@ std::vector<std::vector<std::byte>> packedBytes(Packing packing, const Format& f
         default: break;
         }
     }
+    if (const FloatFormat* small = asFloat(format)) return floatBytes(packing, *small, encoded, rows, cols);
+    if (const Nf4Format* normal = asNf4(format)) return nf4Bytes(*normal, encoded, rows, cols, dtype);
     if (isMxfp4(packing, format)) return mxfp4Bytes(encoded, rows, cols);
     throw Error(ErrorCode::internal, "no layout for " + format.name() + " was chosen");
 }
@@ -122,6 +132,8 @@ std::string packedName(Packing packing, const Format& format, std::int64_t rows,
         default: break;
         }
     }
+    if (const FloatFormat* small = asFloat(format)) return floatName(*small, rows, cols);
+    if (const Nf4Format* normal = asNf4(format)) return nf4Name(normal->grid());
     return format.name();
 }
 

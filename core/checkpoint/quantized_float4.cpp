@@ -8,6 +8,7 @@
 #include "core/base/json.h"
 #include "core/checkpoint/quantized_linear.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
@@ -17,11 +18,6 @@ namespace {
 
 /// Levels of E2M1; the upper eight codes are the negative ones.
 constexpr std::array<float, 16> kE2m1{0.0f, 0.5f, 1.0f, 1.5f, 2.0f, 3.0f, 4.0f, 6.0f, -0.0f, -0.5f, -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f};
-/// E8M0: the power of two that a byte stands for; 255 is NaN.
-float powerOfTwo(std::byte exponent) {
-    const int value = std::to_integer<int>(exponent);
-    return value == 255 ? std::nanf("") : std::ldexp(1.0f, value - 127);
-}
 
 /// Codes in blocks along the flattened weight.
 class BlockLinear final : public QuantizedLinear {
@@ -67,6 +63,12 @@ std::int64_t positive(const PartFinder& find, const Json& state, const char* key
     return state.at(key).get<std::int64_t>();
 }
 
+/// One of the words that loaders of these files go by.
+void requireWord(const PartFinder& find, const Json& state, const char* key, std::initializer_list<const char*> words) {
+    if (state.contains(key) && std::any_of(words.begin(), words.end(), [&](const char* word) { return state.at(key) == word; })) return;
+    find.fail(ErrorCode::invalidConfig, std::string("its quant_state has no usable '") + key + "'");
+}
+
 std::vector<float> table(const PartFinder& find, const char* suffix, std::int64_t length, std::vector<std::string>& parts) {
     const TensorInfo& part = find.require(suffix);
     find.requireType(part, {StorageType::f32});
@@ -106,7 +108,7 @@ public:
                 float* values = out.row(r);
                 for (std::int64_t c = 0; c < cols; ++c) {
                     const unsigned both = std::to_integer<unsigned>(row[c / 2]);
-                    values[c] = kE2m1[c % 2 == 0 ? both & 15u : both >> 4] * (scale[static_cast<std::size_t>(c / group)] * factor);
+                    values[c] = kE2m1[c % 2 == 0 ? both & 15u : both >> 4] * (scale[static_cast<std::size_t>(c / group)] * factor / divisor);
                 }
             }
         });
@@ -115,7 +117,7 @@ public:
     TensorInfo codes, scales;
     std::int64_t group = 16;
     bool powers = false;
-    float factor = 1;
+    float factor = 1, divisor = 1; ///< of every scale
 };
 
 } // namespace
@@ -129,6 +131,9 @@ QuantizedLinearPtr openBitsAndBytes4(const PartFinder& find, const std::string& 
     const Json state = readState(find, statePart);
     for (int d = 0; d < 2; ++d)
         if (!state.at("shape").at(static_cast<std::size_t>(d)).is_number_unsigned()) find.fail(ErrorCode::invalidConfig, "its quant_state names an impossible shape");
+    const char* kind = stateName.ends_with("fp4") ? "fp4" : "nf4";
+    requireWord(find, state, "quant_type", {kind});
+    requireWord(find, state, "dtype", {"bfloat16", "float16", "float32"});
     const double rows = state.at("shape").at(0).get<double>(), cols = state.at("shape").at(1).get<double>();
     constexpr double kMost = 2147483648.0;
     if (rows < 1 || cols < 1 || rows > kMost || cols > kMost) find.fail(ErrorCode::invalidTensor, "its quant_state says a shape of " + state.at("shape").dump());
@@ -145,6 +150,7 @@ QuantizedLinearPtr openBitsAndBytes4(const PartFinder& find, const std::string& 
     std::copy(levels.begin(), levels.end(), linear->levels.begin());
     if (find.find(".weight.nested_absmax")) {
         find.requireType(linear->absmax, {StorageType::u8});
+        requireWord(find, state, "nested_dtype", {"float32"});
         linear->nestedSize = positive(find, state, "nested_blocksize", 1 << 20);
         linear->nestedScales = table(find, ".weight.nested_absmax", (blocks + linear->nestedSize - 1) / linear->nestedSize, linear->parts);
         linear->nestedLevels = table(find, ".weight.nested_quant_map", 256, linear->parts);
@@ -153,8 +159,7 @@ QuantizedLinearPtr openBitsAndBytes4(const PartFinder& find, const std::string& 
     } else {
         find.requireType(linear->absmax, {StorageType::f32});
     }
-    const std::string kind = stateName.ends_with("fp4") ? "fp4" : "nf4";
-    linear->format = std::make_shared<StoredFormat>(kind + ":b" + std::to_string(linear->blockSize) + (linear->nestedSize > 0 ? ":nested" : ""), 4);
+    linear->format = std::make_shared<StoredFormat>(std::string(kind) + ":b" + std::to_string(linear->blockSize) + (linear->nestedSize > 0 ? ":nested" : ""), 4);
     return linear;
 }
 
@@ -178,7 +183,7 @@ QuantizedLinearPtr openFloat4(const PartFinder& find) {
     if (const TensorInfo* global = find.find(".weight_global_scale")) {
         const float value = find.scalar(*global);
         if (!(value > 0)) find.fail(ErrorCode::invalidTensor, "weight_global_scale is " + std::to_string(value));
-        linear->factor = 1.0f / value;
+        linear->divisor = value;
         linear->parts.push_back(global->name);
     } else if (const TensorInfo* second = find.find(".weight_scale_2")) {
         linear->factor = find.scalar(*second);

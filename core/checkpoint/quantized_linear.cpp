@@ -85,6 +85,18 @@ std::vector<float> decodeScales(const TensorInfo& part, const std::vector<Mapped
     return values;
 }
 
+std::vector<float> decodePowers(const TensorInfo& part, const std::vector<MappedFile>& files) {
+    std::vector<float> values(static_cast<std::size_t>(part.elements()));
+    const std::byte* bytes = values.empty() ? nullptr : partData(part, files);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = powerOfTwo(bytes[i]);
+    return values;
+}
+
+float powerOfTwo(std::byte exponent) {
+    const int value = std::to_integer<int>(exponent);
+    return value == 255 ? std::nanf("") : std::ldexp(1.0f, value - 127);
+}
+
 std::string shapeText(const std::vector<std::int64_t>& shape) {
     std::string text = "[";
     for (std::size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);

@@ -74,6 +74,9 @@ const std::byte* partData(const TensorInfo& part, const std::vector<MappedFile>&
 void forRowPieces(std::int64_t rows, std::int64_t cols, const std::function<void(std::int64_t, std::int64_t)>& body);
 /// Bytes of a scale tensor decoded to f32 (f32, f16, bf16, f8).
 std::vector<float> decodeScales(const TensorInfo& part, const std::vector<MappedFile>& files);
+float powerOfTwo(std::byte exponent);
+/// E8M0: each byte b stands for 2^(b−127); 255 is NaN.
+std::vector<float> decodePowers(const TensorInfo& part, const std::vector<MappedFile>& files);
 std::string shapeText(const std::vector<std::int64_t>& shape);
 
 // One function per layout; each throws what PartFinder throws when the parts make no sense.

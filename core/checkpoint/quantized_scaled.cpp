@@ -2,6 +2,7 @@
 // Weights of one byte with scales beside them: w = scale · (code − zero).
 //   fp8    X.weight f8, X.weight_scale_inv [⌈O/R⌉, ⌈I/C⌉] (fine-grained blocks; the name says inverse, it multiplies), or
 //          X.weight_scale: one, per output [O] / [O,1], or blocks.
+//   mxfp8  X.weight f8 with X.weight_scale u8 [O, I/32]: powers of two.
 //   int8   X.weight i8 with X.weight_scale and, when asymmetric, X.weight_zero_point i8 of the same shape.
 //   LLM.int8 (bitsandbytes) X.weight i8, X.SCB f32 [O]: w = code · SCB / 127.
 #include "core/checkpoint/quantized_linear.h"
@@ -13,6 +14,7 @@ namespace {
 
 /// fp8 blocks where the configuration does not say: what every published file has.
 constexpr std::int64_t kUsualBlock = 128;
+constexpr std::int64_t kMxGroup = 32; ///< weights that share a power of two
 
 class ScaledLinear final : public QuantizedLinear {
 public:
@@ -20,7 +22,7 @@ public:
         if (out.empty()) return;
         const std::byte* data = partData(codes, files);
         const auto rowBytes = static_cast<std::int64_t>(storageBytes(codes.type, 1, static_cast<std::uint64_t>(cols)));
-        const std::vector<float> scale = decodeScales(scales, files);
+        const std::vector<float> scale = scales.type == StorageType::u8 ? decodePowers(scales, files) : decodeScales(scales, files);
         const std::vector<float> zero = hasZeros ? decodeScales(zeros, files) : std::vector<float>();
         forRowPieces(out.rows, cols, [&](std::int64_t begin, std::int64_t count) {
             for (std::int64_t r = begin; r < begin + count; ++r) {
@@ -89,8 +91,16 @@ QuantizedLinearPtr openScaled(const PartFinder& find, const QuantizationConfig& 
     linear->scales = inverse ? *inverse : find.require(".weight_scale");
     linear->parts.push_back(linear->scales.name);
     find.requireType(linear->codes, {StorageType::i8, StorageType::f8e4m3, StorageType::f8e5m2});
-    find.requireType(linear->scales, {StorageType::f32, StorageType::f16, StorageType::bf16});
-    setBlocks(find, *linear, config);
+    const bool powers = linear->scales.type == StorageType::u8 && linear->codes.type != StorageType::i8;
+    if (!powers) find.requireType(linear->scales, {StorageType::f32, StorageType::f16, StorageType::bf16});
+    if (powers) find.requireShape(linear->scales, {linear->rows, linear->cols / kMxGroup});
+    if (powers && linear->cols % kMxGroup != 0) find.fail(ErrorCode::shapeMismatch, "rows of " + std::to_string(linear->cols) + " are no multiple of 32");
+    if (powers) {
+        linear->blockCols = kMxGroup;
+        linear->blocksPerRow = linear->cols / kMxGroup;
+    } else {
+        setBlocks(find, *linear, config);
+    }
     if (const TensorInfo* zeros = find.find(".weight_zero_point")) {
         find.requireType(*zeros, {StorageType::i8});
         find.requireShape(*zeros, linear->scales.shape);
@@ -103,7 +113,10 @@ QuantizedLinearPtr openScaled(const PartFinder& find, const QuantizationConfig& 
                               : linear->blockRows == 1                                      ? "g" + std::to_string(linear->blockCols)
                                                                                             : "block" + std::to_string(linear->blockRows) + "x" + std::to_string(linear->blockCols);
     const std::string codes = linear->codes.type == StorageType::i8 ? "int8" : linear->codes.type == StorageType::f8e4m3 ? "fp8_e4m3" : "fp8_e5m2";
-    linear->format = std::make_shared<StoredFormat>(codes + ":" + scope + (linear->codes.type == StorageType::i8 ? linear->hasZeros ? ":asym" : ":sym" : ""), 8);
+    if (powers)
+        linear->format = std::make_shared<StoredFormat>(linear->codes.type == StorageType::f8e4m3 ? "mxfp8_e4m3" : "mxfp8_e5m2", 8);
+    else
+        linear->format = std::make_shared<StoredFormat>(codes + ":" + scope + (linear->codes.type == StorageType::i8 ? linear->hasZeros ? ":asym" : ":sym" : ""), 8);
     return linear;
 }
 

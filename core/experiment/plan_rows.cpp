@@ -14,8 +14,9 @@ namespace bw {
 namespace {
 
 /// Where a simulated result would be written: only its kind and size matter, nothing is created.
-std::string pretendPath(const std::vector<SiteFormat>& formats) {
-    const bool blocksOnly = std::all_of(formats.begin(), formats.end(),
+std::string pretendPath(const std::vector<SiteFormat>& formats, const ExportOptions& options) {
+    const bool aFolder = !options.layout.empty() ? options.layout != "gguf" : !options.profile.empty() && options.profile != "llama.cpp";
+    const bool blocksOnly = !aFolder && std::all_of(formats.begin(), formats.end(),
                                         [](const SiteFormat& f) { return !f.used || f.used->storage() != StorageType::unknown; });
     const std::filesystem::path folder = std::filesystem::temp_directory_path();
     return (folder / (blocksOnly ? "bitwright-simulated.gguf" : "bitwright-simulated")).string();
@@ -68,16 +69,24 @@ ExportOptions exportOptions(const Recipe& recipe) {
     constexpr std::string_view kMix = "mix:";
     const std::string& format = recipe.assignment.format;
     const NamedMix* mix = format.starts_with(kMix) ? findMix(std::string_view(format).substr(kMix.size())) : nullptr;
-    return {static_cast<std::uint64_t>(recipe.exporting.partBytes), mix ? mix->fileType : -1};
+    ExportOptions options;
+    options.partBytes = static_cast<std::uint64_t>(recipe.exporting.partBytes);
+    options.fileType = mix ? mix->fileType : -1;
+    options.layout = recipe.exporting.layout;
+    options.profile = recipe.exporting.profile;
+    options.activations = recipe.activations;
+    options.cache = recipe.kvCache;
+    return options;
 }
 
 } // namespace
 
 ExportPlan planFor(const Model& model, const std::vector<SiteFormat>& formats, const Recipe& recipe) {
+    const ExportOptions options = exportOptions(recipe);
     if (!recipe.exporting.path.empty())
-        return planExport(model, formats, recipe.exporting.path, recipe.exporting.replace, exportOptions(recipe));
+        return planExport(model, formats, recipe.exporting.path, recipe.exporting.replace, options);
     try {
-        return planExport(model, formats, pretendPath(formats), true, exportOptions(recipe));
+        return planExport(model, formats, pretendPath(formats, options), true, options);
     } catch (const Error& e) {
         if (e.code() != ErrorCode::unsupportedModel && e.code() != ErrorCode::unsupportedTokenizer && e.code() != ErrorCode::diskFull &&
             e.code() != ErrorCode::permissionDenied)
@@ -107,6 +116,7 @@ Json planJson(const ExportPlan& plan) {
     return {{"path", plan.path},
             {"files", files},
             {"container", plan.kind == ExportKind::gguf ? "gguf" : "safetensors"},
+            {"layout", plan.layout},
             {"tensors", tensors},
             {"tensor_bytes", plan.tensorBytes},
             {"file_bytes", plan.fileBytes},

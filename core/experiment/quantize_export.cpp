@@ -28,6 +28,7 @@ Json auditJson(const AuditReport& audit) {
             {"mismatches", audit.mismatches},
             {"simulated_nll", audit.simulatedNll},
             {"reopened_nll", audit.reopenedNll},
+            {"kl_from_simulation", audit.klFromSimulation},
             {"evaluated_tokens", audit.evaluatedTokens}};
 }
 
@@ -54,9 +55,25 @@ Evaluation evaluateAnew(const Stage& stage, const Model& worked, const Quantized
     return evaluateAgainstBase(worked, &quantized, base, nullptr, texts.windows, options, stage.job);
 }
 
+/// What calibration fitted, as files state it.
+RuntimeScales scalesOf(const Model& model, const RuntimeSchemes& schemes) {
+    RuntimeScales scales;
+    if (schemes.activations && schemes.activations->scheme().scope == ActivationScheme::Scope::tensor)
+        for (std::size_t g = 0; g < model.inputGroups().size(); ++g) {
+            const std::vector<float>& fitted = schemes.activations->of(static_cast<int>(g)).scales;
+            scales.inputs.push_back(fitted.empty() ? 0.0f : fitted.front());
+        }
+    constexpr float kLargest = 448; // E4M3
+    if (schemes.cache && schemes.cache->scheme().isStatic()) {
+        for (const float largest : schemes.cache->ranges().keys) scales.keys.push_back(largest / kLargest);
+        for (const float largest : schemes.cache->ranges().values) scales.values.push_back(largest / kLargest);
+    }
+    return scales;
+}
+
 } // namespace
 
-Json writeAndAudit(const Stage& stage, const Model& worked, const QuantizedModel& quantized, const ExportPlan& plan, bool replace, const QuantizeTexts& texts) {
+Json writeAndAudit(const Stage& stage, const Model& worked, const QuantizedModel& quantized, const ExportPlan& plan, bool replace, const QuantizeTexts& texts, const RuntimeSchemes& schemes) {
     const std::string kind = plan.kind == ExportKind::gguf ? "gguf" : "safetensors";
     stage.log().addArtifact(stage.run, {kind, plan.path, "", plan.fileBytes, "writing"});
     Windows audit;
@@ -66,7 +83,7 @@ Json writeAndAudit(const Stage& stage, const Model& worked, const QuantizedModel
         audit = firstWindows(texts.calibration->windows);
     AuditReport report;
     try {
-        report = exportModel(worked, quantized, plan, replace, audit, stage.job);
+        report = exportModel(worked, quantized, plan, replace, audit, stage.job, scalesOf(worked, schemes));
     } catch (const Error& e) {
         if (e.code() == ErrorCode::auditFailed)
             stage.log().addArtifact(stage.run, {kind, plan.path, "", plan.fileBytes, "failed-audit"});

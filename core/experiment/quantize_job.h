@@ -45,7 +45,7 @@ RoundedModel roundModel(const Stage& stage, const WorkedModel& worked, const Exp
                         std::vector<SiteFormat> formats);
 
 /// Writes, audits and logs the file or folder; the audit as JSON.
-Json writeAndAudit(const Stage& stage, const Model& worked, const QuantizedModel& quantized, const ExportPlan& plan, bool replace, const QuantizeTexts& texts);
+Json writeAndAudit(const Stage& stage, const Model& worked, const QuantizedModel& quantized, const ExportPlan& plan, bool replace, const QuantizeTexts& texts, const RuntimeSchemes& schemes);
 
 /// Against the recipe's baseline, or the stage's model as it was before any transform; logged.
 Json evaluateQuantized(const Stage& stage, const Model& worked, const QuantizedModel& quantized, const TextSet& texts);

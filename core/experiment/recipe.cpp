@@ -5,6 +5,7 @@
 
 #include "core/calibrate/dataset.h"
 #include "core/experiment/recipe_section.h"
+#include "core/quantize/export.h"
 #include "core/quantize/rules.h"
 
 #include <charconv>
@@ -240,8 +241,11 @@ void readExport(RecipeSection& top, Recipe::Export& out) {
     section.text("path", out.path);
     section.flag("replace", out.replace);
     section.integer("part_bytes", out.partBytes, 0, INT64_MAX);
-    section.choice("layout", out.layout, {"", "gguf", "gptq", "awq", "compressed-tensors", "fp8", "bnb"});
-    section.choice("profile", out.profile, {"", "llama.cpp", "vllm", "sglang", "transformers", "tensorrt-llm"});
+    std::vector<std::string> layouts = exportLayoutNames(), profiles = exportProfileNames();
+    layouts.emplace_back(); // by the path
+    profiles.emplace_back();
+    section.choice("layout", out.layout, layouts);
+    section.choice("profile", out.profile, profiles);
     section.close();
 }
 

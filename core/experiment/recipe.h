@@ -95,9 +95,9 @@ struct Recipe {
     struct Export {
         std::string path;
         bool replace = false;
-        std::int64_t partBytes = 0; ///< GGUF: longest file, above it parts are written; 0 = one file
-        std::string layout = {};    ///< gguf | gptq | awq | compressed-tensors | fp8 | bnb; empty = by path and formats
-        std::string profile = {};   ///< llama.cpp | vllm | sglang | transformers | tensorrt-llm; empty = the layout's own
+        std::int64_t partBytes = 0; ///< longest file, above it parts are written; 0 = one GGUF, or 5 GiB in folders
+        std::string layout = {};    ///< one of exportLayoutNames(); empty = by path and formats
+        std::string profile = {};   ///< one of exportProfileNames(); empty = the layout's own
     } exporting;
 
     struct Generation { std::string prompt; std::int64_t maxTokens = 64; double temperature = 0, topP = 1; } generation;

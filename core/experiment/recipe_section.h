@@ -38,13 +38,13 @@ public:
             out = value->get<std::string>();
         }
     }
-    void choice(const char* key, std::string& out, std::initializer_list<const char*> allowed) {
+    void choice(const char* key, std::string& out, const std::vector<std::string>& allowed) {
         text(key, out);
-        if (std::any_of(allowed.begin(), allowed.end(), [&](const char* word) { return out == word; }))
+        if (std::find(allowed.begin(), allowed.end(), out) != allowed.end())
             return;
         std::string list;
-        for (const char* word : allowed)
-            list += std::string(list.empty() ? "" : ", ") + word;
+        for (const std::string& word : allowed)
+            list += (list.empty() ? "" : ", ") + word;
         refuseRecipe(at(key), "is \"" + escapeForDisplay(out) + "\"; it can be " + list);
     }
     void flag(const char* key, bool& out) {

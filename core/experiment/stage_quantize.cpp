@@ -156,7 +156,7 @@ Json runQuantize(const Stage& stage) {
         plan = checkedPlan(stage, worked.model, asked, planned);
     }
     const RuntimeSchemes schemes = runtimeSchemes(stage, worked.model);
-    const RoundedModel rounded = roundModel(stage, worked, plan, texts, schemes, asPlanned(asked, plan));
+    const RoundedModel rounded = roundModel(stage, worked, plan, texts, schemes, shareGlobalScales(worked.model, asPlanned(asked, plan)));
     rounded.model->setRounding(schemes.rounding);
     const QuantizedModel& quantized = *rounded.model;
     const KeptSizes kept = keptSizes(worked.model, quantized);
@@ -188,7 +188,7 @@ Json runQuantize(const Stage& stage) {
     if (!stage.recipe.exporting.path.empty()) {
         out["path"] = plan.path;
         out["parts"] = std::max<std::size_t>(1, plan.files.size());
-        out["audit"] = writeAndAudit(stage, worked.model, quantized, plan, planned.exporting.replace, texts);
+        out["audit"] = writeAndAudit(stage, worked.model, quantized, plan, planned.exporting.replace, texts, schemes);
     }
     if (texts.evaluation)
         out["evaluation"] = evaluateQuantized(stage, worked.model, quantized, *texts.evaluation);

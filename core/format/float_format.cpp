@@ -149,15 +149,6 @@ float peakOf(MatrixView<const float> weight) {
     return *std::max_element(peaks.begin(), peaks.end());
 }
 
-/// What brings the largest scale of E2M1 groups to the largest E4M3 number; 1 where f32 has no such number.
-float globalScaleFor(float peak) {
-    const float largest = smallFloat(FloatCode::e2m1).largest;
-    float scale = kLargestNvScale * largest * (1 / peak); // as torch divides
-    if (!(peak > 0) || !std::isfinite(scale) || !std::isfinite(1 / scale)) return 1;
-    while (!std::isfinite(kLargestNvScale / scale * largest)) scale *= 1.000001f;
-    return scale;
-}
-
 const char* codeName(FloatCode code) {
     switch (code) {
     case FloatCode::e4m3: return "8_e4m3";
@@ -195,6 +186,15 @@ const kernels::SmallFloat& smallFloat(FloatCode code) {
     return kKinds[static_cast<std::size_t>(code)];
 }
 
+/// What brings the largest scale of E2M1 groups to the largest E4M3 number; 1 where f32 has no such number.
+float nvGlobalScale(float peak) {
+    const float largest = smallFloat(FloatCode::e2m1).largest;
+    float scale = kLargestNvScale * largest * (1 / peak); // as torch divides
+    if (!(peak > 0) || !std::isfinite(scale) || !std::isfinite(1 / scale)) return 1;
+    while (!std::isfinite(kLargestNvScale / scale * largest)) scale *= 1.000001f;
+    return scale;
+}
+
 FloatFormat::FloatFormat(const FloatGrid& grid) : Format(nameOf(grid), smallFloat(grid.code).bits), grid_(grid) {}
 
 bool FloatFormat::fits(std::int64_t rows, std::int64_t cols, std::string* why) const {
@@ -220,7 +220,8 @@ FloatCodes FloatFormat::chooseScales(MatrixView<const float> weight, const Encod
     parts.scaleRows = s.scaleRows;
     parts.scaleCols = s.scaleCols;
     if (grid_.scope == FloatScope::nv) {
-        parts.globalScale = globalScale > 0 ? globalScale : globalScaleFor(peakOf(weight));
+        const float given = globalScale > 0 ? globalScale : grid_.globalScale;
+        parts.globalScale = given > 0 ? given : nvGlobalScale(peakOf(weight));
     }
     const auto count = static_cast<std::size_t>(s.scaleRows * s.scaleCols);
     parts.scales.resize(count);

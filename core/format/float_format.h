@@ -16,9 +16,12 @@ struct FloatGrid {
     FloatCode code = FloatCode::e4m3;
     FloatScope scope = FloatScope::channel;
     std::int64_t group = 128; ///< columns that share a scale; 32 for mx, 16 for nv, unused where rows or blocks share
+    float globalScale = 0;    ///< nv: shared with other weights, see nvGlobalScale(); 0 = from the weight itself
     friend bool operator==(const FloatGrid&, const FloatGrid&) = default;
 };
 const kernels::SmallFloat& smallFloat(FloatCode code);
+/// FloatCodes::globalScale of weights whose largest magnitude is `peak`.
+float nvGlobalScale(float peak);
 
 /// A weight taken apart: w = value(code)·scale, in f32. Stored scales (all others follow from them):
 /// f32 for tensor, channel and block128, as fp8 safetensors have them, where their bytes don't matter; bf16 for groups,

@@ -58,6 +58,10 @@ std::vector<SiteFormat> resolveFormats(const Model& model, const FormatRequest& 
 std::vector<SiteFormat> resolveFormats(const Model& model, const std::string& defaultFormat, const std::string& headDefault,
                                        const std::vector<FormatRule>& rules);
 
+/// nvfp4 sites of one block that share an input (q/k/v, gate/up, the experts of a layer) get one global scale, from the largest
+/// weight of all of them: programs that fuse such layers keep only one. Reads these sites' weights one by one.
+std::vector<SiteFormat> shareGlobalScales(const Model& model, std::vector<SiteFormat> formats);
+
 /// "q4_0", "q4_0@weighted", "mix:q4_k_m" or "keep"? @throws Error(invalidFormat) with the nearest known name.
 void checkFormatOrMix(const std::string& text);
 

@@ -13,6 +13,7 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 
 namespace bw {
 
@@ -21,7 +22,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::int64_t kChunkWeights = 1 << 22; ///< decoded twice in well under 100 ms, 32 MiB of floats
-constexpr double kNllTolerance = 1e-4;          ///< nats per token; both sides run the same kernels on the same bits
+constexpr double kTolerance = 1e-6;             ///< nats per token; both sides run the same kernels on the same bits
+constexpr std::int64_t kLogitFloats = 1 << 24;  ///< kept of the simulation: 64 MiB, 512 tokens of the common 32 k words
 constexpr std::size_t kMostMismatches = 50;     ///< enough to see the pattern
 
 /// The file's own weights, with inputs and cache rounded as in the simulation.
@@ -35,10 +37,21 @@ private:
     std::shared_ptr<const RuntimeRounding> rounding_;
 };
 
+/// KL(p‖q) of two rows of logits, in nats.
+double divergenceOf(std::span<const float> p, std::span<const float> q) {
+    const double normP = logSumExp(p), normQ = logSumExp(q);
+    double sum = 0;
+    for (std::size_t i = 0; i < p.size(); ++i) {
+        const double logP = static_cast<double>(p[i]) - normP;
+        sum += std::exp(logP) * (logP - (static_cast<double>(q[i]) - normQ));
+    }
+    return sum;
+}
+
 class Audit {
 public:
-    Audit(const Model& model, const QuantizedModel& quantized, const ExportLayout& layout, JobContext& job)
-        : model_(model), quantized_(quantized), layout_(layout), job_(job) {}
+    Audit(const Model& model, const QuantizedModel& quantized, const ExportLayout& layout, const PartDigests& digests, JobContext& job)
+        : model_(model), quantized_(quantized), layout_(layout), digests_(digests), job_(job) {}
 
     AuditReport run(const std::string& path, const Windows& windows) {
         try {
@@ -115,6 +128,7 @@ private:
     /// The configuration, and the files that came along (tokenizer, templates): byte for byte the source's.
     void checkFolder(const Checkpoint& written) {
         if (written.configJson() != layout_.config) mismatch("config.json is not the planned one");
+        for (const std::string& name : differingParts(written.folder(), digests_, job_)) mismatch(name + ": its bytes are not those that were written");
         for (const auto& [name, text] : layout_.furtherFiles)
             if (!holds(written.folder(), name, text)) mismatch(name + " is not the planned one");
         const fs::path from = model_.checkpoint().folder();
@@ -194,11 +208,13 @@ private:
         return true;
     }
 
-    double meanNll(const Model& model, const WeightSource* source, const Windows& windows, const std::string& stage) {
+    /// @param look is shown the logits of every token that is scored, in order.
+    double meanNll(const Model& model, const WeightSource* source, const Windows& windows, const std::string& stage, const std::function<void(std::span<const float>)>& look) {
         const ScratchMatrix states = walkBlocks(model, windows, source, nullptr, job_, stage);
         double sum = 0;
         walkHead(model, windows, states.view(), source, job_, [&](std::int64_t w, MatrixView<const float> logits) {
             const auto ids = windows.window(w);
+            for (std::int64_t t = 0; t + 1 < windows.length; ++t) look(logits.rowSpan(t));
             for (std::int64_t t = 0; t + 1 < windows.length; ++t)
                 sum += logSumExp(logits.rowSpan(t)) - static_cast<double>(logits(t, ids[static_cast<std::size_t>(t + 1)]));
         });
@@ -208,18 +224,30 @@ private:
     void checkEvaluation(const std::shared_ptr<const Checkpoint>& written, const Windows& windows) {
         const std::shared_ptr<Device> device(std::shared_ptr<Device>(), &model_.device()); // the caller's model keeps it alive
         const std::shared_ptr<const Model> reopened = Model::open(written, device, model_.nonFinite());
-        report_.simulatedNll = meanNll(model_, &quantized_, windows, "audit: simulation");
+        const std::int64_t vocabulary = model_.config().vocabulary;
+        Matrix kept(std::min(windows.count * (windows.length - 1), std::max<std::int64_t>(1, kLogitFloats / vocabulary)), vocabulary);
+        std::int64_t next = 0;
+        report_.simulatedNll = meanNll(model_, &quantized_, windows, "audit: simulation", [&](std::span<const float> logits) {
+            if (next < kept.rows()) std::copy(logits.begin(), logits.end(), kept.row(next++));
+        });
         const RoundingOnly rounded(quantized_.rounding());
-        report_.reopenedNll = meanNll(*reopened, &rounded, windows, "audit: file");
+        double divergence = 0;
+        next = 0;
+        report_.reopenedNll = meanNll(*reopened, &rounded, windows, "audit: file", [&](std::span<const float> logits) {
+            if (next < kept.rows()) divergence += divergenceOf({kept.row(next++), logits.size()}, logits);
+        });
+        report_.klFromSimulation = divergence / static_cast<double>(kept.rows());
         report_.evaluatedTokens = windows.count * (windows.length - 1);
         // Written so that NaN on either side counts as a difference.
-        if (!(std::abs(report_.simulatedNll - report_.reopenedNll) <= kNllTolerance))
-            mismatch(fmt::format("short evaluation: {:.6f} nats per token simulated, {:.6f} from the file", report_.simulatedNll, report_.reopenedNll));
+        if (!(std::abs(report_.simulatedNll - report_.reopenedNll) <= kTolerance) || !(report_.klFromSimulation <= kTolerance))
+            mismatch(fmt::format("short evaluation: {:.6f} nats per token simulated, {:.6f} from the file, which diverges from the simulation by {:.2e}", report_.simulatedNll, report_.reopenedNll,
+                                 report_.klFromSimulation));
     }
 
     const Model& model_;
     const QuantizedModel& quantized_;
     const ExportLayout& layout_;
+    const PartDigests& digests_;
     JobContext& job_;
     AuditReport report_;
 };
@@ -227,8 +255,8 @@ private:
 } // namespace
 
 AuditReport auditExport(const Model& model, const QuantizedModel& quantized, const ExportLayout& layout, const std::string& path,
-                        const Windows& windows, JobContext& job) {
-    return Audit(model, quantized, layout, job).run(path, windows);
+                        const PartDigests& digests, const Windows& windows, JobContext& job) {
+    return Audit(model, quantized, layout, digests, job).run(path, windows);
 }
 
 } // namespace bw

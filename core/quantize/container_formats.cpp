@@ -3,6 +3,8 @@
 #include "core/quantize/layout.h"
 
 #include "core/format/affine.h"
+#include "core/format/float_format.h"
+#include "core/format/nf4.h"
 
 #include <fmt/format.h>
 
@@ -15,11 +17,24 @@ namespace {
 
 std::string affineName(int bits, bool symmetric) { return fmt::format("int{}:g32:{}", bits, symmetric ? "sym" : "asym"); }
 
+/// Of compressed-tensors: fp8_e4m3 in its scopes, else integers of as many bits.
+FormatPtr nearestFloat(FloatGrid grid) {
+    const int bits = smallFloat(grid.code).bits;
+    if (bits == 8) {
+        grid.code = FloatCode::e4m3;
+        return std::make_shared<FloatFormat>(grid);
+    }
+    if (grid.scope == FloatScope::mx || grid.scope == FloatScope::group) return parseFormat(fmt::format("int{}:g{}:sym", bits, grid.group));
+    return parseFormat(fmt::format("int{}:channel:sym", bits));
+}
+
 } // namespace
 
 FormatPtr nearestIn(ExportKind kind, const FormatPtr& format) {
     const auto* affine = dynamic_cast<const AffineFormat*>(format.get());
     if (kind == ExportKind::gguf) {
+        if (!affine && (dynamic_cast<const FloatFormat*>(format.get()) || dynamic_cast<const Nf4Format*>(format.get())))
+            return parseFormat(format->codeBits() == 4 ? "iq4_nl" : format->codeBits() == 6 ? "q6_k" : "q8_0");
         if (!affine) return format;
         const bool symmetric = affine->grid().symmetric;
         if (affine->grid().bits <= 3) return parseFormat("q3_k");
@@ -29,6 +44,8 @@ FormatPtr nearestIn(ExportKind kind, const FormatPtr& format) {
     }
     if (affine && affine->grid().scope == AffineScope::tensor && !affine->grid().symmetric) return parseFormat(fmt::format("int{}:channel:asym", affine->grid().bits));
     if (affine || isPlainFloat(format->storage())) return format;
+    if (const auto* normal = dynamic_cast<const Nf4Format*>(format.get())) return parseFormat(fmt::format("int4:g{}:asym", normal->grid().block));
+    if (const auto* small = dynamic_cast<const FloatFormat*>(format.get())) return nearestFloat(small->grid());
     switch (format->storage()) { // blocks of 32 with a scale alone are symmetric, with a minimum asymmetric
     case StorageType::q4_0: return parseFormat(affineName(4, true));
     case StorageType::q4_1: return parseFormat(affineName(4, false));

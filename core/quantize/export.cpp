@@ -3,6 +3,7 @@
 #include "core/quantize/export.h"
 
 #include "core/base/error.h"
+#include "core/base/hash.h"
 #include "core/base/io_ops.h"
 #include "core/base/text.h"
 #include "core/quantize/audit.h"
@@ -20,8 +21,6 @@ namespace bw {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::uint64_t kShardBytes = 5ull << 30; ///< what Hugging Face's own writer made usual
 
 /// The formats of the plan, as a layout is made from them. A site without a quantized tensor is kept.
 std::vector<SiteFormat> formatsOf(const Model& model, const QuantizedModel& quantized, const ExportPlan& plan) {
@@ -56,8 +55,8 @@ void settleZeroPoints(const Model& model, const QuantizedModel& quantized, const
 }
 
 /// The layout once more, from what was really quantized; it must be the planned one.
-ExportLayout plannedLayout(const Model& model, const QuantizedModel& quantized, const ExportPlan& plan) {
-    ExportLayout layout = layOutExport(model, formatsOf(model, quantized, plan), plan.target, plan.options);
+ExportLayout plannedLayout(const Model& model, const QuantizedModel& quantized, const ExportPlan& plan, const RuntimeScales& scales) {
+    ExportLayout layout = layOutExport(model, formatsOf(model, quantized, plan), plan.target, plan.options, &scales);
     bool same = layout.tensors.size() == plan.tensors.size() && layout.fileBytes == plan.fileBytes && layout.parts.size() == plan.files.size();
     for (std::size_t i = 0; same && i < plan.tensors.size(); ++i) {
         const PlannedTensor &a = layout.tensors[i].planned, &b = plan.tensors[i];
@@ -110,6 +109,11 @@ std::vector<std::byte> converted(const Checkpoint& source, const ExportTensor& t
     return bytes;
 }
 
+struct WrittenParts {
+    std::string dtype; ///< of plain weights
+    PartDigests digests;
+};
+
 void writePart(GgufWriter& writer, std::span<const std::byte> bytes) { writer.writeTensorPart(bytes); }
 void writePart(SplitGgufWriter& writer, std::span<const std::byte> bytes) { writer.writeTensorPart(bytes); }
 void writePart(SafetensorsFolderWriter& writer, std::span<const std::byte> bytes) { writer.writeTensor(bytes); }
@@ -128,7 +132,7 @@ void writeDivided(Writer& writer, const ExportTensor& t, std::span<const std::by
 }
 
 template <class Writer>
-void writePiece(Writer& writer, const Model& model, const QuantizedModel& quantized, const ExportTensor& t, const ExportPiece& piece) {
+void writePiece(Writer& writer, const Model& model, const QuantizedModel& quantized, const ExportTensor& t, const ExportPiece& piece, WrittenParts& written) {
     const TensorInfo& source = *piece.source;
     const bool vector = source.shape.size() == 1; // a bias: its elements are the rows
     const auto write = [&](std::span<const std::byte> bytes) {
@@ -138,8 +142,13 @@ void writePiece(Writer& writer, const Model& model, const QuantizedModel& quanti
             writePart(writer, bytes);
     };
     if (t.packing) {
-        for (const std::vector<std::byte>& part : packedBytes(*t.packing, *t.format, quantized.find(piece.site)->bytes, piece.rows, source.cols()))
-            writePart(writer, part);
+        const auto parts = packedBytes(*t.packing, *t.format, quantized.find(piece.site)->bytes, piece.rows, source.cols(), written.dtype);
+        for (std::size_t i = 0; i < parts.size(); ++i) {
+            Sha256 hash;
+            hash.update(parts[i]);
+            written.digests[t.parts[i].name] = hash.hex();
+            writePart(writer, parts[i]);
+        }
     } else if (t.format) {
         const std::vector<std::byte>& bytes = quantized.find(piece.site)->bytes;
         if (source.transposed && std::is_same_v<Writer, SafetensorsFolderWriter>)
@@ -163,7 +172,7 @@ void writePiece(Writer& writer, const Model& model, const QuantizedModel& quanti
 }
 
 template <class Writer>
-void writeTensor(Writer& writer, const Model& model, const QuantizedModel& quantized, const ExportTensor& t, JobContext& job) {
+void writeTensor(Writer& writer, const Model& model, const QuantizedModel& quantized, const ExportTensor& t, WrittenParts& written, JobContext& job) {
     if (t.pieces.empty()) {
         writePart(writer, std::as_bytes(std::span(t.computed)));
     } else if (t.fused) {
@@ -173,7 +182,7 @@ void writeTensor(Writer& writer, const Model& model, const QuantizedModel& quant
     } else {
         for (const ExportPiece& piece : t.pieces) {
             job.checkpoint();
-            writePiece(writer, model, quantized, t, piece);
+            writePiece(writer, model, quantized, t, piece, written);
         }
     }
 }
@@ -198,11 +207,12 @@ std::string openableName(const SplitGgufWriter& writer) { return writer.temporar
 template <class Writer>
 AuditReport writeAuditCommit(Writer& writer, const Model& model, const QuantizedModel& quantized, const ExportLayout& layout,
                              const ExportPlan& plan, const Windows& windows, JobContext& job) {
+    WrittenParts written{layout.request.computeType, {}};
     job.beginStage("write", static_cast<std::int64_t>(plan.tensorBytes), "bytes");
     for (const ExportTensor& t : layout.tensors) {
         job.checkpoint();
         try {
-            writeTensor(writer, model, quantized, t, job);
+            writeTensor(writer, model, quantized, t, written, job);
         } catch (Error& e) {
             e.add("tensor", t.planned.name);
             throw;
@@ -210,7 +220,7 @@ AuditReport writeAuditCommit(Writer& writer, const Model& model, const Quantized
         job.advance(static_cast<std::int64_t>(t.planned.bytes));
     }
     writer.finish();
-    AuditReport report = auditExport(model, quantized, layout, openableName(writer), windows, job);
+    AuditReport report = auditExport(model, quantized, layout, openableName(writer), written.digests, windows, job);
     if (!report.ok) keepFailed(writer.temporaryPath(), plan.target, report);
     job.checkpoint();
     writer.commit();
@@ -220,9 +230,9 @@ AuditReport writeAuditCommit(Writer& writer, const Model& model, const Quantized
 } // namespace
 
 AuditReport exportModel(const Model& model, const QuantizedModel& quantized, const ExportPlan& plan, bool replace,
-                        const Windows& auditWindows, JobContext& job) {
+                        const Windows& auditWindows, JobContext& job, const RuntimeScales& scales) {
     refuseKeptWeights(model, quantized);
-    const ExportLayout layout = plannedLayout(model, quantized, plan);
+    const ExportLayout layout = plannedLayout(model, quantized, plan, scales);
     const auto mode = replace ? AtomicFile::Replace::yes : AtomicFile::Replace::no;
     if (layout.parts.size() > 1) {
         SplitGgufWriter writer(plan.target, layout.parts, mode);
@@ -232,7 +242,7 @@ AuditReport exportModel(const Model& model, const QuantizedModel& quantized, con
         GgufWriter writer(plan.path, layout.metadata, layout.outputs(), mode);
         return writeAuditCommit(writer, model, quantized, layout, plan, auditWindows, job);
     }
-    SafetensorsFolderWriter writer(plan.path, model.checkpoint(), layout.config, layout.outputs(), mode, kShardBytes, layout.furtherFiles);
+    SafetensorsFolderWriter writer(plan.path, model.checkpoint(), layout.config, layout.outputs(), mode, shardBytes(plan.options), layout.furtherFiles);
     return writeAuditCommit(writer, model, quantized, layout, plan, auditWindows, job);
 }
 

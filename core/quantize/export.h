@@ -20,11 +20,20 @@ struct PlannedTensor {
 
 /// What a file is to be besides its tensors.
 struct ExportOptions {
-    std::uint64_t partBytes = 0; ///< GGUF, longest file: above it parts "-00001-of-00003.gguf" are written; 0 = one file
+    /// Longest file. GGUF: above it parts "-00001-of-00003.gguf" are written; 0 = one file. Folders: most tensor bytes of a
+    /// model-00001-of-00003.safetensors; 0 = 5 GiB.
+    std::uint64_t partBytes = 0;
     int fileType = -1;           ///< GGUF, general.file_type: of the named mix; −1 = that of the type most weights have
-    std::string layout = {};     ///< gguf | gptq | awq | compressed-tensors | bnb; empty = by the path and the formats
-    std::string profile = {};    ///< whose rules the file obeys: llama.cpp | vllm | sglang | transformers | tensorrt-llm; empty = the layout's own
-    std::string activations = {}; ///< ActivationScheme of the recipe; compressed-tensors states "a8:token", others leave it to the runtime
+    std::string layout = {};     ///< one of exportLayoutNames(); empty = by the path
+    std::string profile = {};    ///< whose rules the file obeys, one of exportProfileNames(); empty = the layout's own
+    std::string activations = {}; ///< ActivationScheme of the recipe: compressed-tensors states it, others leave it to the runtime
+    std::string cache = {};       ///< CacheScheme of the recipe: likewise, fp8 with one scale or none
+};
+
+/// Scales that calibration fitted for static schemes; values are code·scale. Empty where the schemes have none.
+struct RuntimeScales {
+    std::vector<float> inputs;       ///< by input group, one each; 0 = no calibration token reached it
+    std::vector<float> keys, values; ///< by block
 };
 
 /// Why a mix can't be written as asked: one rule, the sites that break it, the way out.
@@ -79,13 +88,16 @@ struct AuditReport {
     std::vector<std::string> mismatches;       ///< "blk.0.attn_v: planned q8_0, found q5_0"
     double simulatedNll = 0, reopenedNll = 0;  ///< short evaluation, nats per token; 0 tokens when skipped
     std::int64_t evaluatedTokens = 0;
+    double klFromSimulation = 0;               ///< KL(simulation‖file), nats per token, over evaluatedTokens
 };
 
 /// Writes under a temporary name, re-opens, audits, renames (of several parts all or none). On a mismatch the file is kept with the suffix
 /// ".failed-audit", nothing appears under the final name, and Error(auditFailed) lists the differences. Weights kept beside the
 /// grid (outlier split), which no layout holds, are refused before anything is written.
 /// @param auditWindows tokens for the short evaluation (may be empty: skipped).
+/// @param scales needed where the file states static inputs or a cache. @throws Error(formatDoesNotFit) naming the sites that
+/// calibration did not reach.
 AuditReport exportModel(const Model& model, const QuantizedModel& quantized, const ExportPlan& plan, bool replace,
-                        const Windows& auditWindows, JobContext& job);
+                        const Windows& auditWindows, JobContext& job, const RuntimeScales& scales = {});
 
 } // namespace bw

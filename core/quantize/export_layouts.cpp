@@ -5,12 +5,15 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/format/affine.h"
+#include "core/quantize/activation_scheme.h"
+#include "core/quantize/cache_scheme.h"
 #include "core/quantize/layout.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 namespace bw {
 
@@ -21,24 +24,43 @@ constexpr std::array kLayouts{
     ExportLayoutInfo{"gptq", "the GPTQ layout", ExportKind::safetensors, true},
     ExportLayoutInfo{"awq", "the AWQ layout", ExportKind::safetensors, false},
     ExportLayoutInfo{"compressed-tensors", "compressed-tensors", ExportKind::safetensors, true},
+    ExportLayoutInfo{"fp8", "the fp8 layout", ExportKind::safetensors, false},
     ExportLayoutInfo{"bnb", "the bitsandbytes layout", ExportKind::safetensors, false},
 };
 
 /// Packings that a layout has, first choice first.
-std::vector<Packing> packingsOf(std::string_view layout, bool roundedInputs) {
+std::vector<Packing> packingsOf(std::string_view layout, bool integerInputs) {
     if (layout == "gptq") return {Packing::gptq};
     if (layout == "awq") return {Packing::awq};
-    if (layout == "bnb") return {Packing::llmInt8};
+    if (layout == "fp8") return {Packing::fp8};
+    if (layout == "bnb") return {Packing::nf4, Packing::llmInt8};
     // Integers beside rounded inputs are signed bytes; alone they are words.
-    const Packing integers = roundedInputs ? Packing::intQuantized : Packing::packQuantized;
-    return {integers, Packing::mxfp4};
+    const Packing integers = integerInputs ? Packing::intQuantized : Packing::packQuantized;
+    return {integers, Packing::floatQuantized, Packing::mxfp8, Packing::nvfp4, Packing::mxfp4};
 }
 
 } // namespace
 
 bool isPlainFloat(StorageType type) { return type == StorageType::f32 || type == StorageType::f16 || type == StorageType::bf16; }
 
-bool statesInputs(const ExportOptions& options) { return options.activations == "a8:token"; }
+ServedInputs statedInputs(const std::string& activations) {
+    using Scheme = ActivationScheme;
+    const Scheme scheme = activations.empty() ? Scheme() : parseActivationScheme(activations);
+    const bool integers = scheme.grid == Scheme::Grid::integer && scheme.symmetric && (scheme.bits == 8 || scheme.bits == 4);
+    const bool scope = scheme.scope == Scheme::Scope::token || scheme.scope == Scheme::Scope::group || scheme.scope == Scheme::Scope::tensor;
+    if (!scope || (!integers && scheme.grid != Scheme::Grid::e4m3)) return {};
+    return {integers ? scheme.bits : 8, !scheme.isStatic(), !integers, scheme.scope == Scheme::Scope::group ? scheme.group : 0};
+}
+
+ServedCache statedCache(const std::string& cache) {
+    const CacheScheme scheme = cache.empty() ? CacheScheme() : parseCacheScheme(cache);
+    const bool scope = scheme.keys.scope == CacheScheme::Scope::tensor || scheme.keys.scope == CacheScheme::Scope::unit;
+    if (scheme.keys.grid != CacheScheme::Grid::e4m3 || !scope || !(scheme.keys == scheme.values) || scheme.recent > 0) return {};
+    return {true, scheme.isStatic()};
+}
+
+bool integerInputs(const ExportOptions& options) { return statesInputs(options) && !statedInputs(options.activations).floats; }
+bool statesInputs(const ExportOptions& options) { return statedInputs(options.activations).bits != 0; }
 
 std::span<const ExportLayoutInfo> exportLayouts() { return kLayouts; }
 
@@ -64,12 +86,13 @@ ChosenLayout chooseLayout(const ExportOptions& options, const std::string& outPa
     return {&exportLayout(kind == ExportKind::gguf ? "gguf" : "compressed-tensors"), false};
 }
 
-std::optional<Packing> packingIn(const ExportLayoutInfo& layout, const Format& format, bool roundedInputs, std::int64_t rows, std::int64_t cols, std::string& why) {
+std::optional<Packing> packingIn(const ExportLayoutInfo& layout, const Format& format, bool integerInputs, std::int64_t rows, std::int64_t cols, std::string& why) {
+    std::set<std::string> reasons;
     why.clear();
-    for (const Packing packing : packingsOf(layout.name, roundedInputs)) {
+    for (const Packing packing : packingsOf(layout.name, integerInputs)) {
         const std::string reason = packingRefuses(packing, format, rows, cols);
         if (reason.empty()) return packing;
-        if (why.empty()) why = reason;
+        if (reasons.insert(reason).second) why += (why.empty() ? "" : "; ") + reason;
     }
     return std::nullopt;
 }

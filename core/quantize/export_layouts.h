@@ -33,8 +33,8 @@ ChosenLayout chooseLayout(const ExportOptions& options, const std::string& outPa
 
 /// How an O×I weight of `format` lies in a layout of safetensors. Empty with the reason in `why` when it can't.
 /// Plain floats (f16, bf16, f32) lie in any layout as they are: ask isPlainFloat() first.
-/// @param roundedInputs the file also says how the inputs of linears are rounded.
-std::optional<Packing> packingIn(const ExportLayoutInfo& layout, const Format& format, bool roundedInputs, std::int64_t rows, std::int64_t cols, std::string& why);
+/// @param integerInputs the file also says that the inputs of linears are rounded to integers.
+std::optional<Packing> packingIn(const ExportLayoutInfo& layout, const Format& format, bool integerInputs, std::int64_t rows, std::int64_t cols, std::string& why);
 
 bool isPlainFloat(StorageType type);
 

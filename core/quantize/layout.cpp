@@ -20,8 +20,10 @@ void addReason(std::string& why, const std::string& reason) {
     if (!reason.empty()) why += (why.empty() ? "" : "; ") + reason;
 }
 
-/// Buffers that some checkpoints store and that every reader computes itself.
+/// What some checkpoints store and a reader of the weights needs not.
 bool isDerivedBuffer(const std::string& name) {
+    for (const char* scale : {".input_scale", ".k_scale", ".v_scale"})
+        if (name.ends_with(scale)) return true; // of how a server rounds, not of weights
     return name.ends_with("rotary_emb.inv_freq") || name.ends_with(".attn.masked_bias") || name.ends_with(".attn.bias");
 }
 
@@ -39,12 +41,20 @@ std::string moduleOf(const TensorInfo& tensor) {
     return tensor.name.ends_with(kSuffix) ? tensor.name.substr(0, tensor.name.size() - kSuffix.size()) : tensor.name;
 }
 
+/// What config.json calls the type of unquantized weights; newer files leave out the "torch_".
+std::string plainType(const Json& config) {
+    for (const char* key : {"torch_dtype", "dtype"})
+        if (config.is_object() && config.contains(key) && config.at(key).is_string())
+            for (const char* known : {"float16", "bfloat16", "float32"})
+                if (config.at(key) == known) return known;
+    return "bfloat16";
+}
+
 /// config.json with its quantization_config, and quantize_config.json where loaders of the layout look for it.
 void makeConfig(ExportLayout& layout, const Checkpoint& source, bool secondGeneration) {
     layout.config = source.configJson();
     layout.config.erase("quantization_config");
     const std::string name(layout.chosen.info->name);
-    if (layout.config.contains("torch_dtype") && layout.config.at("torch_dtype").is_string()) layout.request.computeType = layout.config.at("torch_dtype").get<std::string>();
     const Json section = quantizationConfig(name, layout.request, secondGeneration);
     if (section.is_null()) return;
     layout.config["quantization_config"] = section;
@@ -60,13 +70,14 @@ struct Group {
 
 class LayoutBuilder {
 public:
-    LayoutBuilder(const Model& model, const ChosenLayout& chosen, const std::vector<SiteFormat>& formats, const std::string& target, const ExportOptions& options)
-        : model_(model), source_(model.checkpoint()), target_(target), options_(options) {
+    LayoutBuilder(const Model& model, const ChosenLayout& chosen, const std::vector<SiteFormat>& formats, const std::string& target, const ExportOptions& options, const RuntimeScales* scales)
+        : model_(model), source_(model.checkpoint()), target_(target), options_(options), scales_(scales) {
         layout_.kind = chosen.info->kind;
         layout_.chosen = chosen;
         formatOf_.resize(model.sites().size());
         for (const SiteFormat& f : formats) formatOf_[static_cast<std::size_t>(f.site.value())] = &f;
         for (const Site& site : model.sites()) sitesOf_[site.tensor].push_back(&site);
+        layout_.request.computeType = plainType(source_.configJson());
     }
 
     ExportLayout build() {
@@ -201,7 +212,7 @@ private:
                 continue;
             }
             const Site& site = model_.site(piece.site);
-            const HeldFormat held = holdIn(layout_.chosen, site, format->used, statesInputs(options_));
+            const HeldFormat held = holdIn(layout_.chosen, site, format->used, integerInputs(options_));
             asked.insert(format->asked);
             if (held.keep) {
                 ++kept;
@@ -230,7 +241,7 @@ private:
         out.type = out.format->storage();
         const TensorInfo& tensor = *out.source;
         if (out.packing)
-            out.parts = packedTensors(*out.packing, moduleOf(tensor), *out.format, tensor.rows(), tensor.cols());
+            out.parts = packedTensors(*out.packing, moduleOf(tensor), *out.format, tensor.rows(), tensor.cols(), layout_.request.computeType);
         else
             out.parts = {{out.planned.name, out.type, outputShape(out)}};
         return true;
@@ -287,6 +298,8 @@ private:
             return;
         }
         for (const ExportTensor& t : layout_.tensors) {
+            if (t.source && (t.source->canonical.ends_with("ffn_gate_inp.weight") || t.source->canonical.ends_with("ffn_gate_inp_shexp.weight")))
+                layout_.request.ignored.push_back(moduleOf(*t.source)); // routers of experts are linears too
             if (t.planned.site.value() < 0) continue;
             const Site& site = model_.site(t.planned.site);
             if (t.packing)
@@ -295,9 +308,46 @@ private:
                 layout_.request.ignored.push_back(moduleOf(*t.source)); // leaf modules only: some loaders take an entry as a prefix
         }
         if (model_.config().tiedHead) layout_.request.ignored.emplace_back("lm_head");
-        if (statesInputs(options_)) layout_.request.inputs = {8, true};
+        if (layout_.chosen.info->name == "compressed-tensors" && !layout_.request.modules.empty()) stateRounding();
         makeConfig(layout_, source_, false);
-        layout_.fileBytes = SafetensorsFolderWriter::weightBytes(layout_.outputs());
+        layout_.fileBytes = SafetensorsFolderWriter::weightBytes(layout_.outputs(), shardBytes(options_));
+    }
+
+    /// How inputs and the cache are rounded, with their scales as tensors where these are static.
+    void stateRounding() {
+        layout_.request.inputs = statedInputs(options_.activations);
+        layout_.request.cache = statedCache(options_.cache);
+        const ServedInputs& inputs = layout_.request.inputs;
+        const auto scaleAt = [](const std::vector<float>& scales, int at) { return at >= 0 && static_cast<std::size_t>(at) < scales.size() ? scales[static_cast<std::size_t>(at)] : 0.0f; };
+        ExportProblem unseen{"no token of the calibration text reached these sites, so that their static scales are unknown", {}, "calibrate on more text, or use a scheme per token"};
+        if (inputs.bits != 0 && !inputs.perToken)
+            for (const PackedModule& module : layout_.request.modules) {
+                const float scale = scales_ ? scaleAt(scales_->inputs, module.inputGroup) : 0.0f;
+                if (scales_ && !(scale > 0)) unseen.sites.push_back(module.module);
+                addComputed({module.module + ".input_scale", {scale}});
+            }
+        if (layout_.request.cache.fp8)
+            for (const auto& [block, attention] : attentionModules()) {
+                const bool fitted = layout_.request.cache.fitted;
+                const float keys = fitted && scales_ ? scaleAt(scales_->keys, block) : 1.0f, values = fitted && scales_ ? scaleAt(scales_->values, block) : 1.0f;
+                if (!(keys > 0) || !(values > 0)) unseen.sites.push_back(attention);
+                addComputed({attention + ".k_scale", {keys}});
+                addComputed({attention + ".v_scale", {values}});
+            }
+        if (!unseen.sites.empty()) refuseProblems({unseen});
+    }
+
+    /// "model.layers.3.self_attn" by block: what stands before the name of the key projection.
+    std::map<int, std::string> attentionModules() const {
+        std::map<int, std::string> modules;
+        for (const Site& site : model_.sites()) {
+            if (site.kind != SiteKind::attnK && site.kind != SiteKind::attnQkv) continue;
+            const auto tensor = std::find_if(source_.tensors().begin(), source_.tensors().end(), [&](const TensorInfo& t) { return keyOf(t) == site.tensor; });
+            if (tensor == source_.tensors().end()) continue;
+            const std::string module = moduleOf(tensor->whole ? *tensor->whole : *tensor);
+            if (const std::size_t dot = module.rfind('.'); dot != std::string::npos) modules[site.block.value()] = module.substr(0, dot);
+        }
+        return modules;
     }
 
     /// Of the mix that was asked for; of the source, where nothing is quantized; else by the types.
@@ -312,6 +362,7 @@ private:
     const Checkpoint& source_;
     const std::string& target_;
     const ExportOptions& options_;
+    const RuntimeScales* scales_;
     std::vector<const SiteFormat*> formatOf_;                   ///< by site; nullptr where none was given
     std::map<std::string, std::vector<const Site*>> sitesOf_;   ///< by canonical tensor name, in the order of their rows
     ExportLayout layout_;
@@ -323,6 +374,11 @@ std::vector<OutputTensor> ExportLayout::outputs() const {
     std::vector<OutputTensor> all;
     for (const ExportTensor& t : tensors) all.insert(all.end(), t.parts.begin(), t.parts.end());
     return all;
+}
+
+std::uint64_t shardBytes(const ExportOptions& options) {
+    constexpr std::uint64_t kUsual = 5ull << 30; // what Hugging Face's own writer made usual
+    return options.partBytes > 0 ? options.partBytes : kUsual;
 }
 
 ExportKind exportKind(const std::string& path) {
@@ -343,7 +399,7 @@ void useSecondGeneration(ExportLayout& layout, const Checkpoint& source) {
     makeConfig(layout, source, true);
 }
 
-HeldFormat holdIn(const ChosenLayout& layout, const Site& site, const FormatPtr& format, bool roundedInputs) {
+HeldFormat holdIn(const ChosenLayout& layout, const Site& site, const FormatPtr& format, bool integerInputs) {
     HeldFormat held;
     const bool folder = layout.info->kind == ExportKind::safetensors;
     const auto packs = [&](const FormatPtr& candidate) {
@@ -353,7 +409,7 @@ HeldFormat holdIn(const ChosenLayout& layout, const Site& site, const FormatPtr&
             held.why = "it has no such type";
             return type != StorageType::unknown && storageTypeInfo(type).ggmlId >= 0;
         }
-        held.packing = packingIn(*layout.info, *candidate, roundedInputs, site.rows, site.cols, held.why);
+        held.packing = packingIn(*layout.info, *candidate, integerInputs, site.rows, site.cols, held.why);
         return held.packing.has_value();
     };
     std::string shapeReason;
@@ -380,8 +436,8 @@ HeldFormat holdIn(const ChosenLayout& layout, const Site& site, const FormatPtr&
     return held;
 }
 
-ExportLayout layOutExport(const Model& model, const std::vector<SiteFormat>& formats, const std::string& target, const ExportOptions& options) {
-    return LayoutBuilder(model, chooseLayout(options, target), formats, target, options).build();
+ExportLayout layOutExport(const Model& model, const std::vector<SiteFormat>& formats, const std::string& target, const ExportOptions& options, const RuntimeScales* scales) {
+    return LayoutBuilder(model, chooseLayout(options, target), formats, target, options, scales).build();
 }
 
 } // namespace bw

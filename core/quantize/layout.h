@@ -49,17 +49,26 @@ struct ExportLayout {
     std::vector<OutputTensor> outputs() const;
 };
 
+/// Most tensor bytes of one file of a folder.
+std::uint64_t shardBytes(const ExportOptions& options);
+
 /// @throws Error(usage) for a path that names neither a .gguf file nor a folder.
 ExportKind exportKind(const std::string& path);
 /// @param formats per site; sites not named are kept. @throws Error unsupportedModel, unsupportedTokenizer, invalidTensor.
 /// @param target absolute path of the output, which parts of a GGUF are named after.
-ExportLayout layOutExport(const Model& model, const std::vector<SiteFormat>& formats, const std::string& target, const ExportOptions& options);
+/// @param scales values of the tensors that state static schemes; null while planning, when only their sizes matter.
+ExportLayout layOutExport(const Model& model, const std::vector<SiteFormat>& formats, const std::string& target, const ExportOptions& options, const RuntimeScales* scales = nullptr);
 
 /// GPTQ's second generation from here on, which holds zero points of 0.
 void useSecondGeneration(ExportLayout& layout, const Checkpoint& source);
 
-/// Does the file say that inputs are rounded, as compressed-tensors does of int8 per token?
+/// What a compressed-tensors file says of inputs that are rounded so: symmetric integers of 8 or 4 bits or E4M3, with a scale for each
+/// token, 128 channels of it, or a fitted one for all. Else 0 bits. @throws Error(usage) for what is no scheme.
+ServedInputs statedInputs(const std::string& activations);
+/// Likewise of the cache. Not fp8 where the file can't say it.
+ServedCache statedCache(const std::string& cache);
 bool statesInputs(const ExportOptions& options);
+bool integerInputs(const ExportOptions& options);
 
 /// A site's format as a layout holds it.
 struct HeldFormat {
@@ -68,7 +77,7 @@ struct HeldFormat {
     bool keep = false;              ///< the layout keeps this site as the checkpoint has it
     std::string why;                ///< it differs from what was asked, or can't be held
 };
-HeldFormat holdIn(const ChosenLayout& layout, const Site& site, const FormatPtr& format, bool roundedInputs);
+HeldFormat holdIn(const ChosenLayout& layout, const Site& site, const FormatPtr& format, bool integerInputs);
 /// @throws Error(formatDoesNotFit) with all of them, when there are any.
 void refuseProblems(const std::vector<ExportProblem>& problems);
 

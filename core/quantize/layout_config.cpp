@@ -4,6 +4,8 @@
 
 #include "core/base/error.h"
 #include "core/format/affine.h"
+#include "core/format/float_format.h"
+#include "core/format/nf4.h"
 
 #include <fmt/format.h>
 
@@ -30,12 +32,30 @@ const char* formatWord(Packing packing) {
     switch (packing) {
     case Packing::intQuantized: return "int-quantized";
     case Packing::mxfp4: return "mxfp4-pack-quantized";
+    case Packing::floatQuantized: return "float-quantized";
+    case Packing::mxfp8: return "mxfp8-quantized";
+    case Packing::nvfp4: return "nvfp4-pack-quantized";
     default: return "pack-quantized";
     }
 }
 
 Json quantizationArgs(int bits, const char* type, const char* strategy) {
     return {{"num_bits", bits}, {"type", type}, {"symmetric", true}, {"strategy", strategy}, {"group_size", nullptr}, {"block_structure", nullptr}, {"dynamic", false}, {"actorder", nullptr}};
+}
+
+Json floatArgs(const FloatGrid& grid) {
+    Json args = quantizationArgs(smallFloat(grid.code).bits, "float", "group");
+    if (grid.scope == FloatScope::tensor) args["strategy"] = "tensor";
+    if (grid.scope == FloatScope::channel) args["strategy"] = "channel";
+    if (grid.scope == FloatScope::nv) args["strategy"] = "tensor_group";
+    if (grid.scope == FloatScope::block128) {
+        args["strategy"] = "block";
+        args["block_structure"] = {128, 128};
+    }
+    if (grid.scope == FloatScope::group || grid.scope == FloatScope::mx || grid.scope == FloatScope::nv) args["group_size"] = grid.group;
+    if (grid.scope == FloatScope::mx) args["scale_dtype"] = "torch.uint8";
+    if (grid.scope == FloatScope::nv) args["scale_dtype"] = "torch.float8_e4m3fn";
+    return args;
 }
 
 Json weightArgs(const PackedModule& module) {
@@ -46,6 +66,7 @@ Json weightArgs(const PackedModule& module) {
         if (grid.scope == AffineScope::group) args["group_size"] = grid.group;
         return args;
     }
+    if (const auto* small = dynamic_cast<const FloatFormat*>(module.format.get())) return floatArgs(small->grid());
     Json args = quantizationArgs(4, "float", "group"); // mxfp4
     args["group_size"] = 32;
     args["scale_dtype"] = "torch.uint8";
@@ -54,8 +75,12 @@ Json weightArgs(const PackedModule& module) {
 
 Json inputArgs(const ServedInputs& inputs) {
     if (inputs.bits == 0) return nullptr;
-    Json args = quantizationArgs(inputs.bits, "int", inputs.perToken ? "token" : "tensor");
+    Json args = quantizationArgs(inputs.bits, inputs.floats ? "float" : "int", inputs.perToken ? "token" : "tensor");
     args["dynamic"] = inputs.perToken;
+    if (inputs.group > 0) {
+        args["strategy"] = "group";
+        args["group_size"] = inputs.group;
+    }
     return args;
 }
 
@@ -127,7 +152,7 @@ Json compressedTensorsConfig(const ConfigRequest& request) {
             {"quantization_status", "compressed"},
             {"config_groups", groups},
             {"ignore", request.ignored},
-            {"kv_cache_scheme", nullptr},
+            {"kv_cache_scheme", request.cache.fp8 ? quantizationArgs(8, "float", "tensor") : Json(nullptr)},
             {"global_compression_ratio", nullptr}};
 }
 
@@ -163,13 +188,15 @@ Json awqConfig(const ConfigRequest& request) {
 }
 
 Json bitsAndBytesConfig(const ConfigRequest& request) {
+    const auto* normal = dynamic_cast<const Nf4Format*>(request.modules.front().format.get()); // all modules are alike
+    const bool four = normal != nullptr;
     return {{"quant_method", "bitsandbytes"},
-            {"_load_in_4bit", false},
-            {"_load_in_8bit", true},
-            {"load_in_4bit", false},
-            {"load_in_8bit", true},
-            {"bnb_4bit_quant_type", "fp4"},
-            {"bnb_4bit_use_double_quant", false},
+            {"_load_in_4bit", four},
+            {"_load_in_8bit", !four},
+            {"load_in_4bit", four},
+            {"load_in_8bit", !four},
+            {"bnb_4bit_quant_type", four ? "nf4" : "fp4"},
+            {"bnb_4bit_use_double_quant", four && normal->grid().doubleQuantized},
             {"bnb_4bit_quant_storage", "uint8"},
             {"bnb_4bit_compute_dtype", request.computeType},
             {"llm_int8_enable_fp32_cpu_offload", false},
@@ -178,10 +205,17 @@ Json bitsAndBytesConfig(const ConfigRequest& request) {
             {"llm_int8_threshold", 6.0}};
 }
 
+Json fp8Config(const ConfigRequest& request) {
+    const auto* small = dynamic_cast<const FloatFormat*>(request.modules.front().format.get()); // all modules are alike
+    const bool blocks = small && small->grid().scope == FloatScope::block128;
+    return {{"quant_method", "fp8"}, {"fmt", "e4m3"}, {"activation_scheme", "dynamic"}, {"weight_block_size", blocks ? Json({128, 128}) : Json(nullptr)}, {"modules_to_not_convert", request.ignored}};
+}
+
 Json quantizationConfig(const std::string& layout, const ConfigRequest& request, bool secondGeneration) {
     if (request.modules.empty()) return nullptr;
     if (layout == "gptq") return gptqConfig(request, secondGeneration);
     if (layout == "awq") return awqConfig(request);
+    if (layout == "fp8") return fp8Config(request);
     if (layout == "bnb") return bitsAndBytesConfig(request);
     return compressedTensorsConfig(request);
 }

@@ -23,12 +23,21 @@ struct PackedModule {
 struct ServedInputs {
     int bits = 0;         ///< 0 = not at all
     bool perToken = true; ///< a scale is found for each token
+    bool floats = false;  ///< to E4M3, not to integers
+    std::int64_t group = 0; ///< channels of a token that share a scale; 0 = all
+};
+
+/// How keys and values are kept.
+struct ServedCache {
+    bool fp8 = false;     ///< E4M3 with one scale for the keys of a block and one for its values
+    bool fitted = false;  ///< by calibration; else 1
 };
 
 struct ConfigRequest {
     std::vector<PackedModule> modules;
     std::vector<std::string> ignored; ///< leaf linears that are not quantized
     ServedInputs inputs;
+    ServedCache cache;
     std::string computeType = "bfloat16"; ///< the checkpoint's own, for layouts that name one
 };
 
@@ -41,7 +50,8 @@ Json compressedTensorsConfig(const ConfigRequest& request);
 Json gptqConfig(const ConfigRequest& request, bool secondGeneration);
 
 Json awqConfig(const ConfigRequest& request);          ///< all modules alike
-Json bitsAndBytesConfig(const ConfigRequest& request); ///< LLM.int8
+Json fp8Config(const ConfigRequest& request);          ///< a scale per 128×128 block or per tensor, all modules alike
+Json bitsAndBytesConfig(const ConfigRequest& request); ///< LLM.int8 or NF4
 
 /// By the modules' packing. Null when there are none. @param secondGeneration of GPTQ.
 Json quantizationConfig(const std::string& layout, const ConfigRequest& request, bool secondGeneration);

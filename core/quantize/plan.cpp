@@ -141,6 +141,17 @@ void warnAboutFormats(const Model& model, const ExportLayout& layout, ExportPlan
         plan.warnings.emplace_back("token_embd is packed; loaders of packed safetensors other than this program often want the embedding in 16 bits");
 }
 
+/// What programs that load fp8 do beyond the file.
+void warnAboutFp8(const ExportLayout& layout, const std::map<int, std::string>& formatOfGroup, ExportPlan& plan) {
+    if (layout.chosen.info->name == "compressed-tensors" && !plan.options.cache.empty() && plan.options.cache != "none" && !layout.request.cache.fp8 && !layout.request.modules.empty())
+        plan.warnings.push_back(fmt::format("the file does not say that keys and values are kept as {}: it can only say fp8 with one scale (fp8:tensor); the server's own option says the rest", plan.options.cache));
+    const bool oneScale = std::any_of(formatOfGroup.begin(), formatOfGroup.end(), [](const auto& group) { return group.second == "fp8_e4m3:tensor"; });
+    if (oneScale && (plan.options.profile.empty() || profileFusesLayers(plan.options.profile)))
+        plan.warnings.emplace_back("vLLM-like loaders round the layers that they fuse (q/k/v, gate/up) once more, to one scale; fp8_e4m3:channel with the compressed-tensors layout keeps them as they are");
+    if (layout.chosen.info->name == "fp8" && !layout.request.modules.empty() && !statedInputs(plan.options.activations).floats)
+        plan.warnings.emplace_back("programs that load fp8 files round inputs to fp8 too, on cards that multiply fp8; activations \"fp8:token\" show what that costs");
+}
+
 /// Loaders that fuse q, k, v or gate and up need one scheme for each of these groups.
 void warnAboutFusedLayers(const Model& model, const ExportLayout& layout, ExportPlan& plan) {
     if (layout.kind != ExportKind::safetensors) return;
@@ -153,6 +164,7 @@ void warnAboutFusedLayers(const Model& model, const ExportLayout& layout, Export
         const auto [known, isNew] = formatOfGroup.try_emplace(site.inputGroup, t.planned.used);
         if (!isNew && known->second != t.planned.used) mixed[site.inputGroup] = true;
     }
+    warnAboutFp8(layout, formatOfGroup, plan);
     if (!mixed.empty())
         plan.warnings.push_back(fmt::format("in {} groups of layers that share an input (q/k/v, gate/up) formats differ; vLLM-like loaders fuse these and refuse that", mixed.size()));
 }
@@ -194,7 +206,7 @@ ExportPlan planExport(const Model& model, const std::vector<SiteFormat>& formats
                         fmt::format("{} needs {}; {} are free", escapeForDisplay(plan.path), formatBytes(plan.fileBytes), formatBytes(plan.diskFree)),
                         "free space or choose another folder");
     }
-    for (const std::string& name : layout.leftOut) plan.warnings.push_back("tensor '" + escapeForDisplay(name) + "' is left out: every reader computes it");
+    for (const std::string& name : layout.leftOut) plan.warnings.push_back("tensor '" + escapeForDisplay(name) + "' is left out: readers of the weights do without it");
     for (const PlannedFile& file : plan.files)
         if (options.partBytes > 0 && file.bytes > options.partBytes)
             plan.warnings.push_back(fmt::format("{} takes {}: one tensor, or the metadata of the first part, is longer than {}",

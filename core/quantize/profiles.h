@@ -9,11 +9,16 @@
 
 namespace bw {
 
+/// Formats that are no integers, as bits of a set.
+enum FloatKind : unsigned { fp8Tensor = 1, fp8Channel = 2, fp8Block = 4, fp8Group = 8, mxfp8 = 16, mxfp4 = 32, nvfp4 = 64, nf4 = 128 };
+constexpr unsigned kAnyFloats = ~0u;
+
 /// Rules of one runtime for one layout. A runtime without a row for a layout does not read it.
 struct ProfileRule {
     std::string_view profile, layout;
     unsigned integerBits;   ///< bit b set: codes of b bits; 0 = the layout's own limits
     std::array<int, 5> groups; ///< group lengths, −1 = one scale per output; the first 0 ends them; none = any
+    unsigned floats;        ///< FloatKinds that are read
     bool mixed;             ///< formats may differ from site to site
     bool fusedAlike;        ///< q/k/v and gate/up are fused when loaded: one format for each of these groups
     bool secondGeneration;  ///< gptq_v2 is read

@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/format/affine.h"
+#include "core/format/float_format.h"
 #include "core/quantize/stochastic.h"
 #include "core/quantize/tensor_cache.h"
 
@@ -129,6 +130,28 @@ QuantizedTensor quantizeSite(const Site& site, MatrixView<const float> weight, c
         e.add("site", site.name);
         throw;
     }
+}
+
+std::vector<SiteFormat> shareGlobalScales(const Model& model, std::vector<SiteFormat> formats) {
+    std::map<int, std::vector<SiteFormat*>> groups;
+    for (SiteFormat& f : formats) {
+        const Site& site = model.site(f.site);
+        const auto* small = dynamic_cast<const FloatFormat*>(f.used.get());
+        if (small && small->grid().scope == FloatScope::nv && site.block.value() >= 0 && site.inputGroup >= 0) groups[site.inputGroup].push_back(&f);
+    }
+    for (const auto& [group, members] : groups) {
+        if (members.size() < 2) continue;
+        float peak = 0;
+        for (const SiteFormat* member : members) {
+            const Matrix weight = model.siteWeight(model.site(member->site));
+            for (std::int64_t i = 0; i < weight.size(); ++i) peak = std::max(peak, std::abs(weight.data()[i]));
+        }
+        FloatGrid grid = dynamic_cast<const FloatFormat*>(members.front()->used.get())->grid();
+        grid.globalScale = nvGlobalScale(peak);
+        const FormatPtr shared = std::make_shared<FloatFormat>(grid);
+        for (SiteFormat* member : members) member->used = shared;
+    }
+    return formats;
 }
 
 RounderOptions siteRounder(const RounderOptions& recipe, const std::string& rounder) {

@@ -8,6 +8,7 @@
 #include "core/base/hash.h"
 #include "core/base/io_ops.h"
 #include "core/base/text.h"
+#include "core/format/float_format.h"
 
 #include <algorithm>
 #include <array>
@@ -127,14 +128,16 @@ TensorCache::TensorCache(TensorCacheOptions options, std::string checkpoint, std
 
 std::string TensorCache::key(const Site& site, const FormatPtr& format, std::span<const float> importance, const RounderOptions& rounder) const {
     const auto& [weighted, clipSearch, search, stochastic, seed] = rounder; // a new option does not compile until it is part of the key
-    std::string columns = "-";
+    std::string columns = "-", scale;
     if (weighted && !importance.empty()) {
         Sha256 hash;
         hash.update(std::as_bytes(importance));
         columns = hash.hex();
     }
-    return fmt::format("bitwright tensor 1\nprogram {}\ncheckpoint {}\nsite {}\nshape {} {}\nformat {}\nweighted {}\nclip {}\nsearch {}\nstochastic {}\nimportance {}\n", program_,
-                       checkpoint_, site.name, site.rows, site.cols, format->name(), weighted ? 1 : 0, clipSearch ? 1 : 0, static_cast<int>(search),
+    if (const auto* small = dynamic_cast<const FloatFormat*>(format.get()); small && small->grid().globalScale > 0)
+        scale = fmt::format(" under {:a}", small->grid().globalScale); // its name does not tell
+    return fmt::format("bitwright tensor 1\nprogram {}\ncheckpoint {}\nsite {}\nshape {} {}\nformat {}{}\nweighted {}\nclip {}\nsearch {}\nstochastic {}\nimportance {}\n", program_,
+                       checkpoint_, site.name, site.rows, site.cols, format->name(), scale, weighted ? 1 : 0, clipSearch ? 1 : 0, static_cast<int>(search),
                        stochastic ? fmt::format("{}", seed) : "-", columns);
 }
 

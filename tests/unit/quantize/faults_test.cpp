@@ -87,6 +87,7 @@ std::string demoHash() {
 struct Case {
     const char *format, *name;
     std::uint64_t partBytes = 0; ///< 0 = one file
+    const char* layout = "";
     friend std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.format << " → " << c.name; }
 };
 
@@ -96,14 +97,14 @@ protected:
         formats = resolveFormats(demoModel(), GetParam().format, "", {});
         plan = planned();
         names = {GetParam().name};
-        if (GetParam().partBytes > 0) {
+        if (plan.files.size() > 1) {
             names.clear();
             for (const PlannedFile& file : plan.files) names.push_back(test::fs::path(file.path).filename().string());
             ASSERT_GE(names.size(), 3u);
         }
         quantized = quantize(demoModel(), asPlanned(formats, plan));
     }
-    ExportPlan planned() const { return planExport(demoModel(), formats, folder / GetParam().name, true, {GetParam().partBytes, -1}); }
+    ExportPlan planned() const { return planExport(demoModel(), formats, folder / GetParam().name, true, {GetParam().partBytes, -1, GetParam().layout}); }
     void removeResult() const {
         for (const std::string& name : names) test::fs::remove_all(folder / name);
     }
@@ -210,8 +211,8 @@ TEST_P(ExportFaults, cancelledExportLeavesNothing) {
     EXPECT_TRUE(folder.names().empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Containers, ExportFaults, testing::Values(Case{"q4_0", "out.gguf"}, Case{"int4:g64", "out"}, Case{"q4_0", "out.gguf", 700'000}),
-                         [](const auto& test) { return test.param.partBytes > 0 ? "parts" : test.param.name == std::string("out") ? "folder" : "gguf"; });
+INSTANTIATE_TEST_SUITE_P(Containers, ExportFaults, testing::Values(Case{"q4_0", "out.gguf"}, Case{"int4:g64", "out"}, Case{"q4_0", "out.gguf", 700'000}, Case{"nf4:dq", "shards", 2'000'000, "bnb"}, Case{"fp8_e4m3:block128", "fp8", 0, "fp8"}),
+                         [](const auto& test) { return test.param.layout[0] ? test.param.layout : test.param.partBytes > 0 ? "parts" : test.param.name == std::string("out") ? "folder" : "gguf"; });
 
 } // namespace
 } // namespace bw
