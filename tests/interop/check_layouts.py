@@ -17,10 +17,10 @@ import exports
 
 warnings.filterwarnings("ignore")
 IDS = np.random.default_rng(7).integers(3, 2048, 96).tolist()
-# Largest relative difference of a weight. Packages that decode in bf16 round to 8 bits; the rest is f32 arithmetic.
-WEIGHTS = {"ct-nvfp4": 2 ** -8, "ct-mxfp4": 2 ** -8, "ct-mixed": 2 ** -8}
 EXACT = 2 ** -22
-F16 = 2 ** -10  # gptqmodel multiplies codes and scales in f16
+F16 = 2 ** -10  # gptqmodel, and compressed-tensors with packed integers, multiply codes and scales in f16
+# Largest relative difference of a weight. compressed-tensors decodes four-bit floats in bf16; the rest is f32 arithmetic.
+WEIGHTS = {"ct-int4": F16, "ct-int8": F16, "ct-nvfp4": 2 ** -8, "ct-mxfp4": 2 ** -8, "ct-mixed": 2 ** -8}
 KL = 2e-3  # nats per token, what bf16 weights or activations of the loader make of the same codes
 
 
