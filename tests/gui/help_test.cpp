@@ -8,6 +8,7 @@
 #include <QFileInfo>
 #include <QLineEdit>
 #include <QListWidget>
+#include <QScrollBar>
 #include <QSet>
 #include <QTextBlock>
 #include <QTextBrowser>
@@ -52,6 +53,24 @@ private Q_SLOTS:
                 for (QTextBlock block = help.browser()->document()->begin(); block.isValid(); block = block.next())
                     for (auto part = block.begin(); !part.atEnd(); ++part) there |= part.fragment().charFormat().anchorNames().contains(anchor);
                 QVERIFY2(there, what.constData());
+            }
+        }
+    }
+
+    /// Neither at its usual size nor narrow, whatever code, tables and pictures a page has.
+    void noPageIsWiderThanItsWindow() {
+        HelpWindow help(test::resource("help"));
+        help.show();
+        QVERIFY(QTest::qWaitForWindowExposed(&help));
+        for (const QSize& size : {QSize(1120, 800), QSize(760, 600)}) {
+            help.resize(size);
+            QCoreApplication::processEvents();
+            for (const HelpPage& page : readHelp(test::resource("help"))) {
+                help.showPage(page.file);
+                QCoreApplication::processEvents();
+                QVERIFY2(help.browser()->document()->size().width() > 100, qPrintable(page.file));
+                QTRY_VERIFY2(help.browser()->horizontalScrollBar()->maximum() == 0,
+                             qPrintable(QStringLiteral("%1 at %2").arg(page.file).arg(size.width())));
             }
         }
     }
