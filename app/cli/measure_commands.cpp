@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Measuring: eval, calibrate.
+#include "app/cli/cache_command.h"
+#include "app/cli/calibration_options.h"
+#include "app/cli/calibration_report.h"
 #include "app/cli/method_options.h"
 #include "app/cli/output.h"
 #include "app/cli/run.h"
+#include "app/cli/signals.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/experiment/what_if_job.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -16,21 +21,18 @@ namespace {
 struct MeasureOptions {
     MethodArguments method;
     std::string path;
-    std::vector<std::string> texts, evalTexts, calibrationTexts;
+    std::vector<std::string> texts, calibrationTexts;
     std::optional<std::string> base, protocol;
-    std::optional<std::int64_t> tokens, samples, length;
+    std::optional<std::int64_t> tokens;
 };
 
-void applyCalibration(Recipe& recipe, const MeasureOptions& options) {
-    if (!options.path.empty())
-        recipe.checkpoint = options.path;
-    if (!options.texts.empty())
-        recipe.calibration.files = options.texts;
-    if (!options.evalTexts.empty())
-        recipe.evaluation.files = options.evalTexts;
-    recipe.calibration.samples = options.samples.value_or(recipe.calibration.samples);
-    recipe.calibration.length = options.length.value_or(recipe.calibration.length);
-}
+struct CalibrateCommand {
+    CalibrationArguments set;
+    CacheArguments cache;
+    std::string path;
+    std::vector<std::string> evalTexts, whatIf;
+    std::int64_t run = 0;
+};
 
 void printEvaluation(const Json& r) {
     const auto line = [](const char* name, const std::string& value) { printLine(fmt::format("{:<14}{}", name, value)); };
@@ -66,41 +68,47 @@ int runEval(Context& context, const MeasureOptions& options) {
     return planOrRun(context, recipe, printEvaluation);
 }
 
-void printCalibration(const Json& r) {
-    printLine(fmt::format("{} windows, {} tokens", r.at("windows").get<std::int64_t>(), r.at("tokens").get<std::int64_t>()));
-    Table table({{"input", false}, {"absmax"}, {"outliers"}, {"channels"}, {"kurtosis"}, {"percentile"}, {"kl"}, {"mse"}, {"best held-out", false}});
-    std::string last;
-    for (const Json& site : r.at("sites")) {
-        const std::string input = site.at("input");
-        if (input == last)
-            continue; // sites that share an input share its statistics
-        last = input;
-        std::string best;
-        double least = 0;
-        for (const auto& [name, error] : site.at("heldout_error").items())
-            if (error.is_number() && (best.empty() || error.get<double>() < least)) {
-                best = name;
-                least = error.get<double>();
-            }
-        const auto high = [&](const char* name) { return site.at("ranges").contains(name) ? number(site.at("ranges").at(name).at(1), 4) : std::string("–"); };
-        table.add({input, number(site.at("absmax"), 4), fmt::format("{:.3f} %", 100 * site.at("outlier_share").get<double>()),
-                   std::to_string(site.at("outlier_channels").get<int>()), number(site.at("kurtosis"), 3), high("percentile"), high("kl"), high("mse"),
-                   best.empty() ? "–" : fmt::format("{} {}", best, number(least, 3))});
+/// Answers about a run that is there; nothing is run.
+int answerWhatIf(Context& context, const CalibrateCommand& options) {
+    const LogReader log(context.logPath());
+    const Json table = withProgress(context, [&] { return whatIfTable(log, RunId(options.run), options.whatIf, context.job); });
+    if (context.common.json)
+        printJson(table);
+    else
+        printWhatIf(table);
+    return kExitOk;
+}
+
+int runCalibrateCommand(Context& context, const CalibrateCommand& options) {
+    for (const std::string& question : options.whatIf)
+        parseWhatIf(question); // before anything is opened
+    useCache(options.cache);
+    if (options.run != 0) {
+        if (options.whatIf.empty() || !options.path.empty())
+            throw Error(ErrorCode::usage, "--run takes the statistics of a run that is there, for --what-if", "add --what-if smooth:alpha=0.5 and name no checkpoint");
+        return answerWhatIf(context, options);
     }
-    printLine(table.text());
-}
-
-int runCalibrateCommand(Context& context, const MeasureOptions& options) {
+    if (!options.whatIf.empty() && options.cache.off)
+        throw Error(ErrorCode::usage, "--what-if is answered from stored statistics, and --no-cache stores none", "leave --no-cache out");
     Recipe recipe = context.baseRecipe("calibrate");
-    applyCalibration(recipe, options);
-    return planOrRun(context, recipe, printCalibration);
-}
-
-void addCalibrationOptions(CLI::App& command, MeasureOptions& options) {
-    command.add_option("PATH", options.path, "checkpoint");
-    command.add_option("--text", options.texts, "calibration text (.txt or .jsonl), several are fine")->type_name("FILE");
-    command.add_option("--samples", options.samples, "windows of text")->check(CLI::PositiveNumber)->type_name("N");
-    command.add_option("--length", options.length, "tokens in a window")->check(CLI::PositiveNumber)->type_name("T");
+    if (!options.path.empty())
+        recipe.checkpoint = options.path;
+    applyCalibration(options.set, recipe);
+    if (!options.evalTexts.empty())
+        recipe.evaluation.files = options.evalTexts;
+    recipe = Recipe::fromJson(recipe.toJson()); // values from options are checked like those of a file
+    if (options.whatIf.empty() || context.common.dryRun)
+        return planOrRun(context, recipe, printCalibration);
+    RunOutcome outcome = runRecipe(context, recipe);
+    const Json table = whatIfTable(LogReader(context.logPath()), outcome.run, options.whatIf, context.job);
+    if (context.common.json) {
+        outcome.result["what_if"] = table;
+        printJson(outcome.result);
+        return kExitOk;
+    }
+    printWhatIf(table);
+    printWhere(context, outcome.run);
+    return kExitOk;
 }
 
 } // namespace
@@ -122,13 +130,20 @@ void addMeasureCommands(CLI::App& app, Context& context) {
                     "  bitwright-cli eval model.gguf --text test.txt\n  bitwright-cli eval small.gguf --base model.gguf --text test.txt --tokens 16384 --json");
     command->callback([&context, eval] { context.action = [&context, eval] { return runEval(context, *eval); }; });
 
-    auto calibrate = std::make_shared<MeasureOptions>();
+    auto calibrate = std::make_shared<CalibrateCommand>();
     command = app.add_subcommand("calibrate", "Collect statistics of what enters every site");
-    addCalibrationOptions(*command, *calibrate);
-    command->add_option("--eval-text", calibrate->evalTexts, "text you will evaluate on: overlap is reported")->type_name("FILE");
+    command->add_option("PATH", calibrate->path, "checkpoint");
+    addCalibrationOptions(*command, calibrate->set);
+    command->add_option("--eval-text", calibrate->evalTexts, "text you will evaluate on: overlap and another domain are reported")->type_name("FILE");
+    command->add_option("--what-if", calibrate->whatIf, "what a change would do to inputs and errors, from stored statistics: smooth:alpha=0.7, rotate, outliers:threshold=6, "
+                                                        "clip:share=0.8, clip:percentile=99.9, clip:mse; several with +; several questions are fine")->type_name("Q");
+    command->add_option("--run", calibrate->run, "with --what-if: ask about this logged calibration; no text is read and nothing is run")->check(CLI::PositiveNumber)->type_name("RUN");
+    addCacheOptions(*command, calibrate->cache);
     addNonFinite(*command, context.common);
     addCommon(*command, context.common);
-    command->footer("Examples:\n  bitwright-cli calibrate model.gguf --text calib.txt\n  bitwright-cli calibrate model.gguf --text a.txt b.jsonl --samples 64 --length 256 --json");
+    command->footer("Examples:\n  bitwright-cli calibrate model.gguf --text calib.txt\n  bitwright-cli calibrate model.gguf --text a.txt b.jsonl --samples 64 --length 256 --json\n"
+                    "  bitwright-cli calibrate model.gguf --text prose.txt --text src=0.3 --include '*.py' --deduplicate --sampling random --seed 7\n"
+                    "  bitwright-cli calibrate --run 3 --what-if smooth:alpha=0.7 smooth:alpha=0.5+clip:mse");
     command->callback([&context, calibrate] { context.action = [&context, calibrate] { return runCalibrateCommand(context, *calibrate); }; });
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // quantize: a recipe or a few options become an audited checkpoint.
 #include "app/cli/cache_command.h"
+#include "app/cli/calibration_options.h"
 #include "app/cli/method_options.h"
 #include "app/cli/output.h"
 #include "app/cli/run.h"
@@ -20,8 +21,9 @@ struct QuantizeOptions {
     std::string path;
     std::optional<std::string> out, imatrix, format, head, protocol;
     std::optional<std::string> preset, outputType, embeddingType, search, clone;
-    std::vector<std::string> set, tensorTypes, texts, evalTexts;
-    std::optional<std::int64_t> samples, length, tokens;
+    std::vector<std::string> set, tensorTypes, evalTexts;
+    CalibrationArguments calibration;
+    std::optional<std::int64_t> tokens;
     std::optional<std::string> splitMaxSize;
     bool replace = false, noClipSearch = false, pure = false;
 };
@@ -91,10 +93,7 @@ Recipe quantizeRecipe(Context& context, const QuantizeOptions& options) {
         recipe.rounder = "weighted"; // unless another is named
     }
     applyMethod(options.method, recipe);
-    if (!options.texts.empty())
-        recipe.calibration.files = options.texts;
-    recipe.calibration.samples = options.samples.value_or(recipe.calibration.samples);
-    recipe.calibration.length = options.length.value_or(recipe.calibration.length);
+    applyCalibration(options.calibration, recipe);
     if (!options.evalTexts.empty())
         recipe.evaluation.files = options.evalTexts;
     recipe.evaluation.protocol = options.protocol.value_or(recipe.evaluation.protocol);
@@ -200,9 +199,7 @@ void addQuantizeCommand(CLI::App& app, Context& context) {
     addRuntimeOptions(*command, options->method);
     command->add_option("--imatrix", options->imatrix, "importance matrix (.gguf or .dat) for weighted rounding instead of --text")->type_name("FILE");
     command->add_flag("--no-clip-search", options->noClipSearch, "affine grids: keep the full range of every group");
-    command->add_option("--text", options->texts, "calibration text, for whatever looks at inputs (.txt or .jsonl)")->type_name("FILE");
-    command->add_option("--samples", options->samples, "calibration windows")->check(CLI::PositiveNumber)->type_name("N");
-    command->add_option("--length", options->length, "tokens in a calibration window")->check(CLI::PositiveNumber)->type_name("T");
+    addCalibrationOptions(*command, options->calibration);
     command->add_option("--eval-text", options->evalTexts, "also measure perplexity and KL on this text")->type_name("FILE");
     command->add_option("--protocol", options->protocol, "windows:N or llama.cpp:N");
     command->add_option("--tokens", options->tokens, "at most this many evaluation tokens")->check(CLI::PositiveNumber)->type_name("N");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // sweep: what each site costs in each format, by one of three measures; runs agreement: how far two such maps agree.
+#include "app/cli/calibration_options.h"
 #include "app/cli/output.h"
 #include "app/cli/plot_command.h"
 #include "app/cli/run.h"
@@ -19,9 +20,10 @@ namespace {
 
 struct SweepArguments {
     std::string path, plot;
-    std::vector<std::string> texts, formats, sites, activations, keys, values;
+    CalibrationArguments calibration;
+    std::vector<std::string> formats, sites, activations, keys, values;
     std::optional<std::string> metric, rounder, context, rest, shard;
-    std::optional<std::int64_t> tokens, samples, length, probes, orderRun;
+    std::optional<std::int64_t> tokens, probes, orderRun;
     std::optional<double> positions;
     std::int64_t resume = 0, check = 0;
     bool noClipSearch = false;
@@ -60,7 +62,7 @@ void printMap(const Json& r) {
 
 Recipe resumed(Context& context, const SweepArguments& given) {
     const RunDetail begun = LogReader(context.logPath()).run(RunId(given.resume));
-    if (!given.path.empty() || !given.texts.empty() || !given.formats.empty())
+    if (!given.path.empty() || !given.calibration.texts.empty() || !given.formats.empty())
         std::fprintf(stderr, "resuming run %lld with the options it was begun with\n", static_cast<long long>(given.resume));
     return Recipe::fromJson(begun.recipe);
 }
@@ -73,10 +75,7 @@ Recipe sweepRecipe(Context& context, const SweepArguments& given) {
     Recipe recipe = context.baseRecipe("sweep");
     if (!given.path.empty())
         recipe.checkpoint = given.path;
-    if (!given.texts.empty())
-        recipe.calibration.files = given.texts;
-    recipe.calibration.samples = given.samples.value_or(recipe.calibration.samples);
-    recipe.calibration.length = given.length.value_or(recipe.calibration.length);
+    applyCalibration(given.calibration, recipe);
     Recipe::Sweep& sweep = recipe.sweep;
     const auto take = [](std::vector<std::string>& list, const std::vector<std::string>& words) {
         if (!words.empty())
@@ -188,9 +187,7 @@ void addSweepCommand(CLI::App& app, Context& context) {
     auto given = std::make_shared<SweepArguments>();
     CLI::App* command = app.add_subcommand("sweep", "Measure or estimate what each site costs in each format");
     command->add_option("PATH", given->path, "checkpoint");
-    command->add_option("--text", given->texts, "calibration text (.txt or .jsonl), several are fine")->type_name("FILE");
-    command->add_option("--samples", given->samples, "windows of text")->check(CLI::PositiveNumber)->type_name("N");
-    command->add_option("--length", given->length, "tokens in a window")->check(CLI::PositiveNumber)->type_name("T");
+    addCalibrationOptions(*command, given->calibration);
     command->add_option("--formats", given->formats, "like q4_0,q5_0,q8_0; q4_k@weighted and q4_k@nearest name the rounder too")->type_name("A,B,C");
     command->add_option("--metric", given->metric, "output (relative error, one walk), fisher (KL from gradients, some walks), kl (each site measured alone)")
         ->check(CLI::IsMember({"output", "fisher", "kl"}));

@@ -36,10 +36,20 @@ std::string joined(const std::vector<std::string>& parts) {
 }
 
 void calibrationOptions(Line& line, const Recipe& r) {
-    line.each("--text", r.calibration.files);
+    const Recipe::CalibrationSet& set = r.calibrationSet;
+    for (const std::string& file : r.calibration.files) {
+        const auto weight = set.weights.find(file);
+        line.option("--text", weight == set.weights.end() ? file : file + "=" + QString::number(weight->second, 'g', 17).toStdString());
+    }
     if (r.calibration.files.empty()) return;
     line.option("--samples", r.calibration.samples);
     line.option("--length", r.calibration.length);
+    line.option("--field", set.field);
+    line.each("--include", set.include);
+    if (set.minLength > 0) line.option("--min-length", set.minLength);
+    line.flag("--deduplicate", set.deduplicate);
+    if (set.sampling != "even") line.option("--sampling", set.sampling);
+    if (set.expertFloor > 0) line.option("--expert-floor", set.expertFloor);
 }
 
 void rounderOptions(Line& line, const Recipe& r) {

@@ -140,6 +140,33 @@ double domainDivergence(std::string_view a, std::string_view b) {
     return std::max(0.0, jensenShannon(first[2], second[2]) - sampling);
 }
 
+std::vector<DataWarning> checkReading(const std::vector<const TextData*>& texts, const SampledWindows& sampled) {
+    std::vector<DataWarning> out;
+    DataWarning skipped{"skipped-files", {}, "they take no part in the calibration", "name text files, or choose files with --include", {}};
+    std::int64_t files = 0, left = 0;
+    for (const TextData* text : texts) {
+        files += text->files;
+        left += text->skippedFiles;
+        skipped.details.insert(skipped.details.end(), text->skipped.begin(), text->skipped.end());
+    }
+    if (left > 0) {
+        skipped.seen = fmt::format("{} of {} files were left out", left, files + left);
+        out.push_back(std::move(skipped));
+    }
+    if (!sampled.shortTexts.empty())
+        out.push_back({"short-texts", fmt::format("{} of {} texts are shorter than one sample of {} tokens", sampled.shortTexts.size(), texts.size(), sampled.windows.length),
+                       "they take no part in the calibration", "use shorter samples or longer texts", sampled.shortTexts});
+    std::unordered_set<std::uint64_t> known;
+    std::int64_t repeated = 0;
+    const std::int64_t last = sampled.windows.length - kGramTokens;
+    for (std::int64_t w = 0; last >= 0 && w < sampled.windows.count; ++w)
+        repeated += known.insert(gramHash(sampled.windows.window(w).data() + last / 2)).second ? 0 : 1;
+    if (repeated > 0)
+        out.push_back({"duplicates", fmt::format("{} of {} calibration samples repeat passages of others", repeated, sampled.windows.count),
+                       "what is said twice counts twice, and the set is smaller than it looks", "add --deduplicate", {}});
+    return out;
+}
+
 std::vector<DataWarning> checkCalibration(const Windows& calibration, std::span<const TokenId> evaluation, const Tokenizer* tokenizer) {
     std::vector<DataWarning> out;
     const std::string count = std::to_string(calibration.count);

@@ -42,6 +42,10 @@ double domainDivergence(std::string_view a, std::string_view b);
 /// one to the other; this is their geometric middle.
 inline constexpr double kOtherDomain = 0.25;
 
+/// What reading the texts and choosing windows left out: files that are no text, texts without a window, repeated documents and
+/// windows; also windows that repeat others although nobody asked to leave them out.
+std::vector<DataWarning> checkReading(const std::vector<const TextData*>& texts, const SampledWindows& sampled);
+
 /// All that can be said of windows alone. @param evaluation tokens of what will be judged on; may be empty.
 /// @param tokenizer for passages and the domain; null = neither. Texts under 16 KiB are not judged by their domain.
 std::vector<DataWarning> checkCalibration(const Windows& calibration, std::span<const TokenId> evaluation, const Tokenizer* tokenizer);

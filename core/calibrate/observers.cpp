@@ -28,7 +28,7 @@ public:
         for (const InputGroup& group : model.inputGroups())
             channels[group.block.value()] += group.width;
         for (const InputGroup& group : model.inputGroups())
-            passes.emplace_back(group, options.perChannel && channels[group.block.value()] <= kMostChannels);
+            passes.emplace_back(group, (options.perChannel || options.channelHistograms) && channels[group.block.value()] <= kMostChannels);
     }
     void beforeBlock(BlockIndex block, MatrixView<const float>) override { watch(block); }
     void afterBlock(BlockIndex block, MatrixView<const float>) override {
@@ -161,6 +161,8 @@ CalibrationResult calibrate(const Model& model, const Windows& windows, const Ca
             GroupPass& pass = all->passes[static_cast<std::size_t>(group)];
             if (pass.tokens() == 0)
                 continue;
+            if (options.onPass)
+                options.onPass(pass, inputs[next]);
             if (options.onChannels)
                 options.onChannels(inputs[next], pass.channels());
             if (options.onGram)

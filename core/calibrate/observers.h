@@ -53,14 +53,19 @@ struct CalibrationResult {
     const InputStatistics* forSite(SiteId site) const;
 };
 
+class GroupPass; // pass.h
+
 struct CalibrateOptions {
     double percentile = 99.9;
     int bits = 8;
     bool includeHead = true;   ///< also the input of the output matrix
     bool perChannel = false;   ///< calibrators for every channel, too: about 0.1 ms a channel, and 1.5 kB of one block's channels
+    bool channelHistograms = false; ///< histograms of channels are collected for onPass although perChannel is off
     bool weightFacts = false;  ///< weightMax and weightSquares: every weight is read once
     /// Where the histograms of a group's channels go once its block is done (perChannel); they are not kept in the result.
     std::function<void(const InputStatistics&, const ChannelHistograms&)> onChannels = {};
+    /// What was collected of a group and what followed from it, once its block is done; groups that no token reached are left out.
+    std::function<void(const GroupPass&, const InputStatistics&)> onPass = {};
     /// Gram matrices of the inputs are collected and handed over block by block. Memory: one block's.
     std::function<void(int inputGroup, const Gram&)> onGram = {};
 };

@@ -7,6 +7,9 @@
 
 #include "core/calibrate/observers.h"
 
+#include <optional>
+#include <string_view>
+
 namespace bw {
 
 /// A sum of doubles that keeps what rounding takes away (Neumaier 1974; Knuth's two-sum): twice the digits, so that the
@@ -40,8 +43,15 @@ public:
     ChannelHistograms channels() const;
     /// Lets the histograms of channels go.
     void forgetChannels();
+    const std::string& group() const { return group_; }
+    std::int64_t width() const { return static_cast<std::int64_t>(channels_.size()); }
+    /// Bytes for a store; decode() takes them off the front of `in`, or nothing that could not be such bytes. What it gives
+    /// merges and finishes as the original, bit for bit.
+    void encode(std::string& out) const;
+    static std::optional<GroupPass> decode(std::string_view& in, std::vector<SiteId> sites);
 
 private:
+    GroupPass() : tokenRms_(1) {}
     struct Channel {
         ExactSum first, absolute, second, third, fourth;
         ExactSum lowSum, highSum;              ///< Σ over fitted windows of the window's extremes

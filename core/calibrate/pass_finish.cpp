@@ -89,7 +89,7 @@ void GroupPass::finishRanges(InputStatistics& out, const CalibrateOptions& optio
 
 void GroupPass::finishChannelRanges(InputStatistics& out, const CalibrateOptions& options) const {
     const auto n = static_cast<std::int64_t>(channels_.size());
-    const bool all = !fitChannels_.empty();
+    const bool all = options.perChannel && !fitChannels_.empty();
     for (const char* name : kFitted)
         if (all || std::string_view(name) == "minmax" || std::string_view(name) == "average")
             out.channelRanges[name] = {std::vector<float>(channels_.size()), std::vector<float>(channels_.size())};

@@ -64,36 +64,6 @@ Windows cutWindows(const TextData& text, const Protocol& protocol, const Tokeniz
     return windows;
 }
 
-Windows calibrationWindows(const std::vector<TextData>& texts, std::int64_t samples, std::int64_t length) {
-    if (samples < 1 || length < 1 || length > kLongestWindow)
-        throw Error(ErrorCode::usage, std::to_string(samples) + " samples of " + std::to_string(length) + " tokens make no calibration set",
-                    "ask for at least one sample of 1 to " + std::to_string(kLongestWindow) + " tokens");
-    struct Slot { const TextData* text; std::int64_t start; };
-    std::vector<Slot> slots;
-    std::int64_t longest = 0;
-    std::string name = "the calibration text";
-    for (const TextData& text : texts) {
-        const auto tokens = static_cast<std::int64_t>(text.ids.size());
-        for (std::int64_t start = 0; start + length <= tokens; start += length)
-            slots.push_back({&text, start});
-        if (tokens >= longest) {
-            longest = tokens;
-            name = text.name.empty() ? text.path : text.name;
-        }
-    }
-    if (slots.empty())
-        throw Error(ErrorCode::textTooShort, tooShort(name, longest, length), "give more calibration text or shorter samples");
-    Windows windows;
-    windows.length = length;
-    windows.count = std::min(samples, static_cast<std::int64_t>(slots.size()));
-    for (std::int64_t k = 0; k < windows.count; ++k) {
-        const Slot& slot = slots[static_cast<std::size_t>(k * static_cast<std::int64_t>(slots.size()) / windows.count)];
-        const auto first = slot.text->ids.begin() + slot.start;
-        windows.ids.insert(windows.ids.end(), first, first + length);
-    }
-    return windows;
-}
-
 std::uint64_t gramHash(const TokenId* ids) {
     std::uint64_t h = 0x9e3779b97f4a7c15ull;
     for (std::int64_t i = 0; i < kGramTokens; ++i) {

@@ -90,7 +90,12 @@ Json Runner::plan(const Recipe& asked, JobContext& job) {
     Json out{{"kind", recipe.kind}, {"checkpoint", recipe.checkpoint}, {"device", model->device().description()}, {"threads", threadCount()}};
     double seconds = 0;
     if (!recipe.calibration.files.empty() && (recipe.kind != "quantize" || recipe.needsCalibration())) {
-        const TextSet texts = bench.calibrationTexts(*model, recipe, job);
+        Recipe sampled = recipe;
+        if (sampled.calibrationSet.sampling == "balanced") { // as many windows, without the walk that chooses them
+            sampled.calibrationSet.sampling = "even";
+            seconds += 4 * forwardSeconds(*model, recipe.calibration.samples * recipe.calibration.length, rate);
+        }
+        const TextSet texts = bench.calibrationTexts(*model, sampled, job);
         out["calibration"] = {{"windows", texts.windows.count}, {"tokens", texts.windows.tokens()}};
         if (recipe.kind == "sweep") {
             const Json sweep = planSweep(*model, recipe, texts.windows.tokens(), rate);

@@ -37,10 +37,43 @@ void readVersion(RecipeSection& top) {
         refuseRecipe("version", "is " + version->dump() + "; the first is 1");
 }
 
-void readCalibration(RecipeSection& top, Recipe::Calibration& out, Recipe::Chunks& chunks) {
+void readWeights(RecipeSection& section, const std::vector<std::string>& files, std::map<std::string, double>& out) {
+    const Json* weights = section.find("weights");
+    if (!weights)
+        return;
+    const std::string path = section.at("weights");
+    if (!weights->is_object())
+        refuseRecipe(path, "must be an object of file: weight");
+    out.clear();
+    for (const auto& entry : weights->items()) {
+        const std::string name = path + "." + entry.key();
+        if (!entry.value().is_number() || !std::isfinite(entry.value().get<double>()) || entry.value().get<double>() < 0 || entry.value().get<double>() > 1e9)
+            refuseRecipe(name, "must be a number of 0 or more");
+        if (std::find(files.begin(), files.end(), entry.key()) == files.end())
+            refuseRecipe(name, "is a weight of a file that calibration.files does not name");
+        out[entry.key()] = entry.value().get<double>();
+    }
+    const bool any = std::any_of(files.begin(), files.end(), [&](const std::string& file) { return !out.contains(file) || out.at(file) > 0; });
+    if (!out.empty() && !any)
+        refuseRecipe(path, "are all 0", "give at least one text a weight above 0");
+}
+
+void readSet(RecipeSection& section, const std::vector<std::string>& files, Recipe::CalibrationSet& out) {
+    readWeights(section, files, out.weights);
+    section.text("field", out.field);
+    section.texts("include", out.include);
+    section.integer("min_length", out.minLength, 0, kManyTokens);
+    section.flag("deduplicate", out.deduplicate);
+    section.choice("sampling", out.sampling, {"even", "random", "balanced"});
+    section.integer("expert_floor", out.expertFloor, 0, kManyTokens);
+}
+
+void readCalibration(RecipeSection& top, Recipe& recipe) {
     const Json* json = top.find("calibration");
     if (!json)
         return;
+    Recipe::Calibration& out = recipe.calibration;
+    Recipe::Chunks& chunks = recipe.chunks;
     RecipeSection section(*json, "calibration");
     section.texts("files", out.files);
     section.integer("samples", out.samples, 1, 1 << 24);
@@ -50,6 +83,9 @@ void readCalibration(RecipeSection& top, Recipe::Calibration& out, Recipe::Chunk
         checkParses("calibration.protocol", chunks.protocol, [](const std::string& text) { parseProtocol(text); });
     section.integer("tokens", chunks.tokens, 0, kManyTokens);
     section.flag("output_matrix", chunks.outputMatrix);
+    readSet(section, out.files, recipe.calibrationSet);
+    if (!chunks.protocol.empty() && (!recipe.calibrationSet.weights.empty() || recipe.calibrationSet.deduplicate || recipe.calibrationSet.sampling != "even"))
+        refuseRecipe("calibration.protocol", "takes all windows of every text: weights, deduplicate and sampling choose among them", "leave the protocol out");
     section.close();
 }
 
@@ -270,6 +306,13 @@ Json Recipe::toJson() const {
             json.push_back({{"pattern", rule.pattern}, {"format", rule.format}});
         return json;
     };
+    const auto weightsOfFiles = [this] { // of files that are still named
+        Json weights = Json::object();
+        for (const auto& [file, weight] : calibrationSet.weights)
+            if (std::find(calibration.files.begin(), calibration.files.end(), file) != calibration.files.end())
+                weights[file] = weight;
+        return weights;
+    };
     Json parts = Json::array();
     for (const Assignment::PartBudget& part : assignment.budgets)
         parts.push_back({{"sites", part.sites}, {"budget", part.budget}});
@@ -288,7 +331,14 @@ Json Recipe::toJson() const {
           {"length", calibration.length},
           {"protocol", chunks.protocol},
           {"tokens", chunks.tokens},
-          {"output_matrix", chunks.outputMatrix}}},
+          {"output_matrix", chunks.outputMatrix},
+          {"weights", weightsOfFiles()},
+          {"field", calibrationSet.field},
+          {"include", calibrationSet.include},
+          {"min_length", calibrationSet.minLength},
+          {"deduplicate", calibrationSet.deduplicate},
+          {"sampling", calibrationSet.sampling},
+          {"expert_floor", calibrationSet.expertFloor}}},
         {"importance", importance},
         {"evaluation", {{"files", evaluation.files}, {"protocol", evaluation.protocol}, {"tokens", evaluation.tokens}}},
         {"sweep",
@@ -351,7 +401,7 @@ Recipe Recipe::fromJson(const Json& json) {
     top.seed("seed", recipe.seed);
     top.text("device", recipe.device);
     top.choice("non_finite", recipe.nonFinite, {"refuse", "zero"});
-    readCalibration(top, recipe.calibration, recipe.chunks);
+    readCalibration(top, recipe);
     top.text("importance", recipe.importance);
     readEvaluation(top, recipe.evaluation);
     readSweep(top, recipe.sweep);

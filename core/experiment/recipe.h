@@ -25,7 +25,18 @@ struct Recipe {
     std::string device = "cpu";    ///< auto | cpu | vulkan:N
     std::string nonFinite = "refuse"; ///< weights that are NaN or infinite: refuse | zero (counted and warned about)
 
+    /// `files`: texts, JSONL, or folders of text files.
     struct Calibration { std::vector<std::string> files; std::int64_t samples = 128, length = 512; } calibration;
+    /// Further keys of "calibration": how the texts are read and which windows are taken.
+    struct CalibrationSet {
+        std::map<std::string, double> weights;  ///< by file: shares of the windows, 1 for those not named; empty = by length
+        std::string field;                      ///< JSONL: member that holds the text; empty: "text", "prompt" or "t"
+        std::vector<std::string> include;       ///< folders: globs of files, "!glob" leaves out; empty = all
+        std::int64_t minLength = 0;             ///< documents with fewer tokens are left out
+        bool deduplicate = false;               ///< repeated documents and windows are left out
+        std::string sampling = "even";          ///< even | random (by the seed) | balanced (more windows for experts that see little)
+        std::int64_t expertFloor = 0;           ///< balanced: tokens that every expert should see; 0 = 128
+    } calibrationSet;
     /// Further keys of "calibration". Protocol empty: `samples` windows of `length` spread over the texts; "llama.cpp:512",
     /// "windows:512": all windows of each text one after the other, cut as that protocol says, at most `tokens` (0 = all).
     struct Chunks {

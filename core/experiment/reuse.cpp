@@ -2,7 +2,6 @@
 // Looking for a run's twin in the log.
 #include "core/experiment/reuse.h"
 
-#include "core/base/hash.h"
 
 #include <algorithm>
 #include <ctime>
@@ -24,21 +23,11 @@ Json content(Json recipe, bool anyMix) {
     return recipe;
 }
 
-std::string hashOfText(const std::string& path, JobContext& job) {
-    const MappedFile file(path);
-    Sha256 hash;
-    constexpr std::uint64_t kPiece = 1 << 20; // a few ms of hashing between two looks at the stop token
-    for (std::uint64_t at = 0; at < file.size(); at += kPiece) {
-        hash.update(file.bytes().subspan(at, std::min<std::uint64_t>(kPiece, file.size() - at)));
-        job.checkpoint();
-    }
-    return hash.hex();
-}
-
 /// Do the texts that the run read still hold the same bytes?
-bool sameTexts(const EarlierRun& run, JobContext& job) {
-    return std::all_of(run.datasets.begin(), run.datasets.end(),
-                       [&](const DatasetRow& text) { return fs::is_regular_file(text.path) && hashOfText(text.path, job) == text.sha256; });
+bool sameTexts(const EarlierRun& run, const Recipe& recipe, JobContext& job) {
+    return std::all_of(run.datasets.begin(), run.datasets.end(), [&](const DatasetRow& text) {
+        return (fs::is_regular_file(text.path) || fs::is_directory(text.path)) && textDigest(text.path, textOptions(recipe), job) == text.sha256;
+    });
 }
 
 std::vector<EarlierRun> twins(Workbench& bench, const Recipe& recipe, bool anyMix) {
@@ -90,7 +79,7 @@ bool leftItsFile(const EarlierRun& run, const std::string& path) {
 
 std::optional<RunOutcome> finishedTwin(Workbench& bench, const Recipe& recipe, JobContext& job) {
     for (const EarlierRun& run : twins(bench, recipe, false)) {
-        if (run.status != runStatusName(RunStatus::done) || !run.result.is_object() || !sameTexts(run, job))
+        if (run.status != runStatusName(RunStatus::done) || !run.result.is_object() || !sameTexts(run, recipe, job))
             continue;
         if (recipe.kind == "quantize" && !recipe.exporting.path.empty() && !holdsItsFile(run, recipe.exporting.path, job))
             continue;
@@ -105,7 +94,7 @@ RunId unfinishedSweep(Workbench& bench, const Recipe& recipe, JobContext& job) {
     for (const EarlierRun& run : twins(bench, recipe, false)) {
         const bool ended = run.status == runStatusName(RunStatus::cancelled) || run.status == runStatusName(RunStatus::interrupted) ||
                            run.status == runStatusName(RunStatus::failed);
-        if (ended && sameTexts(run, job))
+        if (ended && sameTexts(run, recipe, job))
             return run.id;
     }
     return RunId(0);

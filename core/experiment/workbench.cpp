@@ -65,34 +65,6 @@ const std::string& Workbench::checkpointSha256(const Model& model, JobContext& j
     return digest;
 }
 
-const TextData& Workbench::text(const Model& model, const std::string& path, JobContext& job) {
-    const auto key = std::make_pair(&model.checkpoint(), absolutePath(path));
-    const auto found = texts_.find(key);
-    if (found != texts_.end())
-        return found->second;
-    return texts_.emplace(key, loadText(path, *tokenizer(model), 0, job)).first->second;
-}
-
-TextSet Workbench::calibrationTexts(const Model& model, const Recipe& recipe, JobContext& job) {
-    if (recipe.calibration.files.empty())
-        throw Error(ErrorCode::usage, "this needs calibration text, and none is named", "add --text FILE (.txt or .jsonl)");
-    TextSet set;
-    for (const std::string& file : recipe.calibration.files)
-        set.texts.push_back(text(model, file, job));
-    if (recipe.chunks.protocol.empty()) {
-        set.windows = calibrationWindows(set.texts, recipe.calibration.samples, recipe.calibration.length);
-        return set;
-    }
-    const Protocol protocol = parseProtocol(recipe.chunks.protocol);
-    for (const TextData& text : set.texts) {
-        const std::int64_t left = recipe.chunks.tokens - set.windows.tokens();
-        if (recipe.chunks.tokens > 0 && left < protocol.length && set.windows.count > 0)
-            break;
-        append(set.windows, cutWindows(text, protocol, *tokenizer(model), recipe.chunks.tokens > 0 ? left : 0));
-    }
-    return set;
-}
-
 TextSet Workbench::evaluationTexts(const Model& model, const Recipe& recipe, JobContext& job) {
     if (recipe.evaluation.files.empty())
         throw Error(ErrorCode::usage, "this needs evaluation text, and none is named", "add --text FILE (.txt or .jsonl)");
@@ -102,39 +74,11 @@ TextSet Workbench::evaluationTexts(const Model& model, const Recipe& recipe, Job
     for (const std::string& file : recipe.evaluation.files) {
         if (recipe.evaluation.tokens > 0 && left < protocol.length && set.windows.count > 0)
             break;
-        set.texts.push_back(text(model, file, job));
+        set.texts.push_back(text(model, file, {}, job));
         append(set.windows, cutWindows(set.texts.back(), protocol, *tokenizer(model), recipe.evaluation.tokens > 0 ? left : 0));
         left = recipe.evaluation.tokens - set.windows.tokens();
     }
     return set;
-}
-
-std::shared_ptr<const Calibrated> Workbench::calibrated(const Model& model, const Recipe& recipe, JobContext& job) {
-    std::string key = fmt::format("{}|{}|{}|{}|{}|{}", static_cast<const void*>(&model), recipe.calibration.samples, recipe.calibration.length, recipe.chunks.protocol,
-                                  recipe.chunks.tokens, absolutePath(recipe.importance));
-    for (const std::string& file : recipe.calibration.files)
-        key += "|" + absolutePath(file);
-    auto& slot = calibrations_[key];
-    if (slot)
-        return slot;
-    auto made = std::make_shared<Calibrated>();
-    if (!recipe.importance.empty()) {
-        SiteImportance read = siteImportance(model, ImportanceMatrix::read(recipe.importance));
-        made->importance = std::move(read.values);
-        made->result.warnings = std::move(read.warnings);
-        for (const std::string& warning : made->result.warnings)
-            warn(job, warning);
-        slot = made;
-        return slot;
-    }
-    made->set = calibrationTexts(model, recipe, job);
-    made->result = calibrate(model, made->set.windows, {}, job);
-    for (const Site& site : model.sites())
-        if (const InputStatistics* input = made->result.forSite(site.id))
-            if (std::vector<float> importance = input->importance(); static_cast<std::int64_t>(importance.size()) == site.cols)
-                made->importance[site.id.value()] = std::move(importance);
-    slot = made;
-    return slot;
 }
 
 void Workbench::warn(JobContext& job, const std::string& warning) {
@@ -154,7 +98,7 @@ ImportanceLookup roundingImportance(const Model& model, const Recipe& recipe, co
     return starved.empty() ? calibrated.lookup() : expertImportance(model.sites(), starved, policy, tokens, calibrated.lookup());
 }
 
-std::vector<std::string> checkTexts(const Stage& stage, const TextSet& calibration, const TextSet* evaluation) {
+std::vector<DataWarning> checkTexts(const Stage& stage, const TextSet& calibration, const TextSet* evaluation) {
     std::vector<TokenId> evaluationIds;
     if (evaluation) {
         for (const TextData& fitted : calibration.texts)
@@ -166,9 +110,12 @@ std::vector<std::string> checkTexts(const Stage& stage, const TextSet& calibrati
         evaluationIds = evaluation->ids();
         stage.log().addMetrics(stage.run, {{"calibration_overlap", overlapShare(calibration.windows, evaluationIds), std::nullopt, "share of 13-grams"}});
     }
-    std::vector<std::string> warnings = calibrationWarnings(calibration.windows, evaluationIds);
-    for (const std::string& warning : warnings)
-        stage.bench.warn(stage.job, warning);
+    const std::shared_ptr<const Tokenizer> tokenizer = stage.bench.tokenizer(stage.model);
+    std::vector<DataWarning> warnings = checkCalibration(calibration.windows, evaluationIds, tokenizer.get());
+    warnings.insert(warnings.end(), calibration.reading.begin(), calibration.reading.end());
+    for (const DataWarning& warning : warnings)
+        stage.bench.warn(stage.job, warning.text());
+    stage.log().setWarnings(stage.run, warnings);
     return warnings;
 }
 
@@ -179,6 +126,10 @@ Recipe withAbsolutePaths(Recipe recipe) {
         file = absolutePath(file);
     for (std::string& file : recipe.evaluation.files)
         file = absolutePath(file);
+    std::map<std::string, double> weights;
+    for (const auto& [file, weight] : recipe.calibrationSet.weights)
+        weights[absolutePath(file)] = weight;
+    recipe.calibrationSet.weights = std::move(weights);
     recipe.importance = absolutePath(recipe.importance);
     recipe.exporting.path = absolutePath(recipe.exporting.path);
     return recipe;

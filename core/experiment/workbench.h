@@ -4,7 +4,7 @@
 #pragma once
 
 #include "core/base/error.h"
-#include "core/calibrate/dataset.h"
+#include "core/calibrate/data_warnings.h"
 #include "core/calibrate/observers.h"
 #include "core/experiment/runner.h"
 #include "core/quantize/transform.h"
@@ -22,6 +22,7 @@ namespace bw {
 struct TextSet {
     std::vector<TextData> texts;
     Windows windows;
+    std::vector<DataWarning> reading = {}; ///< what was left out, and repeats
     std::vector<TokenId> ids() const; ///< all texts, one after another
 };
 
@@ -30,6 +31,8 @@ struct Calibrated {
     TextSet set;              ///< empty when the importance comes from a file
     CalibrationResult result;
     std::map<int, std::vector<float>> importance; ///< by SiteId
+    std::string storeId = {};  ///< of the statistics on disk (calibration_store.h); empty when they are not kept
+    bool fromStore = false;    ///< no walk was needed
     ImportanceLookup lookup() const;              ///< valid while this object lives
 };
 
@@ -56,7 +59,8 @@ public:
     /// @throws Error(usage) when no file is named.
     TextSet calibrationTexts(const Model& model, const Recipe& recipe, JobContext& job);
     TextSet evaluationTexts(const Model& model, const Recipe& recipe, JobContext& job);
-    std::shared_ptr<const Calibrated> calibrated(const Model& model, const Recipe& recipe, JobContext& job);
+    /// @param whole calibrators of every channel and facts of the weights too, as the calibrate stage reports them.
+    std::shared_ptr<const Calibrated> calibrated(const Model& model, const Recipe& recipe, JobContext& job, bool whole = false);
     /// The model with the recipe's transform folded in, fitted for rounding to `formats`; null when the recipe
     /// has none. Valid while this object lives.
     const TransformedModel* transformed(const Model& model, const Recipe& recipe, const std::vector<SiteFormat>& formats, JobContext& job);
@@ -72,12 +76,18 @@ private:
     std::map<std::tuple<std::string, std::string, NonFinite>, std::shared_ptr<const Model>> models_;
     std::map<const Checkpoint*, std::shared_ptr<const Tokenizer>> tokenizers_;
     std::map<const Checkpoint*, std::string> digests_;
-    std::map<std::pair<const Checkpoint*, std::string>, TextData> texts_;
+    std::map<std::pair<const Tokenizer*, std::string>, TextData> texts_;
     std::map<std::string, std::shared_ptr<const Calibrated>> calibrations_;
     std::map<std::string, std::unique_ptr<TransformedModel>> transformed_;
     std::map<std::string, Evaluation> evaluations_;
     std::set<std::string> warned_;
-    const TextData& text(const Model& model, const std::string& path, JobContext& job);
+    std::map<std::string, TextSet> calibrationSets_; ///< by everything that decides the windows
+    const TextData& text(const Model& model, const std::string& path, const TextOptions& options, JobContext& job);
+    /// From the store on disk, else by a walk that leaves them there.
+    CalibrationResult statistics(const Model& model, const Windows& windows, bool whole, Calibrated& made, JobContext& job);
+    TextSet makeCalibrationTexts(const Model& model, const Recipe& recipe, JobContext& job);
+    /// Windows that bring every expert to the recipe's floor of tokens, of a pool four times as large as asked for.
+    void balance(const Model& model, const Recipe& recipe, const std::vector<const TextData*>& texts, Sampling sampling, SampledWindows& out, JobContext& job);
 };
 
 /// Everything a stage works with.
@@ -103,8 +113,11 @@ Json runGenerate(const Stage& stage);
 /// Importance for rounding by the recipe's policy for experts that saw too few tokens. Valid while `calibrated` lives.
 ImportanceLookup roundingImportance(const Model& model, const Recipe& recipe, const Calibrated& calibrated);
 
-/// Refuses calibration on the evaluation text and notes the warnings of a careful engineer; returns the warnings.
-std::vector<std::string> checkTexts(const Stage& stage, const TextSet& calibration, const TextSet* evaluation);
+/// Refuses calibration on the evaluation text; notes and logs the warnings of a careful engineer, and returns them.
+std::vector<DataWarning> checkTexts(const Stage& stage, const TextSet& calibration, const TextSet* evaluation);
+
+/// How a recipe's calibration texts are read.
+TextOptions textOptions(const Recipe& recipe);
 
 /// Runs one recipe as one logged run; failures and cancellations are logged, then rethrown with the run's id as context.
 RunOutcome runLogged(Workbench& bench, const Recipe& recipe, JobContext& job, const std::string& commandLine, RunId resume, bool strict);
