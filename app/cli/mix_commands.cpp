@@ -26,7 +26,7 @@ struct MixArguments {
     std::string plot;
     std::string path, out, budget, tie = "none", rounder = "weighted", metric = "fisher", protocol = "windows:256";
     std::vector<std::string> texts, evalTexts, formats, pins, forbid, uniforms;
-    std::int64_t samples = 128, length = 512, probes = 256, sketchTokens = 0, sweepTokens = 2048, tokens = 0, uncertain = 0, check = 8;
+    std::int64_t samples = 128, length = 512, probes = 1024, sketchTokens = 0, sweepTokens = 2048, tokens = 0, uncertain = 0, check = 8;
     bool replace = false, noClipSearch = false, fresh = false;
 };
 
@@ -153,7 +153,7 @@ int runMixCommand(Context& context, MixArguments given) {
 }
 
 /// Sensible on two cores in a quarter of a minute: 43 sites × 7 formats, windows of the length the demo model was trained
-/// on, two probes of each window that the sketch reads.
+/// on, one sampled gradient of each window that the sketch reads.
 MixArguments demoArguments(const Context& context, const std::string& out) {
     const fs::path resources = resourcesFolder();
     const fs::path folder = out.empty() ? fs::absolute(context.logPath()).parent_path() / "demo" : fs::path(out);
@@ -169,7 +169,7 @@ MixArguments demoArguments(const Context& context, const std::string& out) {
     given.budget = "4.5bpw";
     given.samples = 64;
     given.length = 256;
-    given.probes = 64;
+    given.probes = 256;
     given.sketchTokens = 32 * 256;
     given.uniforms = {"q4_0"};
     given.replace = true; // its own file
@@ -204,7 +204,7 @@ void addMix(CLI::App& app, Context& context) {
     command->add_flag("--no-clip-search", given->noClipSearch, "affine grids: keep the full range of every group");
     command->add_option("--metric", given->metric, "fisher (KL from gradients; the default), kl (measured at the smallest format, scaled), kl-all, output")
         ->check(CLI::IsMember({"fisher", "kl", "kl-all", "output"}));
-    command->add_option("--probes", given->probes, "sampled gradients of the sketch")->check(CLI::PositiveNumber)->capture_default_str()->type_name("N");
+    command->add_option("--probes", given->probes, "of the sketch: stretches of text that a gradient is sampled for")->check(CLI::PositiveNumber)->capture_default_str()->type_name("N");
     command->add_option("--check", given->check, "sites of each format that the sketch is held against by measured KL; 0 = none")->check(CLI::NonNegativeNumber)->capture_default_str()->type_name("N");
     command->add_option("--sketch-tokens", given->sketchTokens, "calibration tokens that the sketch reads (default: all)")->check(CLI::PositiveNumber)->type_name("N");
     command->add_option("--measure-uncertain", given->uncertain, "measure the KL of at most N cells that could change the mix")->check(CLI::PositiveNumber)->type_name("N");

@@ -170,7 +170,7 @@ int runAgreement(Context& context, const AgreementArguments& given) {
 
 void addMeasures(CLI::App& command, SweepArguments& given) {
     const std::string fisher = "Fisher sketch", kl = "Measured KL";
-    command.add_option("--probes", given.probes, "sampled gradients in all (default 256)")->check(CLI::PositiveNumber)->group(fisher)->type_name("N");
+    command.add_option("--probes", given.probes, "stretches of text that a gradient is sampled for (default 1024)")->check(CLI::PositiveNumber)->group(fisher)->type_name("N");
     command.add_option("--activations", given.activations, "formats of what enters the sites, like int8:token")->group(fisher)->type_name("A,B");
     command.add_option("--keys", given.keys, "formats of cached keys")->group(fisher)->type_name("A,B");
     command.add_option("--values", given.values, "formats of cached values")->group(fisher)->type_name("A,B");
@@ -188,12 +188,12 @@ void addSweepCommand(CLI::App& app, Context& context) {
     CLI::App* command = app.add_subcommand("sweep", "Measure or estimate what each site costs in each format");
     command->add_option("PATH", given->path, "checkpoint");
     addCalibrationOptions(*command, given->calibration);
-    command->add_option("--formats", given->formats, "like q4_0,q5_0,q8_0; q4_k@weighted and q4_k@nearest name the rounder too")->type_name("A,B,C");
+    command->add_option("--formats", given->formats, "like q4_0,q5_0,q8_0; q4_k@weighted, q4_k@nearest and q4_k@gptq name the rounder too")->type_name("A,B,C");
     command->add_option("--metric", given->metric, "output (relative error, one walk), fisher (KL from gradients, some walks), kl (each site measured alone)")
         ->check(CLI::IsMember({"output", "fisher", "kl"}));
     command->add_option("--sites", given->sites, "only sites of these names, like 'blk.0.*' or one cell, 'output=q4_0'")->type_name("A,B");
     command->add_option("--tokens", given->tokens, "sweep only this many of the calibration tokens")->check(CLI::PositiveNumber)->type_name("N");
-    command->add_option("--rounder", given->rounder, "nearest or weighted")->check(CLI::IsMember({"nearest", "weighted"}));
+    command->add_option("--rounder", given->rounder, "nearest, weighted, stochastic or gptq (each site by itself)")->check(CLI::IsMember({"nearest", "weighted", "stochastic", "gptq"}));
     command->add_flag("--no-clip-search", given->noClipSearch, "affine grids: keep the full range of every group");
     command->add_option("--check", given->check, "measure the cells that show how far this sketch is off")->check(CLI::PositiveNumber)->type_name("RUN");
     command->add_option("--resume", given->resume, "go on with this interrupted run")->check(CLI::PositiveNumber)->type_name("RUN");

@@ -33,8 +33,8 @@ struct CostCell {
 struct SiteLimit { std::string sites, budget; };
 
 struct ProblemOptions {
-    /// What must have one format: words with + between them. "none"; "fused": q/k/v, and gate/up (of an expert and of the
-    /// shared one too), as runtimes fuse them; "stacks": the experts of one tensor, which GGUF keeps in one type;
+    /// What must have one format: words with + between them. "none"; "fused": q/k/v, and gate/up (of an expert and of
+    /// the shared one too), as runtimes fuse them; "stacks": the experts of one tensor, which GGUF keeps in one type;
     /// "experts": all experts of a block, as runtimes with one fused kernel for them need.
     std::string tie = "none";
     std::map<std::string, std::string> pins;  ///< site pattern → format
@@ -53,8 +53,8 @@ std::string tiedItemName(const std::string& site, std::string_view tie);
 /// Items and options keep the order of the cells. A pin with a site's full name wins over patterns. Tied sites keep the
 /// formats that all of them offer, bytes and costs added, errors added in squares. A negative cost counts as 0: neither
 /// measure can be negative, so it is noise.
-/// @throws Error(usage) for a pin, forbidden format, tie or limit that no cell offers or that contradict each other, and
-/// for a site whose every format is forbidden, naming it; Error(nonFinite) for a NaN or infinite cost.
+/// @throws Error(usage) for a pin, forbidden format, tie or limit that no cell offers or that contradict each other,
+/// and for a site whose every format is forbidden, naming it; Error(nonFinite) for a NaN or infinite cost.
 AssignProblem makeProblem(const std::vector<CostCell>& cells, std::uint64_t fixedBytes, const ProblemOptions& options);
 
 } // namespace bw

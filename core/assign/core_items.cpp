@@ -31,7 +31,8 @@ class Leavers {
 public:
     /// @param home break positions, `away` the others with their reduced costs.
     Leavers(std::vector<std::pair<int, double>> away, std::size_t positions, int most, double slack)
-        : away_(std::move(away)), most_(most), slack_(slack), count_(positions, 0), room_(kMaxClassCounts / positions) {}
+        : away_(std::move(away)), most_(most), slack_(slack), count_(positions, 0), room_(kMaxClassCounts / positions) {
+    }
 
     /// All counts of positions away from home within the slack; more than room for all when there are too many.
     std::vector<std::vector<int>> list() {
@@ -122,7 +123,8 @@ bool classMoves(CoreItem& core, const std::vector<int>& items, const std::vector
 } // namespace
 
 int positionOf(const std::vector<IntOption>& efficient, int index) {
-    const auto it = std::find_if(efficient.begin(), efficient.end(), [index](const IntOption& o) { return o.index == index; });
+    const auto it =
+        std::find_if(efficient.begin(), efficient.end(), [index](const IntOption& o) { return o.index == index; });
     return static_cast<int>(it - efficient.begin());
 }
 
@@ -176,7 +178,8 @@ void addCore(std::vector<CoreItem>& core, const std::vector<int>& items, const s
         single.items = {item};
         const IntOption& origin = efficient[static_cast<std::size_t>(breakOf(item))];
         for (std::size_t p = 0; p < efficient.size(); ++p) {
-            const IntOption move{efficient[p].weight - origin.weight, efficient[p].cost - origin.cost, static_cast<int>(p)};
+            const IntOption move{efficient[p].weight - origin.weight, efficient[p].cost - origin.cost,
+                                 static_cast<int>(p)};
             if (move.weight != 0 && reducedCost(move, price) > slack)
                 continue;
             single.moves.push_back(move);
@@ -194,8 +197,10 @@ std::vector<CoreItem> orderedCore(std::vector<CoreItem> core) {
         if (core[c].down < kInfinity)
             shrinking.push_back(c);
     }
-    std::stable_sort(growing.begin(), growing.end(), [&](std::size_t a, std::size_t b) { return core[a].up > core[b].up; });
-    std::stable_sort(shrinking.begin(), shrinking.end(), [&](std::size_t a, std::size_t b) { return core[a].down < core[b].down; });
+    std::stable_sort(growing.begin(), growing.end(),
+                     [&](std::size_t a, std::size_t b) { return core[a].up > core[b].up; });
+    std::stable_sort(shrinking.begin(), shrinking.end(),
+                     [&](std::size_t a, std::size_t b) { return core[a].down < core[b].down; });
     std::vector<CoreItem> ordered;
     std::vector<bool> taken(core.size(), false);
     const auto take = [&](const std::vector<std::size_t>& list, std::size_t k) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What branch and bound decides: the items that the relaxation's prices do not fix, as deviations from its break choice.
-// Private to core/assign.
+// What branch and bound decides: the items that the relaxation's prices do not fix, as deviations from its break
+// choice. Private to core/assign.
 #pragma once
 
 #include "core/assign/hull.h"
@@ -20,7 +20,8 @@ struct CoreItem {
     double up = 0;                  ///< most saved per extra weight by a heavier option (0: none)
     double down = kInfinity;        ///< least paid per weight freed by a lighter option
 
-    /// Writes what the move means into the items' positions in their efficient lists: earlier items get the heavier ones.
+    /// Writes what the move means into the items' positions in their efficient lists: earlier items get the heavier
+    /// ones.
     void place(std::int32_t move, std::vector<int>& position) const;
 };
 
@@ -28,7 +29,8 @@ struct CoreItem {
 int positionOf(const std::vector<IntOption>& efficient, int index);
 
 /// Items with equal keys and equal weights and costs, each class by rising item, classes by their first item.
-std::vector<std::vector<int>> classesOf(const std::vector<std::vector<IntOption>>& efficient, const std::vector<std::size_t>& key);
+std::vector<std::vector<int>> classesOf(const std::vector<std::vector<IntOption>>& efficient,
+                                        const std::vector<std::size_t>& key);
 
 /// Appends what a class may still decide: the options whose reduced costs at `price` (cost per weight) do not exceed
 /// `slack` together. Classes that would have too many choices are appended item by item.

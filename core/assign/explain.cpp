@@ -47,7 +47,8 @@ std::optional<AssignStep> bestStep(const AssignItem& item, std::size_t index, in
     std::optional<AssignStep> best;
     for (std::size_t j = 0; j < item.options.size(); ++j) {
         const AssignOption& option = item.options[j];
-        AssignStep step{kind, index, from, static_cast<int>(j), 0, option.cost - now.cost, 0, kind == AssignStep::Kind::downgrade};
+        AssignStep step{
+            kind, index, from, static_cast<int>(j), 0, option.cost - now.cost, 0, kind == AssignStep::Kind::downgrade};
         step.bytes = static_cast<std::int64_t>(option.bytes) - static_cast<std::int64_t>(now.bytes);
         const bool upgrade = kind == AssignStep::Kind::upgrade;
         if (upgrade ? step.bytes <= 0 || step.cost >= 0 : step.bytes >= 0)
@@ -64,12 +65,14 @@ std::optional<AssignStep> bestStep(const AssignItem& item, std::size_t index, in
 std::string proofText(const AssignSolution& solution) {
     if (solution.optimal)
         return "No other mix within it costs less.";
-    return fmt::format("A mix that costs up to {:.3g} % less is not ruled out.", 100 * solution.gap() / std::max(std::abs(solution.cost), 1e-300));
+    return fmt::format("A mix that costs up to {:.3g} % less is not ruled out.",
+                       100 * solution.gap() / std::max(std::abs(solution.cost), 1e-300));
 }
 
 } // namespace
 
-std::vector<AssignStep> explain(const AssignProblem& problem, const AssignSolution& solution, std::uint64_t budgetBytes) {
+std::vector<AssignStep> explain(const AssignProblem& problem, const AssignSolution& solution,
+                                std::uint64_t budgetBytes) {
     const Room room = roomOf(problem, solution, budgetBytes);
     const std::vector<int> limitOf = detail::limitOfItems(problem);
     std::vector<AssignStep> steps;
@@ -77,11 +80,13 @@ std::vector<AssignStep> explain(const AssignProblem& problem, const AssignSoluti
         for (const AssignStep::Kind kind : {AssignStep::Kind::upgrade, AssignStep::Kind::downgrade})
             if (std::optional<AssignStep> step = bestStep(problem.items[i], i, solution.choice[i], kind)) {
                 if (kind == AssignStep::Kind::upgrade)
-                    step->fits = magnitude(step->bytes) <= room.total &&
-                                 (limitOf[i] < 0 || magnitude(step->bytes) <= room.limit[static_cast<std::size_t>(limitOf[i])]);
+                    step->fits =
+                        magnitude(step->bytes) <= room.total &&
+                        (limitOf[i] < 0 || magnitude(step->bytes) <= room.limit[static_cast<std::size_t>(limitOf[i])]);
                 steps.push_back(*step);
             }
-    std::stable_sort(steps.begin(), steps.end(), [](const AssignStep& a, const AssignStep& b) { return a.perMegabyte > b.perMegabyte; });
+    std::stable_sort(steps.begin(), steps.end(),
+                     [](const AssignStep& a, const AssignStep& b) { return a.perMegabyte > b.perMegabyte; });
     return steps;
 }
 
@@ -90,12 +95,14 @@ std::string stepText(const AssignProblem& problem, const AssignStep& step, const
     const std::string& from = item.options[static_cast<std::size_t>(step.from)].format;
     const std::string& to = item.options[static_cast<std::size_t>(step.to)].format;
     if (step.kind == AssignStep::Kind::upgrade)
-        return fmt::format("+{} on {} ({} → {}) buys −{:.3g} {}", megabytes(magnitude(step.bytes)), item.name, from, to, -step.cost, unit);
+        return fmt::format("+{} on {} ({} → {}) buys −{:.3g} {}", megabytes(magnitude(step.bytes)), item.name, from, to,
+                           -step.cost, unit);
     return fmt::format("{} on {} ({} → {}) bought {}{:.3g} {}", megabytes(magnitude(step.bytes)), item.name, to, from,
                        step.cost < 0 ? "+" : "−", std::abs(step.cost), unit);
 }
 
-std::string budgetText(const AssignProblem& problem, const AssignSolution& solution, std::uint64_t budgetBytes, const std::string& unit) {
+std::string budgetText(const AssignProblem& problem, const AssignSolution& solution, std::uint64_t budgetBytes,
+                       const std::string& unit) {
     const std::vector<AssignStep> steps = explain(problem, solution, budgetBytes);
     const std::vector<int> limitOf = detail::limitOfItems(problem);
     const Room room = roomOf(problem, solution, budgetBytes);
@@ -109,11 +116,13 @@ std::string budgetText(const AssignProblem& problem, const AssignSolution& solut
     };
     const auto describe = [&](const std::string& what, std::uint64_t free, double price, const AssignStep* next) {
         if (!next)
-            return fmt::format("{} has {} left: its items have what costs least, more bytes buy nothing. ", what, megabytes(free));
+            return fmt::format("{} has {} left: its items have what costs least, more bytes buy nothing. ", what,
+                               megabytes(free));
         std::string text = fmt::format("{} has {} left; ", what, megabytes(free));
         if (magnitude(next->bytes) > free)
             text += fmt::format("the smallest upgrade, {} to {}, takes {}. ", problem.items[next->item].name,
-                                problem.items[next->item].options[static_cast<std::size_t>(next->to)].format, megabytes(magnitude(next->bytes)));
+                                problem.items[next->item].options[static_cast<std::size_t>(next->to)].format,
+                                megabytes(magnitude(next->bytes)));
         else
             text += "what still fits there is held back by another limit. ";
         if (price > 0)

@@ -25,14 +25,16 @@ struct AssignStep {
 /// At most one upgrade and one downgrade per item, best worth first; equal ones in the order of items, upgrades first.
 /// @param budgetBytes as given to solve(); only `fits` depends on it.
 /// Threads: none; cost O(items · options).
-std::vector<AssignStep> explain(const AssignProblem& problem, const AssignSolution& solution, std::uint64_t budgetBytes);
+std::vector<AssignStep> explain(const AssignProblem& problem, const AssignSolution& solution,
+                                std::uint64_t budgetBytes);
 
 /// "+1.8 MB on blk.3.attn_v (q4_k → q6_k) buys −0.0021 nats"; a downgrade reads "1.8 MB of … bought …": what would be
 /// lost. `unit` follows the number: "nats".
 std::string stepText(const AssignProblem& problem, const AssignStep& step, const std::string& unit);
 
-/// Why the budget is used as far as it is, one sentence per limit that matters: what stays free and which step it is too
-/// small for, what a megabyte more would buy, whether the mix is proven.
-std::string budgetText(const AssignProblem& problem, const AssignSolution& solution, std::uint64_t budgetBytes, const std::string& unit);
+/// Why the budget is used as far as it is, one sentence per limit that matters: what stays free and which step it is
+/// too small for, what a megabyte more would buy, whether the mix is proven.
+std::string budgetText(const AssignProblem& problem, const AssignSolution& solution, std::uint64_t budgetBytes,
+                       const std::string& unit);
 
 } // namespace bw

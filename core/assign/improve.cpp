@@ -21,7 +21,8 @@ struct Move { std::size_t item = 0; int option = 0; std::int64_t bytes = 0; doub
 
 class Climb {
 public:
-    Climb(const AssignProblem& problem, std::vector<int> choice, std::uint64_t budget, AssignObjective& objective, JobContext& job)
+    Climb(const AssignProblem& problem, std::vector<int> choice, std::uint64_t budget, AssignObjective& objective,
+          JobContext& job)
         : problem_(problem), choice_(std::move(choice)), budget_(budget), objective_(objective), job_(job),
           limitOf_(detail::limitOfItems(problem)) {
         for (std::size_t i = 0; i < choice_.size(); ++i)
@@ -46,7 +47,8 @@ public:
 private:
     static double finite(double cost) {
         if (!std::isfinite(cost))
-            throw Error(ErrorCode::nonFinite, "the predicted damage of a mix is not a finite number", "measure the sites again");
+            throw Error(ErrorCode::nonFinite, "the predicted damage of a mix is not a finite number",
+                        "measure the sites again");
         return cost;
     }
 
@@ -68,7 +70,8 @@ private:
             return false;
         const int la = limitOf_[a], lb = limitOf_[b];
         const auto inLimit = [&](int limit, std::int64_t more) {
-            return limit < 0 || holds(use_[static_cast<std::size_t>(limit)], more, problem_.limits[static_cast<std::size_t>(limit)].bytes);
+            return limit < 0 || holds(use_[static_cast<std::size_t>(limit)], more,
+                                      problem_.limits[static_cast<std::size_t>(limit)].bytes);
         };
         return la == lb ? inLimit(la, da + db) : inLimit(la, da) && inLimit(lb, db);
     }
@@ -125,8 +128,11 @@ private:
             }
         }
         const auto keepBest = [](std::vector<Move>& moves) {
-            const auto worth = [](const Move& m) { return m.gain / std::max(1.0, std::abs(static_cast<double>(m.bytes))); };
-            std::stable_sort(moves.begin(), moves.end(), [&](const Move& a, const Move& b) { return worth(a) > worth(b); });
+            const auto worth = [](const Move& m) {
+                return m.gain / std::max(1.0, std::abs(static_cast<double>(m.bytes)));
+            };
+            std::stable_sort(moves.begin(), moves.end(),
+                             [&](const Move& a, const Move& b) { return worth(a) > worth(b); });
             moves.resize(std::min(moves.size(), kPaired));
         };
         keepBest(up);
@@ -180,22 +186,26 @@ private:
 
 void checkStart(const AssignProblem& problem, const std::vector<int>& choice, std::uint64_t budget) {
     if (choice.size() != problem.items.size())
-        throw Error(ErrorCode::usage, "a mix of " + std::to_string(choice.size()) + " items cannot be improved for a problem of " + std::to_string(problem.items.size()));
+        throw Error(ErrorCode::usage, "a mix of " + std::to_string(choice.size()) +
+                                          " items cannot be improved for a problem of " +
+                                          std::to_string(problem.items.size()));
     for (std::size_t i = 0; i < choice.size(); ++i)
         if (choice[i] < 0 || static_cast<std::size_t>(choice[i]) >= problem.items[i].options.size())
             throw Error(ErrorCode::usage, "'" + problem.items[i].name + "' has no option " + std::to_string(choice[i]));
     const std::vector<std::uint64_t> use = detail::limitUse(problem, choice);
     for (std::size_t k = 0; k < use.size(); ++k)
         if (use[k] > problem.limits[k].bytes)
-            throw Error(ErrorCode::usage, "the mix to improve takes " + detail::sizeText(use[k]) + " of '" + problem.limits[k].name + "', more than its limit");
+            throw Error(ErrorCode::usage, "the mix to improve takes " + detail::sizeText(use[k]) + " of '" +
+                                              problem.limits[k].name + "', more than its limit");
     if (const std::uint64_t bytes = detail::choiceBytes(problem, choice); bytes > budget)
-        throw Error(ErrorCode::usage, "the mix to improve takes " + detail::sizeText(bytes) + ", more than the budget of " + detail::sizeText(budget));
+        throw Error(ErrorCode::usage, "the mix to improve takes " + detail::sizeText(bytes) +
+                                          ", more than the budget of " + detail::sizeText(budget));
 }
 
 } // namespace
 
-Improvement improve(const AssignProblem& problem, std::vector<int> choice, std::uint64_t budgetBytes, AssignObjective& objective,
-                    JobContext& job) {
+Improvement improve(const AssignProblem& problem, std::vector<int> choice, std::uint64_t budgetBytes,
+                    AssignObjective& objective, JobContext& job) {
     checkStart(problem, choice, budgetBytes);
     return Climb(problem, std::move(choice), budgetBytes, objective, job).run();
 }

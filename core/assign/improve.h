@@ -29,7 +29,7 @@ struct Improvement {
 /// @param objective stands at any mix; ends at the result.
 /// @throws Error(nonFinite) when the objective is; Error(cancelled).
 /// Cost: costIf() about rounds·(items·options + 4096) times, at most 50 rounds.
-Improvement improve(const AssignProblem& problem, std::vector<int> choice, std::uint64_t budgetBytes, AssignObjective& objective,
-                    JobContext& job);
+Improvement improve(const AssignProblem& problem, std::vector<int> choice, std::uint64_t budgetBytes,
+                    AssignObjective& objective, JobContext& job);
 
 } // namespace bw

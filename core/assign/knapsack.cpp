@@ -56,7 +56,8 @@ struct Back { std::uint32_t parent = 0; std::int32_t move = 0; };
 
 class Search {
 public:
-    Search(const std::vector<std::vector<IntOption>>& items, std::int64_t capacity, std::int64_t maxNodes, JobContext& job)
+    Search(const std::vector<std::vector<IntOption>>& items, std::int64_t capacity, std::int64_t maxNodes,
+           JobContext& job)
         : capacity_(capacity), maxNodes_(maxNodes), job_(job) {
         for (const auto& item : items) {
             efficient_.push_back(efficientOptions(item));
@@ -66,7 +67,8 @@ public:
         relaxation_ = relax(hulls_, increments_, capacity_);
         double magnitude = 0;
         for (const auto& item : efficient_)
-            magnitude += std::max(std::abs(static_cast<double>(item.front().cost)), std::abs(static_cast<double>(item.back().cost)));
+            magnitude += std::max(std::abs(static_cast<double>(item.front().cost)),
+                                  std::abs(static_cast<double>(item.back().cost)));
         // Bounds are computed in doubles of up to this magnitude with a few roundings of 2^-53 each.
         margin_ = 1.0 + magnitude * 0x1.0p-48;
     }
@@ -124,7 +126,8 @@ private:
         const double slack = static_cast<double>(best_.cost) - static_cast<double>(relaxation_.bound) + margin_;
         std::vector<CoreItem> core;
         for (const std::vector<int>& alike : classesOf(efficient_, std::vector<std::size_t>(efficient_.size(), 0)))
-            addCore(core, alike, efficient_[static_cast<std::size_t>(alike.front())], break_, relaxation_.multiplier, slack);
+            addCore(core, alike, efficient_[static_cast<std::size_t>(alike.front())], break_, relaxation_.multiplier,
+                    slack);
         core_ = orderedCore(std::move(core));
     }
 
@@ -183,7 +186,8 @@ private:
             double least = kInfinity;
             for (const State& s : states)
                 least = std::min(least, stateBound(s, k));
-            openBound_ = static_cast<std::int64_t>(std::floor(std::min(least, static_cast<double>(best_.cost)) - margin_));
+            openBound_ =
+                static_cast<std::int64_t>(std::floor(std::min(least, static_cast<double>(best_.cost)) - margin_));
         }
         if (bestLayer < 0)
             return;

@@ -16,9 +16,9 @@ struct KnapsackResult {
     double price = 0;                       ///< the relaxation's saving of one more unit of capacity
 };
 
-/// Bound: the linear relaxation (Lagrange multiplier of its split step). Items that this bound cannot fix are branched on
-/// breadth first, nearest to the multiplier first, keeping of the partial choices only those that no other beats in both
-/// numbers and whose own bound is not above the best choice known. Of equal costs the lighter choice wins.
+/// Bound: the linear relaxation (Lagrange multiplier of its split step). Items that this bound cannot fix are branched
+/// on breadth first, nearest to the multiplier first, keeping of the partial choices only those that no other beats in
+/// both numbers and whose own bound is not above the best choice known. Of equal costs the lighter choice wins.
 /// @param items   each with at least one option; Σ over items of the largest |weight| and |cost| ≤ 2^61.
 /// @param maxNodes gives up proving past this many partial choices: `bound` then stays below `cost`.
 /// @throws Error(cancelled). Precondition: Σ least weights ≤ capacity.

@@ -37,7 +37,8 @@ struct Rates {
 class LimitedSearch {
 public:
     LimitedSearch(const LimitedProblem& problem, std::int64_t maxNodes, JobContext& job)
-        : problem_(problem), maxNodes_(maxNodes), job_(job), groups_(problem.groupCapacity.size()), caps_(problem.groupCapacity) {
+        : problem_(problem), maxNodes_(maxNodes), job_(job), groups_(problem.groupCapacity.size()),
+          caps_(problem.groupCapacity) {
         for (std::size_t i = 0; i < problem.items.size(); ++i) {
             efficient_.push_back(efficientOptions(problem.items[i]));
             hulls_.push_back(convexOptions(efficient_.back()));
@@ -47,12 +48,14 @@ public:
         caps_.push_back(kUnlimited);
         relaxation_ = relaxLimits(hulls_, increments_, groupOf_, caps_, problem.capacity);
         for (std::size_t i = 0; i < hulls_.size(); ++i)
-            break_.push_back(positionOf(efficient_[i], hulls_[i][static_cast<std::size_t>(relaxation_.corner[i])].index));
+            break_.push_back(
+                positionOf(efficient_[i], hulls_[i][static_cast<std::size_t>(relaxation_.corner[i])].index));
         best_ = {break_, relaxation_.total, relaxation_.cost};
         bound_ = relaxation_.bound;
         double magnitude = 0;
         for (const auto& item : efficient_)
-            magnitude += std::max(std::abs(static_cast<double>(item.front().cost)), std::abs(static_cast<double>(item.back().cost)));
+            magnitude += std::max(std::abs(static_cast<double>(item.front().cost)),
+                                  std::abs(static_cast<double>(item.back().cost)));
         // Bounds are computed in doubles of up to this magnitude with a few roundings of 2^-53 per group.
         margin_ = 1.0 + magnitude * 0x1.0p-47;
     }
@@ -185,8 +188,8 @@ private:
         offer(choice);
     }
 
-    /// Groups that their own capacity stops, each alone; the others share what is left. A group that then takes too much
-    /// counts as stopped, too.
+    /// Groups that their own capacity stops, each alone; the others share what is left. A group that then takes too
+    /// much counts as stopped, too.
     void fullGroupsFirst() {
         std::vector<bool> alone = relaxation_.full;
         for (std::size_t round = 0; round <= groups_; ++round) {
@@ -220,7 +223,8 @@ private:
         Weights most(groups_ + 1, 0);
         for (const std::vector<int>& alike : classesOf(efficient_, groupOf_)) {
             const auto first = static_cast<std::size_t>(alike.front());
-            addCore(cores[groupOf_[first]], alike, efficient_[first], break_, relaxation_.groupPrice[groupOf_[first]], slack);
+            addCore(cores[groupOf_[first]], alike, efficient_[first], break_, relaxation_.groupPrice[groupOf_[first]],
+                    slack);
         }
         for (std::size_t g = 0; g <= groups_; ++g)
             for (const CoreItem& item : cores[g])
@@ -315,7 +319,8 @@ private:
             layers.push_back(expandLayer(states, k));
             nodes += static_cast<std::int64_t>(states.size());
             for (std::size_t s = 0; s < states.size(); ++s)
-                if (fitsNow(states[s], coreGroup_[k]) && best_.better(relaxation_.total + states[s].weight, states[s].cost)) {
+                if (fitsNow(states[s], coreGroup_[k]) &&
+                    best_.better(relaxation_.total + states[s].weight, states[s].cost)) {
                     best_.weight = relaxation_.total + states[s].weight;
                     best_.cost = states[s].cost;
                     bestLayer = static_cast<int>(k);
@@ -366,7 +371,8 @@ private:
                 candidates.push_back({next, {static_cast<std::uint32_t>(s), move.index}});
             }
         std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-            return std::tie(a.state.weight, a.state.own, a.state.cost) < std::tie(b.state.weight, b.state.own, b.state.cost);
+            return std::tie(a.state.weight, a.state.own, a.state.cost) <
+                   std::tie(b.state.weight, b.state.own, b.state.cost);
         });
         states.clear();
         std::vector<Back> backs;

@@ -20,11 +20,12 @@ struct LimitedResult : KnapsackResult {
     std::vector<double> groupPrices; ///< saving of one more unit of each group's capacity, on top of `price`
 };
 
-/// Least cost within all capacities. Where the total does not bind, the groups are solved one by one; where no group binds,
-/// as one knapsack; else the relaxation (greedy in order of saving per weight, exact for nested capacities: Federgruen and
-/// Groenevelt 1986) gives prices, solving the groups that are full on their own and the rest together gives a first
-/// choice, and branch and bound over the items that the prices do not fix, group after group, proves or betters it.
-/// Preconditions: each group's least weights fit it, all least weights fit `capacity`. @throws Error(cancelled).
+/// Least cost within all capacities. Where the total does not bind, the groups are solved one by one; where no group
+/// binds, as one knapsack; else the relaxation (greedy in order of saving per weight, exact for nested capacities:
+/// Federgruen and Groenevelt 1986) gives prices, solving the groups that are full on their own and the rest together
+/// gives a first choice, and branch and bound over the items that the prices do not fix, group after group, proves or
+/// betters it. Preconditions: each group's least weights fit it, all least weights fit `capacity`. @throws
+/// Error(cancelled).
 LimitedResult minimiseWithin(const LimitedProblem& problem, std::int64_t maxNodes, JobContext& job);
 
 } // namespace bw::detail

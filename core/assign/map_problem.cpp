@@ -47,8 +47,10 @@ const Pin* pinOf(const std::string& site, const Pins& pins) {
         if (!globMatches(pin.pattern, site))
             continue;
         if (found && found->format != pin.format)
-            throw Error(ErrorCode::usage, "pins '" + found->pattern + "' and '" + pin.pattern + "' ask for " + found->format +
-                        " and " + pin.format + " at '" + site + "'", "pin that site by its full name");
+            throw Error(ErrorCode::usage,
+                        "pins '" + found->pattern + "' and '" + pin.pattern + "' ask for " + found->format + " and " +
+                            pin.format + " at '" + site + "'",
+                        "pin that site by its full name");
         found = &pin;
     }
     return found;
@@ -58,7 +60,8 @@ using SiteCells = std::vector<const CostCell*>;
 
 AssignOption optionOf(const CostCell& cell) {
     if (!std::isfinite(cell.value) || !std::isfinite(cell.standardError))
-        throw Error(ErrorCode::nonFinite, "the measured damage of '" + cell.format + "' at '" + cell.site + "' is not a finite number",
+        throw Error(ErrorCode::nonFinite,
+                    "the measured damage of '" + cell.format + "' at '" + cell.site + "' is not a finite number",
                     "forbid this format or measure the site again");
     // No measure can be negative; a small negative value is rounding or noise, and taking it as a gain would let the
     // solver pay bytes for luck.
@@ -66,27 +69,32 @@ AssignOption optionOf(const CostCell& cell) {
 }
 
 /// Options of one site after forbidding and pinning, in the order of the cells.
-std::vector<AssignOption> siteOptions(const std::string& site, const SiteCells& cells, const Forbidden& forbidden, const Pin* pin) {
+std::vector<AssignOption> siteOptions(const std::string& site, const SiteCells& cells, const Forbidden& forbidden,
+                                      const Pin* pin) {
     std::vector<AssignOption> options;
     std::set<std::string> seen;
     std::string names;
     for (const CostCell* cell : cells) {
         const std::string* ban = forbidden.cause(site, cell->format);
         if (ban && pin && pin->format == cell->format)
-            throw Error(ErrorCode::usage, "'" + site + "' is pinned to '" + pin->format + "', which is forbidden" +
-                        (*ban == "*" ? "" : " at '" + *ban + "'"), "drop the pin '" + pin->pattern + "' or allow the format");
+            throw Error(ErrorCode::usage,
+                        "'" + site + "' is pinned to '" + pin->format + "', which is forbidden" +
+                            (*ban == "*" ? "" : " at '" + *ban + "'"),
+                        "drop the pin '" + pin->pattern + "' or allow the format");
         names += (names.empty() ? "" : ", ") + cell->format;
         if (ban || (pin && pin->format != cell->format))
             continue;
         if (!seen.insert(cell->format).second)
-            throw Error(ErrorCode::usage, "'" + site + "' has two costs for '" + cell->format + "'", "take the cells of one sweep");
+            throw Error(ErrorCode::usage, "'" + site + "' has two costs for '" + cell->format + "'",
+                        "take the cells of one sweep");
         options.push_back(optionOf(*cell));
     }
     if (options.empty() && pin)
         throw Error(ErrorCode::usage, "pin '" + pin->pattern + "' asks for '" + pin->format + "' at '" + site +
                     "', for which there is no measured cost", "sweep that format, or pin another");
     if (options.empty())
-        throw Error(ErrorCode::usage, "every format of '" + site + "' is forbidden (" + names + ")", "forbid fewer formats, or sweep more");
+        throw Error(ErrorCode::usage, "every format of '" + site + "' is forbidden (" + names + ")",
+                    "forbid fewer formats, or sweep more");
     return options;
 }
 
@@ -99,13 +107,15 @@ void join(AssignItem& item, const std::string& site, const std::vector<AssignOpt
         for (const AssignOption& mine : item.options)
             for (const AssignOption& theirs : options)
                 if (mine.format == theirs.format)
-                    both.push_back({mine.format, checkedAdd(mine.bytes, theirs.bytes, "tied sites"), mine.cost + theirs.cost,
-                                    std::hypot(mine.error, theirs.error)});
+                    both.push_back({mine.format, checkedAdd(mine.bytes, theirs.bytes, "tied sites"),
+                                    mine.cost + theirs.cost, std::hypot(mine.error, theirs.error)});
         item.options = std::move(both);
     }
     item.members.push_back(site);
     if (item.options.empty())
-        throw Error(ErrorCode::usage, "the sites tied as '" + item.name + "' have no format in common ('" + site + "' offers none of the others')",
+        throw Error(ErrorCode::usage,
+                    "the sites tied as '" + item.name + "' have no format in common ('" + site +
+                        "' offers none of the others')",
                     "pin tied sites to one format, forbid the same formats at all of them, or do not tie them");
 }
 
@@ -125,7 +135,8 @@ Pins readPins(const ProblemOptions& options, const Names& names) {
     Pins pins;
     for (const auto& [pattern, format] : options.pins) {
         if (!names.anySite(pattern))
-            throw Error(ErrorCode::usage, "pin '" + pattern + "' matches no site of the map", "use the names of the sweep, such as blk.0.attn_q");
+            throw Error(ErrorCode::usage, "pin '" + pattern + "' matches no site of the map",
+                        "use the names of the sweep, such as blk.0.attn_q");
         if (hasWildcard(pattern))
             pins.byPattern.push_back({pattern, format});
         else
@@ -139,11 +150,14 @@ Forbidden readForbidden(const ProblemOptions& options, const Names& names) {
     for (const std::string& text : options.forbid) {
         // No site's name has '=', so the first one ends the pattern.
         const auto equals = names.formats.contains(text) ? std::string::npos : text.find('=');
-        const Pin made = equals == std::string::npos ? Pin{"*", text} : Pin{text.substr(0, equals), text.substr(equals + 1)};
+        const Pin made =
+            equals == std::string::npos ? Pin{"*", text} : Pin{text.substr(0, equals), text.substr(equals + 1)};
         if (!names.formats.contains(made.format))
-            throw Error(ErrorCode::usage, "forbidden format '" + made.format + "' is not in the map", "use the names of the sweep's formats");
+            throw Error(ErrorCode::usage, "forbidden format '" + made.format + "' is not in the map",
+                        "use the names of the sweep's formats");
         if (!names.anySite(made.pattern))
-            throw Error(ErrorCode::usage, "'" + text + "' forbids a format at '" + made.pattern + "', which matches no site of the map",
+            throw Error(ErrorCode::usage,
+                        "'" + text + "' forbids a format at '" + made.pattern + "', which matches no site of the map",
                         "use the names of the sweep, such as blk.0.attn_q");
         if (hasWildcard(made.pattern))
             forbidden.byPattern.push_back(made);
@@ -163,12 +177,15 @@ std::map<std::string, std::size_t> sitesOfLimits(const ProblemOptions& options, 
             const std::string pattern = list.substr(begin, end - begin);
             begin = end + 1;
             if (!names.anySite(pattern))
-                throw Error(ErrorCode::usage, "the limit for '" + list + "' names '" + pattern + "', which matches no site of the map",
+                throw Error(ErrorCode::usage,
+                            "the limit for '" + list + "' names '" + pattern + "', which matches no site of the map",
                             "use the names of the sweep, such as blk.0.*");
             for (const std::string& site : names.sites)
                 if (globMatches(pattern, site))
                     if (const auto [it, isNew] = limitOf.try_emplace(site, k); !isNew && it->second != k)
-                        throw Error(ErrorCode::usage, "'" + site + "' lies in two limits, '" + options.limits[it->second].sites + "' and '" + list + "'",
+                        throw Error(ErrorCode::usage,
+                                    "'" + site + "' lies in two limits, '" + options.limits[it->second].sites +
+                                        "' and '" + list + "'",
                                     "make the patterns exclude each other; the whole is limited by the budget");
         }
     }
@@ -178,9 +195,12 @@ std::map<std::string, std::size_t> sitesOfLimits(const ProblemOptions& options, 
 std::uint64_t limitBytes(const SiteLimit& limit, std::int64_t weights) {
     const Budget budget = parseBudget(limit.budget);
     if (budget.kind == Budget::Kind::cost)
-        throw Error(ErrorCode::usage, "the limit for '" + limit.sites + "' is one of damage ('" + limit.budget + "')", "limit these sites in bytes or bits per weight");
+        throw Error(ErrorCode::usage, "the limit for '" + limit.sites + "' is one of damage ('" + limit.budget + "')",
+                    "limit these sites in bytes or bits per weight");
     if (budget.kind == Budget::Kind::bitsPerWeight && weights <= 0)
-        throw Error(ErrorCode::usage, "the limit for '" + limit.sites + "' is in bits per weight, but the map does not know how many weights they have",
+        throw Error(ErrorCode::usage,
+                    "the limit for '" + limit.sites +
+                        "' is in bits per weight, but the map does not know how many weights they have",
                     "give that limit in bytes");
     return budget.bytes(weights);
 }
@@ -196,8 +216,11 @@ void addLimits(AssignProblem& problem, const ProblemOptions& options, const Name
         const AssignItem& item = problem.items[i];
         const auto first = limitOf.find(item.members.front());
         for (const std::string& member : item.members)
-            if (const auto it = limitOf.find(member); (it == limitOf.end()) != (first == limitOf.end()) || (it != limitOf.end() && it->second != first->second))
-                throw Error(ErrorCode::usage, "the sites tied as '" + item.name + "' lie in different memories ('" + item.members.front() + "' and '" + member + "')",
+            if (const auto it = limitOf.find(member); (it == limitOf.end()) != (first == limitOf.end()) ||
+                                                      (it != limitOf.end() && it->second != first->second))
+                throw Error(ErrorCode::usage,
+                            "the sites tied as '" + item.name + "' lie in different memories ('" +
+                                item.members.front() + "' and '" + member + "')",
                             "limit tied sites together, or do not tie them");
         if (first != limitOf.end())
             problem.limits[first->second].items.push_back(i);
@@ -210,7 +233,8 @@ AssignProblem makeProblem(const std::vector<CostCell>& cells, std::uint64_t fixe
     if (cells.empty())
         throw Error(ErrorCode::usage, "the map has no cells", "finish a sweep first");
     if (!isTie(options.tie))
-        throw Error(ErrorCode::usage, "tie '" + options.tie + "' is not known", "use none, fused, stacks, experts, or some of them with + between");
+        throw Error(ErrorCode::usage, "tie '" + options.tie + "' is not known",
+                    "use none, fused, stacks, experts, or some of them with + between");
     Names names;
     std::map<std::string, SiteCells> cellsOf;
     for (const CostCell& cell : cells) {

@@ -29,7 +29,9 @@ std::vector<ParetoPoint> convexFront(const AssignProblem& problem) {
     const std::size_t room = std::max<std::size_t>(2, kMaxChoices / std::max<std::size_t>(1, choice.size()));
     const std::size_t every = (increments.size() + room - 1) / room;
     std::vector<ParetoPoint> front;
-    const auto add = [&] { front.push_back({detail::choiceBytes(problem, choice), detail::choiceCost(problem, choice), choice}); };
+    const auto add = [&] {
+        front.push_back({detail::choiceBytes(problem, choice), detail::choiceCost(problem, choice), choice});
+    };
     add();
     for (std::size_t k = 0; k < increments.size(); ++k) {
         const auto& step = increments[k];

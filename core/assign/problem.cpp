@@ -15,7 +15,8 @@ constexpr std::uint64_t kMaxBytes = 1ull << 60;
 
 void check(const AssignItem& item) {
     if (item.options.empty())
-        throw Error(ErrorCode::usage, "'" + item.name + "' has no format to choose from", "forbid fewer formats or sweep more of them");
+        throw Error(ErrorCode::usage, "'" + item.name + "' has no format to choose from",
+                    "forbid fewer formats or sweep more of them");
     for (const AssignOption& option : item.options)
         if (!std::isfinite(option.cost))
             throw Error(ErrorCode::nonFinite, "the cost of '" + option.format + "' at '" + item.name + "' is " +
@@ -33,8 +34,9 @@ void checkLimits(const AssignProblem& problem, const IntProblem& ints) {
         }
         if (limit.bytes < floor)
             throw Error(ErrorCode::infeasibleBudget,
-                        "the limit of " + sizeText(limit.bytes) + " for '" + limit.name + "' lies below its smallest mix, " +
-                            sizeText(floor) + "; the largest useful limit is " + sizeText(ceiling),
+                        "the limit of " + sizeText(limit.bytes) + " for '" + limit.name +
+                            "' lies below its smallest mix, " + sizeText(floor) + "; the largest useful limit is " +
+                            sizeText(ceiling),
                         "allow at least " + std::to_string(floor) + "B there, or offer formats with fewer bits");
     }
 }
@@ -48,13 +50,17 @@ std::vector<int> limitOfItems(const AssignProblem& problem) {
     for (std::size_t k = 0; k < problem.limits.size(); ++k)
         for (const std::size_t i : problem.limits[k].items) {
             if (i >= limitOf.size())
-                throw Error(ErrorCode::usage, "the limit '" + problem.limits[k].name + "' names item " + std::to_string(i) + " of " + std::to_string(limitOf.size()));
+                throw Error(ErrorCode::usage, "the limit '" + problem.limits[k].name + "' names item " +
+                                                  std::to_string(i) + " of " + std::to_string(limitOf.size()));
             if (limitOf[i] >= 0 && limitOf[i] != static_cast<int>(k))
-                throw Error(ErrorCode::usage, "'" + problem.items[i].name + "' lies in two limits, '" +
-                            problem.limits[static_cast<std::size_t>(limitOf[i])].name + "' and '" + problem.limits[k].name + "'",
+                throw Error(ErrorCode::usage,
+                            "'" + problem.items[i].name + "' lies in two limits, '" +
+                                problem.limits[static_cast<std::size_t>(limitOf[i])].name + "' and '" +
+                                problem.limits[k].name + "'",
                             "limits must not share an item; the whole is limited by the budget");
             if (limitOf[i] == static_cast<int>(k))
-                throw Error(ErrorCode::usage, "the limit '" + problem.limits[k].name + "' names '" + problem.items[i].name + "' twice");
+                throw Error(ErrorCode::usage,
+                            "the limit '" + problem.limits[k].name + "' names '" + problem.items[i].name + "' twice");
             limitOf[i] = static_cast<int>(k);
         }
     return limitOf;

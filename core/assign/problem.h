@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A problem in whole numbers: costs scaled by a power of two, checked for what cannot be solved. Private to core/assign.
+// A problem in whole numbers: costs scaled by a power of two, checked for what cannot be solved. Private to
+// core/assign.
 #pragma once
 
 #include "core/assign/hull.h"
@@ -17,8 +18,8 @@ struct IntProblem {
 };
 
 /// @throws Error(usage) for an item without options or in two limits, Error(nonFinite) for a NaN or infinite cost,
-/// Error(validationOverflow) for sizes past 2^60 bytes, Error(infeasibleBudget) for a limit below the smallest mix of its
-/// items (saying both bounds); names item and format.
+/// Error(validationOverflow) for sizes past 2^60 bytes, Error(infeasibleBudget) for a limit below the smallest mix of
+/// its items (saying both bounds); names item and format.
 IntProblem toIntegers(const AssignProblem& problem);
 
 /// Index of each item's limit, −1 without. @throws Error(usage) for an item in two limits or that does not exist.

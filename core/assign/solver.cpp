@@ -20,8 +20,8 @@ std::string costText(double cost) { return fmt::format("{:.6g}", cost); }
 
 [[noreturn]] void throwBelowFloor(std::uint64_t budget, const BudgetRange& range) {
     throw Error(ErrorCode::infeasibleBudget,
-                "a budget of " + detail::sizeText(budget) + " lies below the smallest mix, " + detail::sizeText(range.floor) +
-                    "; the largest useful budget is " + detail::sizeText(range.ceiling),
+                "a budget of " + detail::sizeText(budget) + " lies below the smallest mix, " +
+                    detail::sizeText(range.floor) + "; the largest useful budget is " + detail::sizeText(range.ceiling),
                 "ask for at least " + std::to_string(range.floor) + "B, or offer formats with fewer bits");
 }
 
@@ -36,12 +36,16 @@ std::vector<std::vector<detail::IntOption>> exchanged(std::vector<std::vector<de
 std::uint64_t lightest(const AssignProblem& problem, const detail::IntProblem& ints) {
     std::uint64_t bytes = problem.fixedBytes;
     for (const auto& item : ints.items)
-        bytes += static_cast<std::uint64_t>(std::min_element(item.begin(), item.end(), [](const auto& a, const auto& b) { return a.weight < b.weight; })->weight);
+        bytes +=
+            static_cast<std::uint64_t>(std::min_element(item.begin(), item.end(), [](const auto& a, const auto& b) {
+                                           return a.weight < b.weight;
+                                       })->weight);
     return bytes;
 }
 
 /// @param capacity of the items' bytes, detail::kUnlimited for none. Precondition: at least the lightest mix.
-AssignSolution solveIntegers(const AssignProblem& problem, const detail::IntProblem& ints, std::int64_t capacity, JobContext& job) {
+AssignSolution solveIntegers(const AssignProblem& problem, const detail::IntProblem& ints, std::int64_t capacity,
+                             JobContext& job) {
     AssignSolution solution;
     const double unit = std::ldexp(1.0, -ints.exponent);
     detail::LimitedResult found;
@@ -50,7 +54,8 @@ AssignSolution solveIntegers(const AssignProblem& problem, const detail::IntProb
     } else {
         detail::LimitedProblem limited{ints.items, ints.limitOf, {}, capacity};
         for (const AssignLimit& limit : problem.limits)
-            limited.groupCapacity.push_back(static_cast<std::int64_t>(std::min<std::uint64_t>(limit.bytes, detail::kUnlimited)));
+            limited.groupCapacity.push_back(
+                static_cast<std::int64_t>(std::min<std::uint64_t>(limit.bytes, detail::kUnlimited)));
         found = detail::minimiseWithin(limited, kMaxNodes, job);
     }
     for (const double price : found.groupPrices)
@@ -85,7 +90,8 @@ bool keepsLimits(const AssignProblem& problem, const std::vector<int>& choice) {
 
 /// With limits, least cost falls as the total grows: the smallest total that reaches the cost, by halving. What the
 /// problem without its limits needs is a lower bound to start from.
-AssignSolution smallestTotal(const AssignProblem& problem, const detail::IntProblem& ints, std::uint64_t from, std::int64_t costLimit, JobContext& job) {
+AssignSolution smallestTotal(const AssignProblem& problem, const detail::IntProblem& ints, std::uint64_t from,
+                             std::int64_t costLimit, JobContext& job) {
     const auto costOf = [&](const AssignSolution& s) {
         std::int64_t cost = 0;
         for (std::size_t i = 0; i < s.choice.size(); ++i)
@@ -100,7 +106,8 @@ AssignSolution smallestTotal(const AssignProblem& problem, const detail::IntProb
     bool proven = best.optimal;
     while (low < high) {
         const std::uint64_t middle = low + (high - low) / 2;
-        AssignSolution tried = solveIntegers(problem, ints, static_cast<std::int64_t>(middle - problem.fixedBytes), job);
+        AssignSolution tried =
+            solveIntegers(problem, ints, static_cast<std::int64_t>(middle - problem.fixedBytes), job);
         nodes += tried.nodes;
         if (costOf(tried) <= costLimit) {
             high = tried.bytes;
@@ -145,7 +152,8 @@ AssignSolution solveForCost(const AssignProblem& problem, double costLimit, JobC
     const detail::IntProblem ints = detail::toIntegers(problem);
     std::int64_t least = 0, most = 0;
     for (const auto& item : ints.items) {
-        const auto [low, high] = std::minmax_element(item.begin(), item.end(), [](const auto& a, const auto& b) { return a.cost < b.cost; });
+        const auto [low, high] =
+            std::minmax_element(item.begin(), item.end(), [](const auto& a, const auto& b) { return a.cost < b.cost; });
         least += low->cost;
         most += high->cost;
     }
@@ -154,7 +162,8 @@ AssignSolution solveForCost(const AssignProblem& problem, double costLimit, JobC
     const double scaled = std::ldexp(costLimit, ints.exponent);
     std::int64_t limit = most;
     if (scaled < static_cast<double>(most))
-        limit = scaled < static_cast<double>(least) - 2.0 * static_cast<double>(slack) ? least - slack - 1 : std::llround(scaled) + slack;
+        limit = scaled < static_cast<double>(least) - 2.0 * static_cast<double>(slack) ? least - slack - 1
+                                                                                       : std::llround(scaled) + slack;
     if (limit < least)
         throwBelowLeastCost(problem, costLimit, std::ldexp(static_cast<double>(least), -ints.exponent));
     const detail::KnapsackResult found = detail::minimise(exchanged(ints.items), std::min(limit, most), kMaxNodes, job);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The exact multiple-choice knapsack: one option per item, least total cost with total bytes ≤ budget and, for groups of
-// items in a memory of their own, bytes ≤ that memory's limit; with a proven gap. Knows nothing of models: items are
+// The exact multiple-choice knapsack: one option per item, least total cost with total bytes ≤ budget and, for groups
+// of items in a memory of their own, bytes ≤ that memory's limit; with a proven gap. Knows nothing of models: items are
 // named, options have bytes and cost. Ties, pins and forbidden formats are expressed before solving (see budget.h).
 #pragma once
 
@@ -45,8 +45,9 @@ struct AssignSolution {
     std::vector<double> limitPrices; ///< the same of each limit's own bytes, on top of `price`
 };
 
-/// Smallest and largest reachable sizes, fixedBytes included. The ceiling is the least-cost mix: options that cost no less
-/// than a smaller one are never bought, so more bytes than that buy nothing. With limits, the ceiling is what they allow.
+/// Smallest and largest reachable sizes, fixedBytes included. The ceiling is the least-cost mix: options that cost no
+/// less than a smaller one are never bought, so more bytes than that buy nothing. With limits, the ceiling is what they
+/// allow.
 /// @throws Error(infeasibleBudget) when a limit lies below the smallest mix of its items, saying both bounds.
 struct BudgetRange { std::uint64_t floor = 0, ceiling = 0; };
 BudgetRange budgetRange(const AssignProblem& problem);
@@ -55,11 +56,12 @@ BudgetRange budgetRange(const AssignProblem& problem);
 /// @param budgetBytes of everything, fixedBytes included, on top of the problem's own limits.
 /// @throws Error(infeasibleBudget) that says floor and ceiling; Error(usage) for limits that share an item;
 /// Error(cancelled). Cost: O(N·M log(N·M)) for the bound, branch and bound beyond; thousands of items × ten options in
-/// well under a second. Independent limits cost as much as their items; limits that compete for the total, several times.
+/// well under a second. Independent limits cost as much as their items; limits that compete for the total, several
+/// times.
 AssignSolution solve(const AssignProblem& problem, std::uint64_t budgetBytes, JobContext& job);
 
-/// The other way round: least bytes with Σ cost ≤ limit (to rounding, about 1e-15 of the largest costs), and at that size
-/// the least cost; `bound` is that of the cost at that size, `optimal` says that both are proven.
+/// The other way round: least bytes with Σ cost ≤ limit (to rounding, about 1e-15 of the largest costs), and at that
+/// size the least cost; `bound` is that of the cost at that size, `optimal` says that both are proven.
 /// @throws Error(infeasibleBudget) naming the least damage that can be had; as `solve` otherwise.
 AssignSolution solveForCost(const AssignProblem& problem, double costLimit, JobContext& job);
 
@@ -68,8 +70,8 @@ AssignSolution solveForCost(const AssignProblem& problem, double costLimit, JobC
 struct ParetoPoint { std::uint64_t bytes = 0; double cost = 0; std::vector<int> choice; };
 /// Its convex part: the corners that the greedy order of upgrades passes. With limits: 64 solved budgets.
 std::vector<ParetoPoint> paretoFront(const AssignProblem& problem);
-/// The convex part, and solved budgets wherever two neighbours lie more than 1/`points` of the whole range apart, unless
-/// nothing lies between them. Points that could not be proven to 0.01 % are left out. @throws Error(cancelled).
+/// The convex part, and solved budgets wherever two neighbours lie more than 1/`points` of the whole range apart,
+/// unless nothing lies between them. Points that could not be proven to 0.01 % are left out. @throws Error(cancelled).
 /// Cost: as paretoFront, and at most 2·points + 64 times that of `solve`.
 std::vector<ParetoPoint> paretoFront(const AssignProblem& problem, std::size_t points, JobContext& job);
 

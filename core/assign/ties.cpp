@@ -35,7 +35,8 @@ SiteParts partsOf(const std::string& site) {
     SiteParts parts;
     std::string rest = site;
     if (const auto dot = rest.rfind('.'); dot != std::string::npos && dot + 2 < rest.size() && rest[dot + 1] == 'e' &&
-        std::all_of(rest.begin() + static_cast<std::ptrdiff_t>(dot) + 2, rest.end(), [](char c) { return c >= '0' && c <= '9'; })) {
+                                          std::all_of(rest.begin() + static_cast<std::ptrdiff_t>(dot) + 2, rest.end(),
+                                                      [](char c) { return c >= '0' && c <= '9'; })) {
         parts.share = rest.substr(dot);
         rest.resize(dot);
     }
@@ -67,7 +68,8 @@ std::string tiedItemName(const std::string& site, std::string_view tie) {
     const bool expert = feedForward && parts.share.starts_with(".e");
     if (expert && words.experts)
         return parts.prefix + "ffn_exps";
-    if (words.fused && parts.share.empty() && (parts.kind == "attn_q" || parts.kind == "attn_k" || parts.kind == "attn_v"))
+    if (words.fused && parts.share.empty() &&
+        (parts.kind == "attn_q" || parts.kind == "attn_k" || parts.kind == "attn_v"))
         parts.kind = "attn_qkv";
     if (words.fused && feedForward && parts.kind != "ffn_down")
         parts.kind = "ffn_gate_up";

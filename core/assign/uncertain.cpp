@@ -52,10 +52,12 @@ void addExtremes(std::vector<Extreme>& found, const AssignItem& item, std::size_
 }
 
 /// Whether the solution really leaves the chosen option when the two costs are at their ends and all others stay.
-bool turns(const AssignProblem& problem, const Extreme& extreme, int chosen, std::uint64_t budgetBytes, JobContext& job) {
+bool turns(const AssignProblem& problem, const Extreme& extreme, int chosen, std::uint64_t budgetBytes,
+           JobContext& job) {
     AssignProblem moved = problem;
     auto& options = moved.items[extreme.item].options;
-    AssignOption &now = options[static_cast<std::size_t>(chosen)], &rival = options[static_cast<std::size_t>(extreme.rival)];
+    AssignOption &now = options[static_cast<std::size_t>(chosen)],
+                 &rival = options[static_cast<std::size_t>(extreme.rival)];
     now.cost += kSigmas * now.error;
     rival.cost -= kSigmas * rival.error;
     return solve(moved, budgetBytes, job).choice[extreme.item] == extreme.rival;
@@ -63,11 +65,13 @@ bool turns(const AssignProblem& problem, const Extreme& extreme, int chosen, std
 
 using Votes = std::vector<std::map<int, int>>; ///< of each item: option → draws that took it instead
 
-Votes drawVotes(const AssignProblem& problem, const AssignSolution& solution, std::uint64_t budgetBytes, std::uint64_t seed, JobContext& job) {
+Votes drawVotes(const AssignProblem& problem, const AssignSolution& solution, std::uint64_t budgetBytes,
+                std::uint64_t seed, JobContext& job) {
     std::vector<std::vector<int>> drawn(static_cast<std::size_t>(kDraws));
     parallelFor(kDraws, 1, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t d = begin; d < end; ++d)
-            drawn[static_cast<std::size_t>(d)] = solve(perturbed(problem, seed + static_cast<std::uint64_t>(d)), budgetBytes, job).choice;
+            drawn[static_cast<std::size_t>(d)] =
+                solve(perturbed(problem, seed + static_cast<std::uint64_t>(d)), budgetBytes, job).choice;
     });
     Votes votes(problem.items.size());
     for (const std::vector<int>& choice : drawn)
@@ -78,7 +82,8 @@ Votes drawVotes(const AssignProblem& problem, const AssignSolution& solution, st
 }
 
 /// Adds, without votes, what only the ends of single error bars turn.
-void addTurned(Votes& votes, const AssignProblem& problem, const AssignSolution& solution, std::uint64_t budgetBytes, JobContext& job) {
+void addTurned(Votes& votes, const AssignProblem& problem, const AssignSolution& solution, std::uint64_t budgetBytes,
+               JobContext& job) {
     const std::vector<int> limitOf = detail::limitOfItems(problem);
     std::vector<Extreme> extremes;
     for (std::size_t i = 0; i < problem.items.size(); ++i) {
@@ -89,12 +94,15 @@ void addTurned(Votes& votes, const AssignProblem& problem, const AssignSolution&
     }
     std::erase_if(extremes, [&](const Extreme& e) { return votes[e.item].contains(e.rival); });
     // The narrowest first: what the prices say by far needs no second look.
-    std::stable_sort(extremes.begin(), extremes.end(), [](const Extreme& a, const Extreme& b) { return a.margin < b.margin; });
+    std::stable_sort(extremes.begin(), extremes.end(),
+                     [](const Extreme& a, const Extreme& b) { return a.margin < b.margin; });
     std::vector<char> turned(extremes.size(), 1);
-    parallelFor(static_cast<std::int64_t>(std::min(extremes.size(), kSolvedExtremes)), 1, [&](std::int64_t begin, std::int64_t end) {
-        for (auto e = static_cast<std::size_t>(begin); e < static_cast<std::size_t>(end); ++e)
-            turned[e] = turns(problem, extremes[e], solution.choice[extremes[e].item], budgetBytes, job) ? 1 : 0;
-    });
+    parallelFor(static_cast<std::int64_t>(std::min(extremes.size(), kSolvedExtremes)), 1,
+                [&](std::int64_t begin, std::int64_t end) {
+                    for (auto e = static_cast<std::size_t>(begin); e < static_cast<std::size_t>(end); ++e)
+                        turned[e] =
+                            turns(problem, extremes[e], solution.choice[extremes[e].item], budgetBytes, job) ? 1 : 0;
+                });
     for (std::size_t e = 0; e < extremes.size(); ++e)
         if (turned[e])
             votes[extremes[e].item].try_emplace(extremes[e].rival, 0);
@@ -102,10 +110,12 @@ void addTurned(Votes& votes, const AssignProblem& problem, const AssignSolution&
 
 } // namespace
 
-std::vector<UncertainItem> uncertainItems(const AssignProblem& problem, std::uint64_t budgetBytes, std::uint64_t seed, JobContext& job) {
+std::vector<UncertainItem> uncertainItems(const AssignProblem& problem, std::uint64_t budgetBytes, std::uint64_t seed,
+                                          JobContext& job) {
     const AssignSolution solution = solve(problem, budgetBytes, job);
     const bool exact = std::all_of(problem.items.begin(), problem.items.end(), [](const AssignItem& item) {
-        return std::all_of(item.options.begin(), item.options.end(), [](const AssignOption& o) { return !(o.error > 0); });
+        return std::all_of(item.options.begin(), item.options.end(),
+                           [](const AssignOption& o) { return !(o.error > 0); });
     });
     if (exact)
         return {};
@@ -124,7 +134,8 @@ std::vector<UncertainItem> uncertainItems(const AssignProblem& problem, std::uin
         }
         found.push_back(std::move(item));
     }
-    std::stable_sort(found.begin(), found.end(), [](const UncertainItem& a, const UncertainItem& b) { return a.share > b.share; });
+    std::stable_sort(found.begin(), found.end(),
+                     [](const UncertainItem& a, const UncertainItem& b) { return a.share > b.share; });
     return found;
 }
 

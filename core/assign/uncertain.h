@@ -14,12 +14,13 @@ struct UncertainItem {
     double share = 0;           ///< of the perturbed problems whose solution differs here
 };
 
-/// Solves again with all costs moved at random within ±2 errors (64 problems, seeded), and with each option's cost 2 errors
-/// lower and the chosen one's 2 errors higher where the prices of the solution would then prefer it (the 256 narrowest
-/// of these; further ones on the prices' word).
-/// An option whose `error` is 0 is taken as exact. @return the most uncertain first; empty when nothing hangs on noise.
+/// Solves again with all costs moved at random within ±2 errors (64 problems, seeded), and with each option's cost 2
+/// errors lower and the chosen one's 2 errors higher where the prices of the solution would then prefer it (the 256
+/// narrowest of these; further ones on the prices' word). An option whose `error` is 0 is taken as exact. @return the
+/// most uncertain first; empty when nothing hangs on noise.
 /// @throws as solve(). The same whatever the number of threads. Cost: 64 to 320 times that of solve(),
 /// spread over threads.
-std::vector<UncertainItem> uncertainItems(const AssignProblem& problem, std::uint64_t budgetBytes, std::uint64_t seed, JobContext& job);
+std::vector<UncertainItem> uncertainItems(const AssignProblem& problem, std::uint64_t budgetBytes, std::uint64_t seed,
+                                          JobContext& job);
 
 } // namespace bw

@@ -4,6 +4,7 @@
 #include "core/base/parallel.h"
 #include "core/compute/attention.h"
 #include "core/compute/cpu_device.h"
+#include "core/compute/half_product.h"
 #include "core/compute/kernels.h"
 
 #include <algorithm>
@@ -69,6 +70,7 @@ void forSlopes(Activation f, MatrixView<const float> x, std::int64_t gradientRow
 } // namespace
 
 void Device::multiplyBack(MatrixView<const float> dy, const DeviceWeight& w, MatrixView<float> dx, bool add) {
+    if (const auto* own = dynamic_cast<const HostWeight*>(&w)) return own->multiplyBack(dy, dx, add);
     gemmTimes(dy, w.values, dx, add);
 }
 

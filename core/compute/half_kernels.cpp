@@ -48,7 +48,8 @@ bool subtractToHalf(const float* x, const float* near, std::int64_t n, std::uint
     for (std::int64_t i = 0; i < n; i += 16) {
         const std::int64_t left = n - i;
         const auto mask = static_cast<__mmask16>(left >= 16 ? 0xffff : (1 << left) - 1);
-        const __m512 d = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), _mm512_maskz_loadu_ps(mask, near + i));
+        __m512 d = _mm512_maskz_loadu_ps(mask, x + i);
+        if (near != nullptr) d = _mm512_sub_ps(d, _mm512_maskz_loadu_ps(mask, near + i));
         any = static_cast<__mmask16>(any | _mm512_cmp_ps_mask(d, _mm512_setzero_ps(), _CMP_NEQ_UQ));
         _mm256_mask_storeu_epi16(out + i, mask, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(d)));
     }

@@ -7,7 +7,7 @@
 
 namespace bw::half {
 
-/// out ← bf16(x − near), n values and a zero behind an odd one. Returns whether any difference is not zero (NaN counts).
+/// out ← bf16(x − near), n values and a zero behind an odd one; without `near` (null) of x itself. Returns whether any difference is not zero (NaN counts).
 bool subtractToHalf(const float* x, const float* near, std::int64_t n, std::uint16_t* out);
 
 /// y[r] = known[r] + a[r]·panelᵀ (`add`: y += …) for `rows` rows and the first `cols` ≤ 48 outputs of one panel.

@@ -3,6 +3,7 @@
 #include "core/compute/half_product.h"
 
 #include "core/base/parallel.h"
+#include "core/compute/cpu_device.h"
 #include "core/compute/half_kernels.h"
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <bit>
 #include <cassert>
 #include <cmath>
+#include <utility>
 
 namespace bw {
 namespace {
@@ -55,20 +57,41 @@ bool hasHalfProducts() {
 #endif
 }
 
-HalfPanels::HalfPanels(MatrixView<const float> weight) : rows_(weight.rows), cols_(weight.cols) {
+template <class Value> void HalfPanels::fill(std::int64_t rows, std::int64_t cols, const Value& value) {
+    rows_ = rows;
+    cols_ = cols;
     const std::int64_t panels = ceilDivide(rows_, kOutputs);
     values_.resize(static_cast<std::size_t>(panels * panelValues()));
     parallelFor(panels, 1, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t p = begin; p < end; ++p) {
             std::uint16_t* out = values_.data() + p * panelValues();
             const std::int64_t outputs = std::min(kOutputs, rows_ - p * kOutputs);
-            for (std::int64_t o = 0; o < outputs; ++o) {
-                const float* row = weight.row(p * kOutputs + o);
-                for (std::int64_t i = 0; i < cols_; ++i) out[(i / 2 * kOutputs + o) * 2 + i % 2] = toHalf(row[i]);
-            }
+            value(p * kOutputs, outputs, out);
         }
     });
 }
+
+HalfPanels::HalfPanels(MatrixView<const float> weight) {
+    fill(weight.rows, weight.cols, [&](std::int64_t first, std::int64_t outputs, std::uint16_t* out) {
+        for (std::int64_t o = 0; o < outputs; ++o) {
+            const float* row = weight.row(first + o);
+            for (std::int64_t i = 0; i < weight.cols; ++i) out[(i / 2 * kOutputs + o) * 2 + i % 2] = toHalf(row[i]);
+        }
+    });
+}
+
+HalfPanels HalfPanels::transposed(MatrixView<const float> weight) {
+    HalfPanels panels;
+    panels.fill(weight.cols, weight.rows, [&](std::int64_t first, std::int64_t outputs, std::uint16_t* out) {
+        for (std::int64_t i = 0; i < weight.rows; ++i) {
+            const float* row = weight.row(i) + first;
+            for (std::int64_t o = 0; o < outputs; ++o) out[(i / 2 * kOutputs + o) * 2 + i % 2] = toHalf(row[o]);
+        }
+    });
+    return panels;
+}
+
+HalfDifference::HalfDifference(MatrixView<const float> x) : HalfDifference(x, {nullptr, x.rows, x.cols}) {}
 
 HalfDifference::HalfDifference(MatrixView<const float> x, MatrixView<const float> near)
     : rows_(x.rows), cols_(x.cols), values_(new std::uint16_t[static_cast<std::size_t>(rows_ * stride())]) {
@@ -78,17 +101,19 @@ HalfDifference::HalfDifference(MatrixView<const float> x, MatrixView<const float
                 [&](std::int64_t begin, std::int64_t end) {
                     bool found = false;
                     for (std::int64_t r = begin; r < end; ++r)
-                        found |= half::subtractToHalf(x.row(r), near.row(r), cols_, values_.get() + r * stride());
+                        found |= half::subtractToHalf(x.row(r), near.data != nullptr ? near.row(r) : nullptr, cols_,
+                                                      values_.get() + r * stride());
                     if (found) any.store(true, std::memory_order_relaxed);
                 });
     any_ = any.load();
 }
 
-void multiplyDifference(const HalfDifference& difference, MatrixView<const float> known, const HalfPanels& w,
-                        MatrixView<float> y, bool add) {
-    assert(difference.cols() == w.cols() && y.cols == w.rows() && known.rows == difference.rows() && y.rows == known.rows);
-    if (y.empty()) return;
-    if (difference.isZero()) return takeKnown(known, y, add);
+namespace {
+
+/// y = known + x·wᵀ tile by tile; of a `known` with stride 0 all rows are its first, one panel wide.
+void multiplyTiles(const HalfDifference& x, MatrixView<const float> known, const HalfPanels& w, MatrixView<float> y,
+                   bool add) {
+    const bool same = known.stride == 0;
     const std::int64_t panels = ceilDivide(w.rows(), HalfPanels::kOutputs);
     const std::int64_t rowTiles = ceilDivide(y.rows, kTileRows), panelTiles = ceilDivide(panels, kTilePanels);
     parallelFor(rowTiles * panelTiles, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -96,12 +121,52 @@ void multiplyDifference(const HalfDifference& difference, MatrixView<const float
             const std::int64_t row = t % rowTiles * kTileRows, first = t / rowTiles * kTilePanels;
             for (std::int64_t p = first; p < std::min(panels, first + kTilePanels); ++p) {
                 const std::int64_t col = p * HalfPanels::kOutputs;
-                half::multiplyPanel(difference.row(row), difference.stride(), w.panel(p), w.pairs(), known.row(row) + col,
-                                    known.stride, y.row(row) + col, y.stride, std::min(kTileRows, y.rows - row),
-                                    std::min(HalfPanels::kOutputs, w.rows() - col), add);
+                half::multiplyPanel(x.row(row), x.stride(), w.panel(p), w.pairs(),
+                                    same ? known.data : known.row(row) + col, known.stride, y.row(row) + col, y.stride,
+                                    std::min(kTileRows, y.rows - row), std::min(HalfPanels::kOutputs, w.rows() - col),
+                                    add);
             }
         }
     });
+}
+
+} // namespace
+
+void multiplyDifference(const HalfDifference& difference, MatrixView<const float> known, const HalfPanels& w,
+                        MatrixView<float> y, bool add) {
+    assert(difference.cols() == w.cols() && y.cols == w.rows() && known.rows == difference.rows() && y.rows == known.rows);
+    if (y.empty()) return;
+    if (difference.isZero()) return takeKnown(known, y, add);
+    multiplyTiles(difference, known, w, y, add);
+}
+
+void multiplyHalf(const HalfDifference& x, const HalfPanels& w, MatrixView<float> y, bool add) {
+    assert(x.cols() == w.cols() && y.cols == w.rows() && y.rows == x.rows());
+    static constexpr float kZeros[HalfPanels::kOutputs] = {};
+    if (!y.empty()) multiplyTiles(x, {kZeros, 1, HalfPanels::kOutputs, 0}, w, y, add);
+}
+
+void HostWeight::multiplyBack(MatrixView<const float> dy, MatrixView<float> dx, bool add) const {
+    gemmTimes(dy, values, dx, add);
+}
+
+HalfWeight::HalfWeight(DeviceWeightPtr exact, bool forwards)
+    : exact_(std::move(exact)), panels_(forwards ? HalfPanels(exact_->values) : HalfPanels()),
+      turned_(HalfPanels::transposed(exact_->values)) {
+    values = exact_->values;
+    rows = values.rows;
+    cols = values.cols;
+}
+
+void HalfWeight::multiply(MatrixView<const float> x, MatrixView<float> y, bool add) const {
+    if (panels_.rows() == 0)
+        gemmTransposed(x, values, y, add);
+    else
+        multiplyHalf(HalfDifference(x), panels_, y, add);
+}
+
+void HalfWeight::multiplyBack(MatrixView<const float> dy, MatrixView<float> dx, bool add) const {
+    multiplyHalf(HalfDifference(dy), turned_, dx, add);
 }
 
 } // namespace bw

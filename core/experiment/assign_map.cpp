@@ -30,18 +30,21 @@ void requireSameWeights(const LogReader& log, std::int64_t run, const std::strin
     if (swept.empty() || swept == sha256)
         return;
     throw Error(ErrorCode::usage,
-                fmt::format("sweep {} measured another checkpoint ('{}', {}…) than '{}' ({}…)", run, log.run(RunId(run)).checkpoint.path, swept.substr(0, 12),
-                            model.checkpoint().path(), sha256.substr(0, 12)),
+                fmt::format("sweep {} measured another checkpoint ('{}', {}…) than '{}' ({}…)", run,
+                            log.run(RunId(run)).checkpoint.path, swept.substr(0, 12), model.checkpoint().path(),
+                            sha256.substr(0, 12)),
                 "sweep this checkpoint, or solve for the one that was swept");
 }
 
 SweepRows readSweep(const LogReader& log, std::int64_t run, const std::string& sha256, const Model& model) {
     const RunDetail detail = log.run(RunId(run));
     if (detail.summary.kind != "sweep")
-        throw Error(ErrorCode::usage, fmt::format("run {} is of kind '{}', not a sweep", run, detail.summary.kind), "name a sweep: 'bitwright-cli runs list'");
+        throw Error(ErrorCode::usage, fmt::format("run {} is of kind '{}', not a sweep", run, detail.summary.kind),
+                    "name a sweep: 'bitwright-cli runs list'");
     requireSameWeights(log, run, sha256, model);
     if (detail.summary.status != "done")
-        throw Error(ErrorCode::usage, fmt::format("sweep {} is {}, not done", run, detail.summary.status), fmt::format("finish it first: sweep --resume {}", run));
+        throw Error(ErrorCode::usage, fmt::format("sweep {} is {}, not done", run, detail.summary.status),
+                    fmt::format("finish it first: sweep --resume {}", run));
     const Recipe recipe = Recipe::fromJson(detail.recipe);
     SweepRows out{recipe.sweep.metric, withoutDuplicates(recipe.sweep.formats), {}};
     for (const SensitivityRow& row : log.sensitivities(RunId(run)))
@@ -50,15 +53,17 @@ SweepRows readSweep(const LogReader& log, std::int64_t run, const std::string& s
     return out;
 }
 
-/// Formats that were not measured get cost(f₀)·error(f)/error(f₀): damage of one site grows in proportion to its squared
-/// output error while it is small, and f₀, the most damaging format measured there, has the least relative noise.
+/// Formats that were not measured get cost(f₀)·error(f)/error(f₀): damage of one site grows in proportion to its
+/// squared output error while it is small, and f₀, the most damaging format measured there, has the least relative
+/// noise.
 void addScaled(Cells& measured, const Cells& errors) {
     for (const auto& [site, cells] : errors) {
         const auto known = measured.find(site);
         if (known == measured.end() || known->second.empty())
             continue;
-        const auto anchor = std::max_element(known->second.begin(), known->second.end(),
-                                             [](const auto& a, const auto& b) { return a.second.value < b.second.value; });
+        const auto anchor =
+            std::max_element(known->second.begin(), known->second.end(),
+                             [](const auto& a, const auto& b) { return a.second.value < b.second.value; });
         const auto anchorError = cells.find(anchor->first);
         if (anchorError == cells.end())
             continue;
@@ -67,13 +72,14 @@ void addScaled(Cells& measured, const Cells& errors) {
             if (known->second.contains(format))
                 continue;
             const double ratio = anchorError->second.value > 0 ? error.value / anchorError->second.value : 1.0;
-            known->second[format] = {from.value * ratio, from.standardError * ratio, from.value * ratio, from.tokens, false, {}};
+            known->second[format] = {
+                from.value * ratio, from.standardError * ratio, from.value * ratio, from.tokens, false, {}};
         }
     }
 }
 
-/// Measured cells show by how much the sketch is off in their format; its other cells of that format, however rounded, are
-/// as far off.
+/// Measured cells show by how much the sketch is off in their format; its other cells of that format, however rounded,
+/// are as far off.
 class SketchCheck {
 public:
     void add(const std::string& format, const MapCell& sketch, const MapCell& measured) {
@@ -103,10 +109,13 @@ private:
 
 void takeMeasured(AssignMap& map, SketchCheck& check, const SweepRows& rows, std::int64_t run) {
     if (rows.metric != "kl")
-        throw Error(ErrorCode::usage, fmt::format("run {} is a sweep by '{}'; only measured KL takes the place of other costs", run, rows.metric),
-                    "name sweeps with --metric kl");
+        throw Error(
+            ErrorCode::usage,
+            fmt::format("run {} is a sweep by '{}'; only measured KL takes the place of other costs", run, rows.metric),
+            "name sweeps with --metric kl");
     if (!map.inNats())
-        throw Error(ErrorCode::usage, "a map of output errors can't take measured KL: their units differ", "solve on a sweep with --metric fisher or kl");
+        throw Error(ErrorCode::usage, "a map of output errors can't take measured KL: their units differ",
+                    "solve on a sweep with --metric fisher or kl");
     for (const auto& [site, cells] : rows.cells)
         for (const auto& [format, better] : cells) {
             MapCell& cell = map.cells[site][format];
@@ -140,7 +149,8 @@ std::vector<PredictionSite> predictionSites(const AssignMap& map, const Model& m
         made.name = site.name;
         for (const std::string& format : map.formats)
             if (const auto cell = cells->second.find(format); cell != cells->second.end())
-                made.options.push_back({format, cell->second.*value, cell->second.standardError, cell->second.projections});
+                made.options.push_back(
+                    {format, cell->second.*value, cell->second.standardError, cell->second.projections});
     }
     return sites;
 }
@@ -151,10 +161,13 @@ void adjustStarved(AssignMap& map, const Model& model, const std::string& policy
     for (const Site& site : model.sites())
         if (const auto known = map.cells.find(site.name); known != map.cells.end())
             for (const auto& [format, cell] : known->second) {
-                const std::uint64_t bytes = fallbackFormat(parseChoice(format).format, site.rows, site.cols)->bytes(site.rows, site.cols);
-                cells.push_back({site.id, site.name, format, format, bytes, cell.value, cell.standardError, cell.tokens});
+                const std::uint64_t bytes =
+                    fallbackFormat(parseChoice(format).format, site.rows, site.cols)->bytes(site.rows, site.cols);
+                cells.push_back(
+                    {site.id, site.name, format, format, bytes, cell.value, cell.standardError, cell.tokens});
             }
-    ExpertCosts adjusted = adjustExperts(model.sites(), std::move(cells), parseMetric(map.metric), {parseStarvedPolicy(policy), kMinExpertTokens});
+    ExpertCosts adjusted = adjustExperts(model.sites(), std::move(cells), parseMetric(map.metric),
+                                         {parseStarvedPolicy(policy), kMinExpertTokens});
     for (const SensitivityCell& cell : adjusted.cells) {
         MapCell& mine = map.cells[cell.site_name][cell.format];
         if (mine.measured)

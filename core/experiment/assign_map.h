@@ -32,12 +32,14 @@ struct AssignMap {
 };
 
 /// Reads `wanted`'s sweep run, scale run and measured runs.
-/// @throws Error(usage) for runs that are no finished sweeps, of another checkpoint, or in another unit; Error(unknownRun).
+/// @throws Error(usage) for runs that are no finished sweeps, of another checkpoint, or in another unit;
+/// Error(unknownRun).
 AssignMap readAssignMap(Workbench& bench, const Model& model, const Recipe::Assignment& wanted, JobContext& job);
 
 /// Whole mixes over the model's sites that have cells of a map in nats; options in the order of the map's formats.
 struct MixPredictors {
-    MixPredictor solving;  ///< on the values that the solver counts: a mix that was chosen by them is not favoured by luck
+    MixPredictor
+        solving; ///< on the values that the solver counts: a mix that was chosen by them is not favoured by luck
     MixPredictor plain;    ///< on the values as they are, whose errors hang together window by window
     /// The estimate of the first with the errors of the second.
     Prediction predict(const std::vector<int>& choice) const;

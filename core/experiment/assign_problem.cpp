@@ -18,7 +18,8 @@ std::uint64_t aligned(std::uint64_t bytes, ExportKind kind) {
     return kind == ExportKind::gguf ? (bytes + kGgufAlignment - 1) / kGgufAlignment * kGgufAlignment : bytes;
 }
 
-ContainerSizes measureSizes(const Model& model, const Recipe& recipe, const std::vector<std::string>& formats, JobContext& job) {
+ContainerSizes measureSizes(const Model& model, const Recipe& recipe, const std::vector<std::string>& formats,
+                            JobContext& job) {
     ContainerSizes sizes;
     for (const std::string& format : formats) {
         Recipe uniform = recipe;
@@ -30,7 +31,8 @@ ContainerSizes measureSizes(const Model& model, const Recipe& recipe, const std:
         for (const PlannedTensor& tensor : plan.tensors) {
             if (tensor.site.value() < 0)
                 continue;
-            const std::uint64_t bytes = aligned(tensor.bytes, plan.kind) / tensor.sites.size(); // experts of a stack share it
+            const std::uint64_t bytes =
+                aligned(tensor.bytes, plan.kind) / tensor.sites.size(); // experts of a stack share it
             for (const SiteId site : tensor.sites)
                 sizes.cells[model.site(site).name][format] = {bytes, tensor.used};
             inSites += bytes * tensor.sites.size();
@@ -42,26 +44,32 @@ ContainerSizes measureSizes(const Model& model, const Recipe& recipe, const std:
     return sizes;
 }
 
-/// A format that falls back to another one of the list at this site is no choice of its own there, unless a pin asks for it.
-bool isDuplicate(const Recipe& recipe, const std::string& site, const std::string& format, const std::string& used, const std::vector<std::string>& formats) {
+/// A format that falls back to another one of the list at this site is no choice of its own there, unless a pin asks
+/// for it.
+bool isDuplicate(const Recipe& recipe, const std::string& site, const std::string& format, const std::string& used,
+                 const std::vector<std::string>& formats) {
     const SiteChoice choice = parseChoice(format);
     if (choice.format->name() == used)
         return false;
     for (const auto& [pattern, pinned] : recipe.assignment.pins)
         if (pinned == format && globMatches(pattern, site))
             return false;
-    return std::any_of(formats.begin(), formats.end(), [&](const std::string& other) { return parseChoice(other).name() == choice.withRounder(used); });
+    return std::any_of(formats.begin(), formats.end(),
+                       [&](const std::string& other) { return parseChoice(other).name() == choice.withRounder(used); });
 }
 
 /// Cells in model order with the container's bytes. @throws Error(usage) for a site or cell that the map lacks.
-std::vector<CostCell> problemCells(const Model& model, const Recipe& recipe, const AssignMap& map, const ContainerSizes& sizes) {
+std::vector<CostCell> problemCells(const Model& model, const Recipe& recipe, const AssignMap& map,
+                                   const ContainerSizes& sizes) {
     std::vector<CostCell> cells;
     for (const Site& site : model.sites()) {
         const auto known = map.cells.find(site.name);
         for (const std::string& format : map.formats) {
             if (known == map.cells.end() || !known->second.contains(format))
-                throw Error(ErrorCode::usage, fmt::format("run {} has no cost of '{}' at '{}'", recipe.assignment.sweepRun, format, site.name),
-                            "sweep every format and site, or name an output-error sweep that has them");
+                throw Error(
+                    ErrorCode::usage,
+                    fmt::format("run {} has no cost of '{}' at '{}'", recipe.assignment.sweepRun, format, site.name),
+                    "sweep every format and site, or name an output-error sweep that has them");
             const ContainerSizes::Cell& size = sizes.cells.at(site.name).at(format);
             if (isDuplicate(recipe, site.name, format, size.used, map.formats))
                 continue;
@@ -84,9 +92,12 @@ std::vector<int> startOf(const LogReader& log, const Recipe& recipe, const Model
     const std::int64_t run = recipe.assignment.startRun;
     const RunDetail detail = log.run(RunId(run));
     if (detail.assignments.empty())
-        throw Error(ErrorCode::usage, fmt::format("run {} has no mix to start from", run), "name a run of kind quantize or assign");
+        throw Error(ErrorCode::usage, fmt::format("run {} has no mix to start from", run),
+                    "name a run of kind quantize or assign");
     const std::string rounder = Recipe::fromJson(detail.recipe).rounder;
-    const auto full = [](const SiteChoice& choice, const std::string& otherwise) { return (choice.rounder.empty() ? otherwise : choice.rounder); };
+    const auto full = [](const SiteChoice& choice, const std::string& otherwise) {
+        return (choice.rounder.empty() ? otherwise : choice.rounder);
+    };
     std::map<std::string, std::string> taken; // site → format@rounder
     for (const AssignmentRow& row : detail.assignments)
         taken[row.site] = row.used.find('@') == std::string::npos ? row.used + '@' + rounder : row.used;
@@ -95,12 +106,14 @@ std::vector<int> startOf(const LogReader& log, const Recipe& recipe, const Model
         const SiteChoice choice = parseChoice(format);
         const auto found = taken.find(member);
         return site && found != taken.end() &&
-               found->second == fallbackFormat(choice.format, site->rows, site->cols)->name() + '@' + full(choice, recipe.rounder);
+               found->second ==
+                   fallbackFormat(choice.format, site->rows, site->cols)->name() + '@' + full(choice, recipe.rounder);
     };
     std::vector<int> start;
     for (const AssignItem& item : problem.items) {
         const auto option = std::find_if(item.options.begin(), item.options.end(), [&](const AssignOption& o) {
-            return std::all_of(item.members.begin(), item.members.end(), [&](const std::string& member) { return isTaken(member, o.format); });
+            return std::all_of(item.members.begin(), item.members.end(),
+                               [&](const std::string& member) { return isTaken(member, o.format); });
         });
         start.push_back(option == item.options.end() ? -1 : static_cast<int>(option - item.options.begin()));
     }
@@ -120,8 +133,10 @@ PreparedAssign prepareAssign(Workbench& bench, const Model& model, const Recipe&
         out.budget = parseBudget(wanted.budget);
     out.map = readAssignMap(bench, model, wanted, job);
     if (out.budget && out.budget->kind == Budget::Kind::cost && !out.map.inNats() && wanted.budget.starts_with("kl"))
-        throw Error(ErrorCode::usage, fmt::format("sweep {} measured output error, so a budget in KL has no meaning on it", wanted.sweepRun),
-                    "sweep with --metric fisher or kl, or give a budget in bytes or bpw");
+        throw Error(
+            ErrorCode::usage,
+            fmt::format("sweep {} measured output error, so a budget in KL has no meaning on it", wanted.sweepRun),
+            "sweep with --metric fisher or kl, or give a budget in bytes or bpw");
     out.sizes = measureSizes(model, recipe, out.map.formats, job);
     ProblemOptions options{out.sizes.stacked ? withStacks(wanted.tie) : wanted.tie, wanted.pins, wanted.forbid, {}};
     options.forbid.insert(options.forbid.end(), out.map.forbid.begin(), out.map.forbid.end());
@@ -149,7 +164,9 @@ Recipe mixRecipe(const Recipe& from, const AssignProblem& problem, const std::ve
             ++uses[format];
         }
     // The most used format becomes the default, so that a person reads it first; every site still has its own rule.
-    made.assignment.format = std::max_element(uses.begin(), uses.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->first;
+    made.assignment.format = std::max_element(uses.begin(), uses.end(), [](const auto& a, const auto& b) {
+                                 return a.second < b.second;
+                             })->first;
     return made;
 }
 

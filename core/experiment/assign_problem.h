@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// From a map to a mix: sizes in the target container, the problem with its pins and limits, its solution improved on sites
-// that act together, exact to the byte of the file it will be. Private to core/experiment.
+// From a map to a mix: sizes in the target container, the problem with its pins and limits, its solution improved on
+// sites that act together, exact to the byte of the file it will be. Private to core/experiment.
 #pragma once
 
 #include "core/experiment/assign_map.h"
@@ -22,12 +22,14 @@ struct PreparedAssign {
     AssignProblem problem;
     BudgetRange range;
     std::optional<Budget> budget;   ///< none: only budgets of parts
-    std::vector<int> start;         ///< option of each item in the mix that is started from, −1 where it has none; empty = no start
+    std::vector<int>
+        start; ///< option of each item in the mix that is started from, −1 where it has none; empty = no start
     std::uint64_t limit = kNoTotal; ///< bytes of the file; of a budget in damage and of none: kNoTotal
 };
 
-/// @throws Error(usage) for a recipe without a map or a budget, a budget in KL on a map in other units, a site or cell that
-/// the map lacks; Error(infeasibleBudget) for a part's budget below its smallest mix; as readAssignMap and makeProblem.
+/// @throws Error(usage) for a recipe without a map or a budget, a budget in KL on a map in other units, a site or cell
+/// that the map lacks; Error(infeasibleBudget) for a part's budget below its smallest mix; as readAssignMap and
+/// makeProblem.
 PreparedAssign prepareAssign(Workbench& bench, const Model& model, const Recipe& recipe, JobContext& job);
 
 struct SolvedAssign {
@@ -39,7 +41,8 @@ struct SolvedAssign {
     std::int64_t moves = 0;        ///< of the local search
 };
 
-/// Solves, then holds the exporter's exact plan against the budget; a header that grew with the mix costs another round.
+/// Solves, then holds the exporter's exact plan against the budget; a header that grew with the mix costs another
+/// round.
 /// @throws Error(infeasibleBudget) with floor and ceiling in bytes and bits per weight.
 SolvedAssign solveAssign(const PreparedAssign& prepared, const Model& model, const Recipe& recipe, JobContext& job);
 

@@ -52,7 +52,9 @@ private:
                 const std::vector<PredictionOption>& known = predictor.sites()[site].options;
                 std::vector<int> map;
                 for (const AssignOption& option : item.options) {
-                    const auto found = std::find_if(known.begin(), known.end(), [&](const PredictionOption& o) { return o.format == option.format; });
+                    const auto found = std::find_if(known.begin(), known.end(), [&](const PredictionOption& o) {
+                        return o.format == option.format;
+                    });
                     map.push_back(found == known.end() ? -1 : static_cast<int>(found - known.begin()));
                 }
                 links.sites.push_back(site);
@@ -114,15 +116,20 @@ void takeChoice(const AssignProblem& problem, AssignSolution& solution, const Im
         solution.cost += problem.items[i].options[static_cast<std::size_t>(better.choice[i])].cost;
 }
 
-struct Found { AssignSolution solution; std::optional<Prediction> prediction; double additive = 0; std::int64_t moves = 0; };
+struct Found {
+    AssignSolution solution;
+    std::optional<Prediction> prediction;
+    double additive = 0;
+    std::int64_t moves = 0;
+};
 
 /// The estimate of a solution with its errors.
 Prediction predictionOf(const PreparedAssign& p, const MixPredictors& predictors, const std::vector<int>& choice) {
     return predictors.predict(PredictedMix(predictors.solving, p.problem, choice).siteChoice());
 }
 
-/// Every option but the start's costs one standard error of the step more: the solution leaves the start only where the map
-/// is surer than that.
+/// Every option but the start's costs one standard error of the step more: the solution leaves the start only where the
+/// map is surer than that.
 AssignProblem nearStart(const AssignProblem& problem, const std::vector<int>& start) {
     AssignProblem near = problem;
     for (std::size_t i = 0; i < near.items.size(); ++i) {
@@ -137,10 +144,12 @@ AssignProblem nearStart(const AssignProblem& problem, const std::vector<int>& st
     return near;
 }
 
-Found solveBytes(const PreparedAssign& p, const MixPredictors* predictors, bool interactions, std::uint64_t target, JobContext& job) {
+Found solveBytes(const PreparedAssign& p, const MixPredictors* predictors, bool interactions, std::uint64_t target,
+                 JobContext& job) {
     Found out;
     if (!p.start.empty()) {
-        const AssignSolution bound = solve(p.problem, target, job), near = solve(nearStart(p.problem, p.start), target, job);
+        const AssignSolution bound = solve(p.problem, target, job),
+                             near = solve(nearStart(p.problem, p.start), target, job);
         out.solution = bound; // the proof is that of the map's own problem
         takeChoice(p.problem, out.solution, {near.choice, near.bytes, 0, 0, 0});
         out.solution.optimal = false;
@@ -159,7 +168,8 @@ Found solveBytes(const PreparedAssign& p, const MixPredictors* predictors, bool 
     const MixPredictor search = halfOf(predictors->solving, p.map, 0), judge = halfOf(predictors->solving, p.map, 1);
     PredictedMix mix(search, p.problem, out.solution.choice);
     const Improvement better = improve(p.problem, out.solution.choice, target, mix, job);
-    const Prediction before = PredictedMix(judge, p.problem, out.solution.choice).prediction(), after = PredictedMix(judge, p.problem, better.choice).prediction();
+    const Prediction before = PredictedMix(judge, p.problem, out.solution.choice).prediction(),
+                     after = PredictedMix(judge, p.problem, better.choice).prediction();
     if (better.after < better.before && after.kl < before.kl) {
         takeChoice(p.problem, out.solution, better);
         out.moves = better.moves;
@@ -176,7 +186,9 @@ Found solveDamage(const PreparedAssign& p, const MixPredictors* predictors, JobC
     constexpr int kRounds = 12; // halves the range each time: 1/4000 of it in the end
     double least = 0;
     for (const AssignItem& item : p.problem.items)
-        least += std::min_element(item.options.begin(), item.options.end(), [](const auto& a, const auto& b) { return a.cost < b.cost; })->cost;
+        least += std::min_element(item.options.begin(), item.options.end(), [](const auto& a, const auto& b) {
+                     return a.cost < b.cost;
+                 })->cost;
     least *= 1 + 1e-12; // the solver adds exactly, here it is rounded thousands of times at most
     const auto at = [&](double sum) {
         Found found{solveForCost(p.problem, std::max(sum, least), job), std::nullopt, 0, 0};
@@ -187,8 +199,12 @@ Found solveDamage(const PreparedAssign& p, const MixPredictors* predictors, JobC
     double low = least, high = std::max(limit, least);
     Found best = at(low);
     if (best.prediction->kl > limit)
-        throw Error(ErrorCode::infeasibleBudget, fmt::format("the least damage that can be had is predicted as {:.4g} nats per token, the budget asks for {:.4g}", best.prediction->kl, limit),
-                    "allow larger formats or more damage");
+        throw Error(
+            ErrorCode::infeasibleBudget,
+            fmt::format(
+                "the least damage that can be had is predicted as {:.4g} nats per token, the budget asks for {:.4g}",
+                best.prediction->kl, limit),
+            "allow larger formats or more damage");
     while (at(high).prediction->kl < limit && high < 1e6) // damage levels off: the sum may go far beyond it
         high *= 2;
     for (int round = 0; round < kRounds; ++round) {
@@ -208,7 +224,8 @@ Found solveDamage(const PreparedAssign& p, const MixPredictors* predictors, JobC
 /// Floor and ceiling in the units that people give budgets in.
 void addReach(Error& e, const Model& model, const PreparedAssign& p) {
     const auto inUnits = [&](std::uint64_t bytes) {
-        const double bits = 8.0 * static_cast<double>(bytes - std::min(bytes, p.sizes.fixed)) / static_cast<double>(std::max<std::int64_t>(1, siteWeights(model)));
+        const double bits = 8.0 * static_cast<double>(bytes - std::min(bytes, p.sizes.fixed)) /
+                            static_cast<double>(std::max<std::int64_t>(1, siteWeights(model)));
         return fmt::format("{}B = {:.4f}bpw", bytes, bits);
     };
     e.add("floor", inUnits(p.range.floor));

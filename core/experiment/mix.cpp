@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The main job: calibrate → map → solve → measure the mix and what it is held against → refit and solve again where the
-// prediction was off → write the best. Every stage is a run of its own with its own recipe, so that each can be repeated
-// alone, and a stopped job goes on behind the last one that finished.
+// prediction was off → write the best. Every stage is a run of its own with its own recipe, so that each can be
+// repeated alone, and a stopped job goes on behind the last one that finished.
 #include "core/experiment/mix_job.h"
 #include "core/experiment/plan_rows.h"
 #include "core/experiment/stack.h"
@@ -30,7 +30,8 @@ std::vector<std::pair<std::string, std::string>> choiceOf(const Recipe& recipe) 
 /// Small-damage estimate of a mix, before damage levels off.
 double estimateOf(const Prediction& p) { return p.sum + p.interaction; }
 
-Json tableRow(const std::string& name, const Json& bytes, const Json& bits, const Json& e, const std::optional<Prediction>& predicted, bool isBase) {
+Json tableRow(const std::string& name, const Json& bytes, const Json& bits, const Json& e,
+              const std::optional<Prediction>& predicted, bool isBase) {
     return {{"name", name},
             {"bytes", bytes},
             {"bits_per_weight", bits},
@@ -71,8 +72,8 @@ bool MixJob::refit(const MixCandidate& mix) {
     return true;
 }
 
-/// A rival that measured better than every mix tried knows something that the map does not: mixes near it, which leave it only
-/// where the map is sure, until none measures better.
+/// A rival that measured better than every mix tried knows something that the map does not: mixes near it, which leave
+/// it only where the map is sure, until none measures better.
 void MixJob::startFromRivals(std::uint64_t bytes) {
     const auto byKl = [](const MixCandidate& a, const MixCandidate& b) { return a.kl < b.kl; };
     for (int round = 1; round <= kRivalRounds && !rivals_.empty() && predictors_; ++round) {
@@ -86,11 +87,18 @@ void MixJob::startFromRivals(std::uint64_t bytes) {
             return; // nothing to start from, or the last step brought nothing
         const std::size_t number = mixes_.size() + 1;
         MixCandidate mix = solved(options_.budget, static_cast<int>(number), start);
-        if (std::any_of(mixes_.begin(), mixes_.end(), [&](const MixCandidate& m) { return choiceOf(m.recipe) == choiceOf(mix.recipe); }))
+        if (std::any_of(mixes_.begin(), mixes_.end(),
+                        [&](const MixCandidate& m) { return choiceOf(m.recipe) == choiceOf(mix.recipe); }))
             return;
         measure(mix, fmt::format("measure_{}", number));
-        rounds_.push_back({{"round", number}, {"start", start.value()}, {"predicted", mix.predicted ? Json(mix.predicted->kl) : Json()}, {"predicted_se", mix.predicted ? Json(mix.predicted->klSe) : Json()},
-                           {"measured", mix.kl}, {"measured_se", mix.se}, {"bytes", mix.bytes}, {"refit", assign_.assignment.refit.has_value()}});
+        rounds_.push_back({{"round", number},
+                           {"start", start.value()},
+                           {"predicted", mix.predicted ? Json(mix.predicted->kl) : Json()},
+                           {"predicted_se", mix.predicted ? Json(mix.predicted->klSe) : Json()},
+                           {"measured", mix.kl},
+                           {"measured_se", mix.se},
+                           {"bytes", mix.bytes},
+                           {"refit", assign_.assignment.refit.has_value()}});
         mixes_.push_back(std::move(mix));
     }
 }
@@ -100,13 +108,20 @@ MixCandidate MixJob::bestWithinBytes() {
     std::uint64_t bytes = 0;
     for (int round = 1; round <= kRounds; ++round) {
         MixCandidate mix = solved(options_.budget, round);
-        const bool known = std::any_of(mixes_.begin(), mixes_.end(), [&](const MixCandidate& m) { return choiceOf(m.recipe) == choiceOf(mix.recipe); });
+        const bool known = std::any_of(mixes_.begin(), mixes_.end(), [&](const MixCandidate& m) {
+            return choiceOf(m.recipe) == choiceOf(mix.recipe);
+        });
         if (known)
             break; // the correction moves no decision
         measure(mix, round == 1 ? "measure" : fmt::format("measure_{}", round));
         mixes_.push_back(mix);
-        rounds_.push_back({{"round", round}, {"predicted", mix.predicted ? Json(mix.predicted->kl) : Json()}, {"predicted_se", mix.predicted ? Json(mix.predicted->klSe) : Json()},
-                           {"measured", mix.kl}, {"measured_se", mix.se}, {"bytes", mix.bytes}, {"refit", assign_.assignment.refit.has_value()}});
+        rounds_.push_back({{"round", round},
+                           {"predicted", mix.predicted ? Json(mix.predicted->kl) : Json()},
+                           {"predicted_se", mix.predicted ? Json(mix.predicted->klSe) : Json()},
+                           {"measured", mix.kl},
+                           {"measured_se", mix.se},
+                           {"bytes", mix.bytes},
+                           {"refit", assign_.assignment.refit.has_value()}});
         bytes = std::max(mix.solved.at("budget_bytes").get<std::uint64_t>(), mix.bytes);
         measureRivals(mix, bytes);
         if (!mix.predicted)
@@ -116,10 +131,12 @@ MixCandidate MixJob::bestWithinBytes() {
             break;
     }
     startFromRivals(bytes);
-    return *std::min_element(mixes_.begin(), mixes_.end(), [](const MixCandidate& a, const MixCandidate& b) { return a.kl < b.kl; });
+    return *std::min_element(mixes_.begin(), mixes_.end(),
+                             [](const MixCandidate& a, const MixCandidate& b) { return a.kl < b.kl; });
 }
 
-/// The smallest mix whose measured KL stays within the limit: the predicted limit is moved until the measured one is met.
+/// The smallest mix whose measured KL stays within the limit: the predicted limit is moved until the measured one is
+/// met.
 MixCandidate MixJob::smallestWithin(double limit) {
     double aim = limit, aimWithin = 0, klWithin = 0, aimBeyond = 0, klBeyond = 0;
     std::optional<MixCandidate> best;
@@ -132,7 +149,8 @@ MixCandidate MixJob::smallestWithin(double limit) {
                 throw;
             break; // the aim went below the least damage there is
         }
-        if (std::any_of(mixes_.begin(), mixes_.end(), [&](const MixCandidate& m) { return choiceOf(m.recipe) == choiceOf(mix.recipe); })) {
+        if (std::any_of(mixes_.begin(), mixes_.end(),
+                        [&](const MixCandidate& m) { return choiceOf(m.recipe) == choiceOf(mix.recipe); })) {
             if (best)
                 break;
             aim *= kAimLower; // too small a step to change a decision, and still beyond the limit
@@ -142,7 +160,12 @@ MixCandidate MixJob::smallestWithin(double limit) {
             takeGptq(mix);
         measure(mix, round == 1 ? "measure" : fmt::format("measure_{}", round));
         mixes_.push_back(mix);
-        rounds_.push_back({{"round", round}, {"aim", aim}, {"predicted", mix.predicted ? Json(mix.predicted->kl) : Json()}, {"measured", mix.kl}, {"measured_se", mix.se}, {"bytes", mix.bytes}});
+        rounds_.push_back({{"round", round},
+                           {"aim", aim},
+                           {"predicted", mix.predicted ? Json(mix.predicted->kl) : Json()},
+                           {"measured", mix.kl},
+                           {"measured_se", mix.se},
+                           {"bytes", mix.bytes}});
         const bool within = mix.kl <= limit;
         if (within && (!best || mix.bytes < best->bytes))
             best = mix;
@@ -161,7 +184,9 @@ MixCandidate MixJob::smallestWithin(double limit) {
     measureRivals(nearest, nearest.bytes);
     if (best)
         return *best;
-    throw Error(ErrorCode::infeasibleBudget, fmt::format("no mix tried measured at most {:.4g} nats per token; the best measured {:.4g} ± {:.2g}", limit, nearest.kl, nearest.se),
+    throw Error(ErrorCode::infeasibleBudget,
+                fmt::format("no mix tried measured at most {:.4g} nats per token; the best measured {:.4g} ± {:.2g}",
+                            limit, nearest.kl, nearest.se),
                 "allow larger formats, or more damage");
 }
 
@@ -169,11 +194,14 @@ RunOutcome MixJob::run() {
     if (options_.formats.empty())
         throw Error(ErrorCode::usage, "a mix needs formats to choose from", "add --formats q4_0,q5_0,q8_0");
     if (options_.evaluationFiles.empty())
-        throw Error(ErrorCode::usage, "a mix needs evaluation text, so that its damage is measured and not only predicted", "add --eval-text FILE");
+        throw Error(ErrorCode::usage,
+                    "a mix needs evaluation text, so that its damage is measured and not only predicted",
+                    "add --eval-text FILE");
     const Budget budget = parseBudget(options_.budget);
     const bool byDamage = budget.kind == Budget::Kind::cost;
     if (byDamage && options_.metric == "output")
-        throw Error(ErrorCode::usage, "a budget in KL needs a map in nats", "use --metric fisher or kl, or give a budget in bytes or bpw");
+        throw Error(ErrorCode::usage, "a budget in KL needs a map in nats",
+                    "use --metric fisher or kl, or give a budget in bytes or bpw");
     const JobScope scope(&job_);
     model_ = bench_.model(options_.checkpoint, options_.device);
     requireWritable();
@@ -190,7 +218,9 @@ RunOutcome MixJob::run() {
             chosen = &rival;
     }
     if (chosen != &mix)
-        notes_.push_back(fmt::format("{} measured better than the solved mix on the evaluation text (KL {:.4g} against {:.4g}) and is handed out", chosen->name, chosen->kl, mix.kl));
+        notes_.push_back(fmt::format("{} measured better than the solved mix on the evaluation text (KL {:.4g} against "
+                                     "{:.4g}) and is handed out",
+                                     chosen->name, chosen->kl, mix.kl));
     const std::optional<MixCandidate> better = polished(mix, *chosen);
     if (better)
         chosen = &*better;
@@ -215,7 +245,8 @@ RunOutcome MixJob::run() {
 Json MixJob::result(const MixCandidate& mix, const MixCandidate& chosen, const RunOutcome& made) const {
     const Json& measured = made.result.at("evaluation");
     Json table = Json::array(), uniforms = Json::array(), lists = Json::array();
-    table.push_back(tableRow("as it is", model_->checkpoint().totalBytes(), model_->checkpoint().bitsPerWeight(), measured, std::nullopt, true));
+    table.push_back(tableRow("as it is", model_->checkpoint().totalBytes(), model_->checkpoint().bitsPerWeight(),
+                             measured, std::nullopt, true));
     table.push_back(mix.asJson());
     for (const MixCandidate& better : polished_)
         table.push_back(better.asJson());
@@ -227,7 +258,8 @@ Json MixJob::result(const MixCandidate& mix, const MixCandidate& chosen, const R
     out["gptq"] = polish_;
     if (chosen.name != mix.name)
         for (const SiteFormat& format : recipeFormats(*model_, chosen.recipe))
-            out["formats"][model_->site(format.site).name] = format.used ? format.used->name() + (format.rounder.empty() ? "" : "@" + format.rounder) : "keep";
+            out["formats"][model_->site(format.site).name] =
+                format.used ? format.used->name() + (format.rounder.empty() ? "" : "@" + format.rounder) : "keep";
     out.update(Json{{"run", made.run.value()},
                     {"chosen", chosen.name},
                     {"bytes", made.result.at("bytes")},
@@ -244,7 +276,9 @@ Json MixJob::result(const MixCandidate& mix, const MixCandidate& chosen, const R
                     {"lists", lists},
                     {"rounds", rounds_},
                     {"refinement", refinement_},
-                    {"refit", assign_.assignment.refit ? Json{{"scale", assign_.assignment.refit->scale}, {"limit", assign_.assignment.refit->limit}} : Json()},
+                    {"refit", assign_.assignment.refit ? Json{{"scale", assign_.assignment.refit->scale},
+                                                              {"limit", assign_.assignment.refit->limit}}
+                                                       : Json()},
                     {"recipe", chosen.recipe.toJson()},
                     {"calibration_tokens", calibration_.at("tokens")},
                     {"warnings", calibration_.at("warnings")},

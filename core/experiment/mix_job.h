@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The main job's parts: stages that the log may hold already, candidates and what they measured. Private to
-// core/experiment; mix.cpp is the order of things, mix_stages.cpp runs them, mix_rivals.cpp knows what to hold a mix against.
+// core/experiment; mix.cpp is the order of things, mix_stages.cpp runs them, mix_rivals.cpp knows what to hold a mix
+// against.
 #pragma once
 
 #include "core/experiment/assign_map.h"

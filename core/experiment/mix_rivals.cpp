@@ -20,22 +20,26 @@ constexpr std::size_t kMostRivals = 3; ///< of each kind
 int optionFor(const PredictionSite& known, const Site& site, const SiteFormat& format) {
     for (std::size_t i = 0; i < known.options.size(); ++i) {
         const SiteChoice choice = parseChoice(known.options[i].format);
-        if (choice.rounder == format.rounder && (choice.format->name() == format.asked || fallbackFormat(choice.format, site.rows, site.cols)->name() == format.used->name()))
+        if (choice.rounder == format.rounder &&
+            (choice.format->name() == format.asked ||
+             fallbackFormat(choice.format, site.rows, site.cols)->name() == format.used->name()))
             return static_cast<int>(i);
     }
     return -1;
 }
 
-/// The candidates most likely to beat the mix: the largest, whatever a map says of it, and by prediction the best and those
-/// not much worse than the mix.
+/// The candidates most likely to beat the mix: the largest, whatever a map says of it, and by prediction the best and
+/// those not much worse than the mix.
 std::vector<MixCandidate> likely(std::vector<MixCandidate> candidates, double mixKl) {
-    std::stable_sort(candidates.begin(), candidates.end(), [](const MixCandidate& a, const MixCandidate& b) { return a.bytes > b.bytes; });
+    std::stable_sort(candidates.begin(), candidates.end(),
+                     [](const MixCandidate& a, const MixCandidate& b) { return a.bytes > b.bytes; });
     std::vector<MixCandidate> out;
     if (candidates.empty())
         return out;
     out.push_back(candidates.front());
     std::erase_if(candidates, [&](const MixCandidate& c) { return c.name == out.front().name || !c.predicted; });
-    std::stable_sort(candidates.begin(), candidates.end(), [](const MixCandidate& a, const MixCandidate& b) { return a.predicted->kl < b.predicted->kl; });
+    std::stable_sort(candidates.begin(), candidates.end(),
+                     [](const MixCandidate& a, const MixCandidate& b) { return a.predicted->kl < b.predicted->kl; });
     for (MixCandidate& candidate : candidates)
         if (out.size() < kMostRivals && candidate.predicted->kl <= kWorthMeasuring * mixKl)
             out.push_back(std::move(candidate));
@@ -58,7 +62,8 @@ std::optional<Prediction> MixJob::predict(const Recipe& quantize) const {
         if (!format.used)
             continue;
         const Site& site = model_->site(format.site);
-        const auto known = std::find_if(sites.begin(), sites.end(), [&](const PredictionSite& s) { return s.name == site.name; });
+        const auto known =
+            std::find_if(sites.begin(), sites.end(), [&](const PredictionSite& s) { return s.name == site.name; });
         const int option = known == sites.end() ? -1 : optionFor(*known, site, format);
         if (option < 0)
             return std::nullopt;
@@ -97,11 +102,13 @@ std::vector<MixCandidate> MixJob::uniformsUpTo(std::uint64_t bytes) const {
     return out;
 }
 
-/// llama.cpp's lists, where they may be handed out: all their types are among the formats asked for, in a container that
-/// has them, and nothing is tied.
+/// llama.cpp's lists, where they may be handed out: all their types are among the formats asked for, in a container
+/// that has them, and nothing is tied.
 std::vector<MixCandidate> MixJob::listsUpTo(std::uint64_t bytes) const {
     std::vector<MixCandidate> out;
-    const bool blocks = std::all_of(options_.formats.begin(), options_.formats.end(), [](const std::string& f) { return parseChoice(f).format->storage() != StorageType::unknown; });
+    const bool blocks = std::all_of(options_.formats.begin(), options_.formats.end(), [](const std::string& f) {
+        return parseChoice(f).format->storage() != StorageType::unknown;
+    });
     if (!blocks || options_.tie != "none" || (!options_.outPath.empty() && !options_.outPath.ends_with(".gguf")))
         return out;
     std::vector<std::string> allowed;
@@ -131,7 +138,8 @@ std::vector<MixCandidate> MixJob::listsUpTo(std::uint64_t bytes) const {
 }
 
 bool MixJob::isMeasured(const MixCandidate& candidate) const {
-    return std::any_of(rivals_.begin(), rivals_.end(), [&](const MixCandidate& known) { return known.name == candidate.name; });
+    return std::any_of(rivals_.begin(), rivals_.end(),
+                       [&](const MixCandidate& known) { return known.name == candidate.name; });
 }
 
 /// Measures those that could be better at `bytes` or less.
@@ -146,8 +154,8 @@ void MixJob::measureRivals(const MixCandidate& mix, std::uint64_t bytes) {
     }
 }
 
-/// What people want to see beside the mix though it is no rival: formats that were asked for and the uniform formats just
-/// above its size, rounded as plainly as possible and with the mix's own rounder, so that the mixing alone shows.
+/// What people want to see beside the mix though it is no rival: formats that were asked for and the uniform formats
+/// just above its size, rounded as plainly as possible and with the mix's own rounder, so that the mixing alone shows.
 void MixJob::measureForShow(std::uint64_t mixBytes) {
     std::vector<MixCandidate> shown;
     for (const std::string& format : options_.uniformFormats)
@@ -156,7 +164,8 @@ void MixJob::measureForShow(std::uint64_t mixBytes) {
         shown.push_back(uniform(options_.uniformFormat, "nearest"));
     std::uint64_t above = 0;
     for (const std::string& format : options_.formats)
-        if (const std::uint64_t bytes = uniform(format, mapRounder()).bytes; bytes >= mixBytes && (above == 0 || bytes < above))
+        if (const std::uint64_t bytes = uniform(format, mapRounder()).bytes;
+            bytes >= mixBytes && (above == 0 || bytes < above))
             above = bytes;
     for (const std::string& format : options_.formats) {
         if (above == 0 || uniform(format, mapRounder()).bytes != above)

@@ -37,12 +37,19 @@ RunOutcome MixJob::stage(const std::string& key, const std::string& what, const 
         resume = outcome ? RunId(0) : unfinishedSweep(bench_, wanted, job_);
     }
     const bool taken = outcome.has_value(), resumed = resume.value() != 0;
-    job_.note(what + (taken ? fmt::format(": taken from run {}", outcome->run.value()) : resumed ? fmt::format(": going on with run {}", resume.value()) : ""));
+    job_.note(what + (taken     ? fmt::format(": taken from run {}", outcome->run.value())
+                      : resumed ? fmt::format(": going on with run {}", resume.value())
+                                : ""));
     if (!taken)
         outcome = runLogged(bench_, recipe, job_, commandLine_, resume, false);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
     runs_[key] = outcome->run.value();
-    stages_.push_back({{"stage", key}, {"what", what}, {"run", outcome->run.value()}, {"seconds", seconds}, {"taken", taken}, {"resumed", resumed}});
+    stages_.push_back({{"stage", key},
+                       {"what", what},
+                       {"run", outcome->run.value()},
+                       {"seconds", seconds},
+                       {"taken", taken},
+                       {"resumed", resumed}});
     return *outcome;
 }
 
@@ -53,8 +60,8 @@ std::uint64_t MixJob::bytesOf(const Recipe& quantize) const {
     return planFor(*model_, recipeFormats(*model_, planned), planned).fileBytes;
 }
 
-/// A target that exists or is the source is refused now, not after the sweeps. What an earlier, stopped call wrote there
-/// is no obstacle.
+/// A target that exists or is the source is refused now, not after the sweeps. What an earlier, stopped call wrote
+/// there is no obstacle.
 void MixJob::requireWritable() {
     if (options_.outPath.empty())
         return;
@@ -90,7 +97,8 @@ std::string MixJob::smallestFormat() const {
         uniform.assignment.format = format;
         return bytesOf(uniform);
     };
-    return *std::min_element(options_.formats.begin(), options_.formats.end(), [&](const std::string& a, const std::string& b) { return bytes(a) < bytes(b); });
+    return *std::min_element(options_.formats.begin(), options_.formats.end(),
+                             [&](const std::string& a, const std::string& b) { return bytes(a) < bytes(b); });
 }
 
 /// The map by the metric asked for, as an assignment that can be solved.
@@ -109,7 +117,8 @@ void MixJob::buildMap() {
         if (options_.checkCells > 0) {
             const Recipe check = checkSweep(LogReader(bench_.log().path()), made, options_.checkCells, kCheckTokens);
             if (!check.sweep.sites.empty())
-                assign_.assignment.measuredRuns = {stage("sweep_check", "sketch held against measured cells", check).run.value()};
+                assign_.assignment.measuredRuns = {
+                    stage("sweep_check", "sketch held against measured cells", check).run.value()};
         }
     } else {
         Recipe output = recipe("sweep", "mix: output error");
@@ -118,7 +127,8 @@ void MixJob::buildMap() {
     }
     if (options_.metric == "kl") {
         Recipe kl = recipe("sweep", "mix: measured KL");
-        kl.sweep = {options_.measureEveryCell ? options_.formats : std::vector{smallestFormat()}, "kl", options_.sweepTokens};
+        kl.sweep = {options_.measureEveryCell ? options_.formats : std::vector{smallestFormat()}, "kl",
+                    options_.sweepTokens};
         assign_.assignment.scaleRun = options_.measureEveryCell ? 0 : assign_.assignment.sweepRun;
         assign_.assignment.sweepRun = stage("sweep_kl", "sweep by measured KL", kl).run.value();
     }
@@ -131,7 +141,9 @@ void MixJob::buildMap() {
         refine.tokens = options_.sweepTokens;
         const RunOutcome better = measureUncertainCells(bench_, refine, job_, commandLine_);
         assign_.assignment.measuredRuns = better.result.at("measured_runs").get<std::vector<std::int64_t>>();
-        refinement_ = {{"rounds", better.result.at("rounds")}, {"cells_measured", better.result.at("cells_measured")}, {"stable", better.result.at("stable")}};
+        refinement_ = {{"rounds", better.result.at("rounds")},
+                       {"cells_measured", better.result.at("cells_measured")},
+                       {"stable", better.result.at("stable")}};
     }
     if (options_.metric != "output")
         map_ = readAssignMap(bench_, *model_, assign_.assignment, job_);
@@ -139,14 +151,18 @@ void MixJob::buildMap() {
         predictors_.emplace(mixPredictors(*map_, *model_));
 }
 
-/// Solves; the mix is not measured yet. @param round 1 …; @param start a run whose mix is left only where it surely pays.
+/// Solves; the mix is not measured yet. @param round 1 …; @param start a run whose mix is left only where it surely
+/// pays.
 MixCandidate MixJob::solved(const std::string& budget, int round, RunId start) {
     Recipe assign = assign_;
     assign.assignment.budget = budget;
     assign.assignment.startRun = start.value();
     assign.name = "mix: solve " + budget;
-    const std::string how = start.value() != 0 ? fmt::format(", starting from run {}", start.value()) : assign.assignment.refit ? ", refitted" : "";
-    const RunOutcome outcome = stage(round == 1 ? "assign" : fmt::format("assign_{}", round), "solve " + budget + how, assign);
+    const std::string how = start.value() != 0        ? fmt::format(", starting from run {}", start.value())
+                            : assign.assignment.refit ? ", refitted"
+                                                      : "";
+    const RunOutcome outcome =
+        stage(round == 1 ? "assign" : fmt::format("assign_{}", round), "solve " + budget + how, assign);
     MixCandidate mix;
     mix.solved = outcome.result;
     mix.name = "mix " + options_.budget;
@@ -154,7 +170,8 @@ MixCandidate MixJob::solved(const std::string& budget, int round, RunId start) {
     mix.rounder = mapRounder();
     mix.bytes = outcome.result.at("bytes").get<std::uint64_t>();
     if (const Json& p = outcome.result.at("prediction"); p.is_object())
-        mix.predicted = Prediction{p.at("sum"), p.at("sum_se"), p.at("interaction"), p.at("shrinkage"), p.at("kl"), p.at("se")};
+        mix.predicted =
+            Prediction{p.at("sum"), p.at("sum_se"), p.at("interaction"), p.at("shrinkage"), p.at("kl"), p.at("se")};
     return mix;
 }
 

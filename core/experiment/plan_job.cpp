@@ -2,6 +2,7 @@
 // What a recipe would do, without doing it: for a quantization the exporter's plan, for the rest windows, passes and time.
 #include "core/experiment/plan_rows.h"
 #include "core/experiment/workbench.h"
+#include "core/sensitivity/fisher.h"
 
 #include "core/base/parallel.h"
 #include "core/compute/cpu_device.h"
@@ -51,9 +52,10 @@ Json planSweep(const Model& model, const Recipe& recipe, std::int64_t tokens, do
         seconds = pass * (1 + kMeanRestart * static_cast<double>(cells) / parseShard(recipe.sweep.shard).of);
     } else if (recipe.sweep.metric == "fisher") { // two passes forward, then the way back for each draw of a window
         const std::int64_t length = std::max<std::int64_t>(1, recipe.calibration.length);
-        const std::int64_t windows = std::clamp<std::int64_t>(swept / length, 1, recipe.sweep.probes);
-        const auto draws = static_cast<double>((recipe.sweep.probes + windows - 1) / windows);
-        seconds = forwardSeconds(model, windows * length, rate) * (2 + draws + std::min(draws, static_cast<double>(recipe.sweep.formats.size())));
+        const std::int64_t enough = windowsForProbes(recipe.sweep.probes, length);
+        const std::int64_t windows = std::clamp<std::int64_t>(swept / length, 1, enough);
+        const auto draws = static_cast<double>((enough + windows - 1) / windows), formats = static_cast<double>(recipe.sweep.formats.size());
+        seconds = forwardSeconds(model, windows * length, rate) * (2 + draws * (2 + formats / 32));
     }
     return {{"cells", cells}, {"tokens", swept}, {"seconds_estimate", seconds}};
 }

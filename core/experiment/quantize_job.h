@@ -17,6 +17,7 @@ inline double secondsSince(StageClock::time_point begun) { return std::chrono::d
 
 /// How a recipe rounds one weight. GPTQ's scales, and what it falls back to, are weighted.
 RounderOptions rounderOf(const Recipe& recipe);
+GptqOptions gptqOptions(const Recipe& recipe);
 
 struct QuantizeTexts {
     std::optional<TextSet> calibration; ///< absent when nothing of the recipe looks at inputs

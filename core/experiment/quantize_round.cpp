@@ -26,16 +26,16 @@ std::unique_ptr<TensorCache> cacheFor(const Stage& stage, const WorkedModel& wor
 
 bool clipsOutputs(const Recipe& recipe) { return parseTransform(recipe.transform).find("clip") != nullptr; }
 
-GptqOptions gptqOptions(const Recipe& recipe) {
-    const Recipe::Gptq& g = recipe.gptq;
-    return {g.damping, g.activationOrder, g.sequential, clipsOutputs(recipe), g.refitScales, static_cast<int>(g.sweeps), g.minimumTokens};
-}
-
 bool asksFor(const SiteFormat& format, const Recipe& recipe, std::string_view rounder) {
     return format.used && (format.rounder.empty() ? recipe.rounder : format.rounder) == rounder;
 }
 
 } // namespace
+
+GptqOptions gptqOptions(const Recipe& recipe) {
+    const Recipe::Gptq& g = recipe.gptq;
+    return {g.damping, g.activationOrder, g.sequential, clipsOutputs(recipe), g.refitScales, static_cast<int>(g.sweeps), g.minimumTokens};
+}
 
 RounderOptions rounderOf(const Recipe& recipe) {
     RounderOptions options;

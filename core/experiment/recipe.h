@@ -53,7 +53,7 @@ struct Recipe {
         std::vector<std::string> formats;
         std::string metric = "output";        ///< output | fisher | kl
         std::int64_t tokens = 0;
-        std::int64_t probes = 256;            ///< fisher: sampled gradients in all
+        std::int64_t probes = 1024;           ///< fisher: projections of sampled gradients in all
         std::string context = "alone";        ///< kl: what the other sites are, alone (full) | rest (quantized)
         std::string rest = {};                ///< kl, context rest: their format
         double positions = 1;                 ///< kl: share of the positions that the head is run for, in (0, 1]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Measuring the uncertain cells of a map: solve, ask which decisions hang on error bars, measure those cells exactly, and
-// solve again, until nothing hangs on an estimate any more.
+// Measuring the uncertain cells of a map: solve, ask which decisions hang on error bars, measure those cells exactly,
+// and solve again, until nothing hangs on an estimate any more.
 #include "core/experiment/refine.h"
 
 #include "core/assign/uncertain.h"
@@ -19,7 +19,8 @@ using Cell = std::pair<std::string, std::string>; ///< site, format
 class Refinement {
 public:
     Refinement(Workbench& bench, const Runner::RefineOptions& options, JobContext& job, const std::string& commandLine)
-        : bench_(bench), options_(options), job_(job), commandLine_(commandLine), assign_(withAbsolutePaths(options.assign)) {}
+        : bench_(bench), options_(options), job_(job), commandLine_(commandLine),
+          assign_(withAbsolutePaths(options.assign)) {}
 
     RunOutcome run();
 
@@ -50,23 +51,27 @@ RunOutcome Refinement::solveAgain() {
     return outcome;
 }
 
-/// Cells not measured yet that could flip a decision, the most uncertain decision first; whole decisions only, so that a
-/// measured option is never held against an estimated one.
+/// Cells not measured yet that could flip a decision, the most uncertain decision first; whole decisions only, so that
+/// a measured option is never held against an estimated one.
 std::vector<Cell> Refinement::openCells(const Model& model, std::int64_t budget, bool& anyLeft) {
     const JobScope scope(&job_);
     const PreparedAssign p = prepareAssign(bench_, model, assign_, job_);
     AssignProblem problem = p.problem;
-    const auto isMeasured = [&](const std::string& site, const std::string& format) { return p.map.cells.at(site).at(format).measured; };
+    const auto isMeasured = [&](const std::string& site, const std::string& format) {
+        return p.map.cells.at(site).at(format).measured;
+    };
     std::vector<Cell> cells;
     anyLeft = false;
-    for (const UncertainItem& uncertain : uncertainItems(problem, p.limit == kNoTotal ? solvedBytes_ : p.limit, assign_.seed, job_)) {
+    for (const UncertainItem& uncertain :
+         uncertainItems(problem, p.limit == kNoTotal ? solvedBytes_ : p.limit, assign_.seed, job_)) {
         const AssignItem& item = problem.items[uncertain.item];
         std::vector<int> options = uncertain.rivals;
         options.insert(options.begin(), uncertain.chosen);
         std::vector<Cell> wanted;
         for (const std::string& site : item.members)
             for (const int option : options)
-                if (const std::string& format = item.options[static_cast<std::size_t>(option)].format; !isMeasured(site, format))
+                if (const std::string& format = item.options[static_cast<std::size_t>(option)].format;
+                    !isMeasured(site, format))
                     wanted.emplace_back(site, format);
         if (wanted.empty())
             continue; // what is known exactly can't be known better on this text
@@ -98,12 +103,16 @@ RunId Refinement::measure(const std::vector<Cell>& cells) {
 
 RunOutcome Refinement::run() {
     if (assign_.kind != "assign")
-        throw Error(ErrorCode::usage, "measuring what is uncertain starts from a recipe of kind 'assign', not '" + assign_.kind + "'", "give the map, the budget and the pins");
+        throw Error(ErrorCode::usage,
+                    "measuring what is uncertain starts from a recipe of kind 'assign', not '" + assign_.kind + "'",
+                    "give the map, the budget and the pins");
     const std::shared_ptr<const Model> model = bench_.model(assign_.checkpoint, assign_.device);
     {
         const AssignMap map = readAssignMap(bench_, *model, assign_.assignment, job_);
         if (!map.inNats())
-            throw Error(ErrorCode::usage, fmt::format("sweep {} measured output error; measured KL can't take its place", assign_.assignment.sweepRun),
+            throw Error(ErrorCode::usage,
+                        fmt::format("sweep {} measured output error; measured KL can't take its place",
+                                    assign_.assignment.sweepRun),
                         "start from a sweep with --metric fisher or kl");
     }
     RunOutcome solved = solveAgain();
@@ -124,7 +133,11 @@ RunOutcome Refinement::run() {
         std::int64_t changed = 0;
         for (const auto& entry : after.items())
             changed += before.at(entry.key()) != entry.value();
-        rounds.push_back({{"round", round}, {"cells", cells.size()}, {"sweep", measured.value()}, {"assign", solved.run.value()}, {"changed", changed}});
+        rounds.push_back({{"round", round},
+                          {"cells", cells.size()},
+                          {"sweep", measured.value()},
+                          {"assign", solved.run.value()},
+                          {"changed", changed}});
     }
     if (!rounds.empty() && anyLeft)
         openCells(*model, left, anyLeft);
@@ -137,7 +150,8 @@ RunOutcome Refinement::run() {
 
 } // namespace
 
-RunOutcome measureUncertainCells(Workbench& bench, const Runner::RefineOptions& options, JobContext& job, const std::string& commandLine) {
+RunOutcome measureUncertainCells(Workbench& bench, const Runner::RefineOptions& options, JobContext& job,
+                                 const std::string& commandLine) {
     return Refinement(bench, options, job, commandLine).run();
 }
 

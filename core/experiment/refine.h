@@ -7,8 +7,9 @@
 
 namespace bw {
 
-/// As Runner::measureUncertain, on a bench that has models and texts open already. Runs that the log holds finished with
-/// the same content are taken from it; a stopped sweep goes on.
-RunOutcome measureUncertainCells(Workbench& bench, const Runner::RefineOptions& options, JobContext& job, const std::string& commandLine);
+/// As Runner::measureUncertain, on a bench that has models and texts open already. Runs that the log holds finished
+/// with the same content are taken from it; a stopped sweep goes on.
+RunOutcome measureUncertainCells(Workbench& bench, const Runner::RefineOptions& options, JobContext& job,
+                                 const std::string& commandLine);
 
 } // namespace bw

@@ -51,7 +51,7 @@ public:
         bool measureEveryCell = false;
         /// Uniform mixes to evaluate beside the nearest larger and smaller one; empty = `uniformFormat` only.
         std::vector<std::string> uniformFormats;
-        std::int64_t probes = 256;       ///< of the sketch
+        std::int64_t probes = 1024;      ///< of the sketch
         std::int64_t checkCells = 8;     ///< sites of each format that the sketch is held against by measured KL; 0 = none
         std::int64_t sketchTokens = 0;   ///< calibration tokens that the sketch reads; 0 = all
         std::vector<std::string> forbid; ///< "FORMAT" or "SITE=FORMAT"

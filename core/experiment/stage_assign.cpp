@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The assign stage: a logged sensitivity map becomes a mix under a budget, with its proof, its prediction and its reasons.
+// The assign stage: a logged sensitivity map becomes a mix under a budget, with its proof, its prediction and its
+// reasons.
 #include "core/experiment/assign_problem.h"
 #include "core/experiment/plan_rows.h"
 
@@ -53,7 +54,8 @@ std::vector<AssignmentRow> chosenRows(const Model& model, const PreparedAssign& 
 }
 
 Json predictionJson(const Prediction& p) {
-    return {{"sum", p.sum}, {"sum_se", p.sumSe}, {"interaction", p.interaction}, {"shrinkage", p.shrinkage}, {"kl", p.kl}, {"se", p.klSe}};
+    return {{"sum", p.sum}, {"sum_se", p.sumSe}, {"interaction", p.interaction}, {"shrinkage", p.shrinkage},
+            {"kl", p.kl},   {"se", p.klSe}};
 }
 
 std::vector<MetricRow> assignMetrics(const PreparedAssign& p, const SolvedAssign& solved, double bits) {
@@ -81,11 +83,13 @@ Json starvedJson(const AssignMap& map) {
 std::vector<std::string> assignWarnings(const Stage& stage, const PreparedAssign& p) {
     std::vector<std::string> out;
     if (!p.map.starved.empty())
-        out.push_back(fmt::format("{} expert weights saw too few tokens to be measured; policy '{}': {}{}", p.map.starved.size(), stage.recipe.assignment.starved,
-                                  p.map.starved.front().why, p.map.starved.size() > 1 ? " (and so on)" : ""));
+        out.push_back(fmt::format("{} expert weights saw too few tokens to be measured; policy '{}': {}{}",
+                                  p.map.starved.size(), stage.recipe.assignment.starved, p.map.starved.front().why,
+                                  p.map.starved.size() > 1 ? " (and so on)" : ""));
     if (p.limit != kNoTotal && p.limit > p.range.ceiling)
-        out.push_back(fmt::format("the budget of {} bytes is more than the best mix of these formats takes ({} bytes; the smallest takes {}): the rest buys nothing", p.limit,
-                                  p.range.ceiling, p.range.floor));
+        out.push_back(fmt::format("the budget of {} bytes is more than the best mix of these formats takes ({} bytes; "
+                                  "the smallest takes {}): the rest buys nothing",
+                                  p.limit, p.range.ceiling, p.range.floor));
     for (const std::string& warning : out)
         stage.bench.warn(stage.job, warning);
     return out;

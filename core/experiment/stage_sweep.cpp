@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The sweep stage: the sensitivity map, committed as it grows, so that next to nothing can be lost: a cell at a time for
-// measured maps, a block at a time for the sketch.
+// The sweep stage: the sensitivity map, committed as it grows, so that next to nothing can be lost: a cell at a time
+// for measured maps, a block at a time for the sketch.
 #include "core/experiment/plan_rows.h"
+#include "core/experiment/quantize_job.h"
 #include "core/experiment/workbench.h"
 
 #include "core/sensitivity/fisher.h"
@@ -29,7 +30,8 @@ Windows spread(const Windows& all, std::int64_t tokens) {
 struct SweepTexts {
     std::shared_ptr<const Calibrated> calibrated; ///< keeps what `importance` points to
     ImportanceLookup importance = [](const Site&) { return std::span<const float>(); };
-    Windows windows;
+    Windows all;     ///< what GPTQ makes its Gram matrices of
+    Windows windows; ///< that are swept over
 };
 
 SweepTexts sweepTexts(const Stage& stage) {
@@ -45,10 +47,13 @@ SweepTexts sweepTexts(const Stage& stage) {
     for (const TextData& text : texts.texts)
         stage.log().addDataset(stage.run, text, "calibration");
     out.windows = spread(texts.windows, stage.recipe.sweep.tokens);
+    out.all = std::move(texts.windows);
     return out;
 }
 
-RounderOptions rounderOf(const Recipe& recipe) { return {recipe.rounder == "weighted", recipe.clipSearch, blockSearch(recipe)}; }
+GptqSweep gptqOf(const Recipe& recipe, const SweepTexts& texts) {
+    return {&texts.all, gptqOptions(recipe), recipe.rounder == "gptq"};
+}
 
 /// Values of an earlier map as the order of this one.
 std::function<double(const std::string&, const std::string&)> orderOf(const Stage& stage) {
@@ -58,7 +63,9 @@ std::function<double(const std::string&, const std::string&)> orderOf(const Stag
     const LogReader log(stage.log().path());
     const RunSummary summary = log.run(RunId(run)).summary;
     if (summary.kind != "sweep")
-        throw Error(ErrorCode::usage, fmt::format("run {} is of kind '{}'; only a sweep's values can order another", run, summary.kind), "name a sweep with --order-run");
+        throw Error(ErrorCode::usage,
+                    fmt::format("run {} is of kind '{}'; only a sweep's values can order another", run, summary.kind),
+                    "name a sweep with --order-run");
     std::map<std::pair<std::string, std::string>, double> values;
     for (const SensitivityRow& row : log.sensitivities(RunId(run)))
         values[{row.site, row.format}] = row.value;
@@ -68,12 +75,13 @@ std::function<double(const std::string&, const std::string&)> orderOf(const Stag
     };
 }
 
-SweepOptions sweepOptions(const Stage& stage) {
+SweepOptions sweepOptions(const Stage& stage, const SweepTexts& texts) {
     const Recipe::Sweep& wanted = stage.recipe.sweep;
     SweepOptions options;
     options.metric = parseMetric(wanted.metric);
     options.formats = wanted.formats;
     options.rounder = rounderOf(stage.recipe);
+    options.gptq = gptqOf(stage.recipe, texts);
     options.sites = wanted.sites;
     options.context = parseContext(wanted.context);
     options.rest = wanted.rest;
@@ -90,12 +98,14 @@ void requireMeaning(const Recipe::Sweep& sweep) {
     const bool kl = sweep.metric == "kl", fisher = sweep.metric == "fisher";
     const auto only = [](bool given, const char* what, const char* metric) {
         if (given)
-            throw Error(ErrorCode::usage, fmt::format("{} has a meaning for --metric {} alone", what, metric), fmt::format("leave it out, or sweep with --metric {}", metric));
+            throw Error(ErrorCode::usage, fmt::format("{} has a meaning for --metric {} alone", what, metric),
+                        fmt::format("leave it out, or sweep with --metric {}", metric));
     };
     only(!kl && sweep.context != "alone", "the context", "kl");
     only(!kl && sweep.positions != 1, "a share of the positions", "kl");
     only(!kl && sweep.orderRun != 0, "an order", "kl");
-    only(!fisher && !(sweep.activations.empty() && sweep.keys.empty() && sweep.values.empty()), "the format of activations or of a cache", "fisher");
+    only(!fisher && !(sweep.activations.empty() && sweep.keys.empty() && sweep.values.empty()),
+         "the format of activations or of a cache", "fisher");
     only(fisher && sweep.shard != "1/1", "a shard", "kl or output");
     if (!kl && sweep.context == "alone" && !sweep.rest.empty())
         only(true, "the rest's format", "kl");
@@ -106,6 +116,7 @@ void sketch(const Stage& stage, const SweepTexts& texts, const std::vector<Sensi
     FisherOptions options;
     options.formats = wanted.formats;
     options.rounder = rounderOf(stage.recipe);
+    options.gptq = gptqOf(stage.recipe, texts);
     options.activations = wanted.activations;
     options.keys = wanted.keys;
     options.values = wanted.values;
@@ -113,13 +124,20 @@ void sketch(const Stage& stage, const SweepTexts& texts, const std::vector<Sensi
     options.seed = stage.recipe.seed;
     options.sites = wanted.sites;
     const auto commit = [&](const FisherRow& row) { stage.log().addFisherRow(stage.run, row); };
-    stage.log().addFisherFacts(stage.run, fisherSketch(stage.model, texts.windows, options, texts.importance, known, commit, stage.job));
+    stage.log().addFisherFacts(
+        stage.run, fisherSketch(stage.model, texts.windows, options, texts.importance, known, commit, stage.job));
 }
 
 Json cellsJson(const std::vector<SensitivityCell>& cells) {
     Json rows = Json::array();
     for (const SensitivityCell& cell : cells)
-        rows.push_back({{"site", cell.site_name}, {"format", cell.format}, {"used", cell.used}, {"bytes", cell.bytes}, {"value", cell.value}, {"se", cell.standardError}, {"tokens", cell.tokens}});
+        rows.push_back({{"site", cell.site_name},
+                        {"format", cell.format},
+                        {"used", cell.used},
+                        {"bytes", cell.bytes},
+                        {"value", cell.value},
+                        {"se", cell.standardError},
+                        {"tokens", cell.tokens}});
     return rows;
 }
 
@@ -137,29 +155,39 @@ Json doubtsJson(const Stage& stage, const std::vector<SensitivityCell>& cells) {
 
 Json runSweep(const Stage& stage) {
     if (stage.recipe.transform != "none")
-        throw Error(ErrorCode::usage, "the transform '" + stage.recipe.transform + "' is folded in by quantizing only", "quantize with it into a file and use that, or set it to none");
+        throw Error(ErrorCode::usage, "the transform '" + stage.recipe.transform + "' is folded in by quantizing only",
+                    "quantize with it into a file and use that, or set it to none");
     const Recipe::Sweep& wanted = stage.recipe.sweep;
     const bool fisher = wanted.metric == "fisher";
-    if (wanted.formats.empty() && !(fisher && (!wanted.activations.empty() || !wanted.keys.empty() || !wanted.values.empty())))
+    if (wanted.formats.empty() &&
+        !(fisher && (!wanted.activations.empty() || !wanted.keys.empty() || !wanted.values.empty())))
         throw Error(ErrorCode::usage, "a sweep needs formats to try", "add --formats q4_0,q5_0,q8_0");
     requireMeaning(wanted);
     SweepTexts texts = sweepTexts(stage);
-    const std::vector<SensitivityCell> known = stage.resumed ? stage.log().knownCells(stage.run, stage.model) : std::vector<SensitivityCell>();
+    const std::vector<SensitivityCell> known =
+        stage.resumed ? stage.log().knownCells(stage.run, stage.model) : std::vector<SensitivityCell>();
     if (!known.empty())
         stage.job.note("resuming: " + std::to_string(known.size()) + " cells are known already");
     if (fisher) {
-        texts.windows = spread(texts.windows, wanted.probes * texts.windows.length); // a window gives a probe at least
+        texts.windows =
+            spread(texts.windows, windowsForProbes(wanted.probes, texts.windows.length) * texts.windows.length);
         sketch(stage, texts, known);
     } else {
-        const SweepOptions options = sweepOptions(stage);
-        const auto commit = [&](const SensitivityCell& cell) { stage.log().addSensitivity(stage.run, cell, options.metric); };
+        const SweepOptions options = sweepOptions(stage, texts);
+        const auto commit = [&](const SensitivityCell& cell) {
+            stage.log().addSensitivity(stage.run, cell, options.metric);
+        };
         sweep(stage.model, texts.windows, options, texts.importance, known, commit, stage.job);
     }
 
     const std::vector<SensitivityCell> cells = stage.log().knownCells(stage.run, stage.model);
-    stage.log().addMetrics(stage.run, {{"cells", static_cast<double>(cells.size()), std::nullopt, "cells"},
-                                       {"sweep_tokens", static_cast<double>(texts.windows.tokens()), std::nullopt, "tokens"}});
-    return {{"metric", wanted.metric}, {"tokens", texts.windows.tokens()}, {"cells", cellsJson(cells)}, {"doubtful", doubtsJson(stage, cells)}};
+    stage.log().addMetrics(stage.run,
+                           {{"cells", static_cast<double>(cells.size()), std::nullopt, "cells"},
+                            {"sweep_tokens", static_cast<double>(texts.windows.tokens()), std::nullopt, "tokens"}});
+    return {{"metric", wanted.metric},
+            {"tokens", texts.windows.tokens()},
+            {"cells", cellsJson(cells)},
+            {"doubtful", doubtsJson(stage, cells)}};
 }
 
 } // namespace bw

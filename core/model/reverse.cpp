@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/scratch.h"
+#include "core/compute/half_product.h"
 #include "core/model/reverse_impl.h"
 
 #include <algorithm>
@@ -52,13 +53,15 @@ struct Walk {
     LogitLoss& loss;
     GradientObserver& observer;
     JobContext& job;
+    bool half; ///< products in bf16
 
     const Model::Impl& impl() const { return model.impl(); }
     int draws() const { return loss.draws(); }
 };
 
 /// One window through the head and back: x T×C the states, `gradients` K·T×V room for the losses', `to` K of T×C.
-void headBack(const Walk& walk, const HeadWeights& head, std::int64_t window, MatrixView<const float> x,
+/// @param output the head's matrix for the way back.
+void headBack(const Walk& walk, const HeadWeights& head, const DeviceWeight& output, std::int64_t window, MatrixView<const float> x,
               MatrixView<float> logits, MatrixView<float> gradients, std::span<const MatrixView<float>> to) {
     const Model::Impl& impl = walk.impl();
     const WindowStarts rows(window, 1, x.rows);
@@ -78,7 +81,7 @@ void headBack(const Walk& walk, const HeadWeights& head, std::int64_t window, Ma
     const std::vector<MatrixView<const float>> given(parts.begin(), parts.end());
     walk.observer.onSite({site, rows.view(), normed.view(), given});
     walk.job.checkpoint();
-    impl.device->multiplyBack(gradients, *head.output, dNormed.view());
+    impl.device->multiplyBack(gradients, output, dNormed.view());
     const int group = impl.headGroup();
     requireFiniteGradients(dNormed.view(), walk.draws(), rows.view(),
                            walk.model.inputGroups()[static_cast<std::size_t>(group)].name);
@@ -95,18 +98,29 @@ StateGradients allHeadsBack(const Walk& walk, MatrixView<const float> finalState
     walk.observer.beginBlock(BlockIndex{-1});
     {
         const auto head = walk.model.loadHead(walk.source);
+        const DeviceWeightPtr output = walk.half ? std::make_shared<HalfWeight>(head->output, false) : head->output;
         const std::int64_t vocabulary = walk.model.config().vocabulary;
         Matrix logits(length, vocabulary);
         ScratchMatrix lossGradients(walk.draws() * length, vocabulary);
         for (std::int64_t w = 0; w < walk.windows.count; ++w) {
             walk.job.checkpoint();
-            headBack(walk, *head, w, finalStates.middleRows(w * length, length), logits.view(), lossGradients.view(),
+            headBack(walk, *head, *output, w, finalStates.middleRows(w * length, length), logits.view(), lossGradients.view(),
                      gradients.rows(w * length, length));
             walk.job.advance(length);
         }
     }
     walk.observer.endBlock(BlockIndex{-1});
     return gradients;
+}
+
+/// The block with all products in bf16; experts too, whose rows may be few but are as many backwards as forwards.
+BlockWeightsPtr inHalf(const Model& model, const BlockWeightsPtr& weights) {
+    const auto half = std::make_shared<BlockWeights>(*weights);
+    for (const Site& site : model.blockSites(weights->block)) {
+        Linear& linear = half->linear(site);
+        linear.weight = std::make_shared<HalfWeight>(linear.weight);
+    }
+    return half;
 }
 
 /// Fewer windows at once than forward: gradients are K times as large as activations.
@@ -117,7 +131,8 @@ std::int64_t batchOf(const Walk& walk) {
 void blockBack(const Walk& walk, BlockIndex block, MatrixView<const float> input, StateGradients& gradients) {
     const std::int64_t length = walk.windows.length, batch = batchOf(walk);
     walk.observer.beginBlock(block);
-    const auto weights = walk.model.loadBlock(block, walk.source);
+    const BlockWeightsPtr full = walk.model.loadBlock(block, walk.source);
+    const BlockWeightsPtr weights = walk.half ? inHalf(walk.model, full) : full;
     for (std::int64_t w = 0; w < walk.windows.count; w += batch) {
         const std::int64_t first = w * length, count = std::min(batch, walk.windows.count - w) * length;
         const auto parts = gradients.rows(first, count);
@@ -149,14 +164,15 @@ void embeddingBack(const Walk& walk, StateGradients& gradients) {
 } // namespace
 
 void walkBackwards(const Model& model, const Windows& windows, const WeightSource* source, LogitLoss& loss,
-                   GradientObserver& observer, JobContext& job, const std::string& stage) {
+                   GradientObserver& observer, JobContext& job, const std::string& stage, ReversePrecision precision) {
     checkWindows(model, windows);
     assert(loss.draws() >= 1);
     if (source != nullptr && source->rounding())
         throw Error(ErrorCode::usage, "gradients can't be taken through rounded activations or a rounded cache",
                     "Leave activation and cache schemes out of the sweep's background; their cost is estimated beside it.");
     const JobScope scope(&job);
-    const Walk walk{model, windows, source, loss, observer, job};
+    const bool half = precision == ReversePrecision::half && model.device().name() == "cpu" && hasHalfProducts();
+    const Walk walk{model, windows, source, loss, observer, job, half};
     Boundaries boundaries;
     StateGradients gradients = [&] {
         const ScratchMatrix states = walkBlocks(model, windows, source, &boundaries, job, "forward");

@@ -76,6 +76,14 @@ public:
     virtual void gradient(std::int64_t window, int draw, MatrixView<const float> logits, MatrixView<float> gradient) = 0;
 };
 
+/// How the way back multiplies.
+enum class ReversePrecision {
+    full, ///< f32
+    /// bf16 factors with f32 sums where the CPU has them (else f32): twice as fast, and gradients err by some 2⁻⁸ of
+    /// themselves at random. The forward walk, the logits and the losses' own gradients stay in f32.
+    half,
+};
+
 /// Forward walk that stores every block's input, then the head, then the blocks from last to first, then the embedding.
 /// Stages "forward", "head" and `stage`, all in "tokens": tokens·blocks, tokens, and K·tokens·blocks on the way back.
 /// @param source replaced weights (null: the checkpoint's); gradients are then those of the replaced model.
@@ -86,7 +94,8 @@ public:
 /// Memory: one block, (blocks+1)·B·T·C floats of boundaries, K·B·T·C of gradients and, at the head, K·T·V in scratch; on
 /// the way back K times the activations of some windows, as much as batchWindows() allows or those of one window.
 void walkBackwards(const Model& model, const Windows& windows, const WeightSource* source, LogitLoss& loss,
-                   GradientObserver& observer, JobContext& job, const std::string& stage = "reverse");
+                   GradientObserver& observer, JobContext& job, const std::string& stage = "reverse",
+                   ReversePrecision precision = ReversePrecision::full);
 
 /// One block's reverse. `x` (B·T)×C is what entered the block, T = windowLength; each of `gradients` (K of (B·T)×C) holds
 /// ∂L_k/∂output on entry and ∂L_k/∂x on return. The router's own weight takes part in the gradient of the input; which

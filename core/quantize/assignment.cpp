@@ -44,9 +44,13 @@ const NamedMix& requireMix(const std::string& text) {
     std::string known;
     for (const NamedMix& m : namedMixes())
         if (storageTypeInfo(m.base).encodes) known += (known.empty() ? "" : ", ") + std::string(m.name);
-    if (!mix) throw Error(ErrorCode::invalidFormat, fmt::format("there is no mix \"{}\"", escapeForDisplay(name)), "known mixes: " + known);
+    if (!mix)
+        throw Error(ErrorCode::invalidFormat, fmt::format("there is no mix \"{}\"", escapeForDisplay(name)),
+                    "known mixes: " + known);
     if (!storageTypeInfo(mix->base).encodes)
-        throw Error(ErrorCode::invalidFormat, fmt::format("the mix \"{}\" needs {}, which is read but not written here", mix->name, storageTypeInfo(mix->base).name),
+        throw Error(ErrorCode::invalidFormat,
+                    fmt::format("the mix \"{}\" needs {}, which is read but not written here", mix->name,
+                                storageTypeInfo(mix->base).name),
                     "known mixes: " + known);
     return *mix;
 }
@@ -61,15 +65,16 @@ std::string someSites(const Model& model) {
     return list;
 }
 
-/// GGUF's name of the tensor that holds a weight: experts that lie in tensors of their own ("blk.3.ffn_up.e5.weight") are
-/// one stacked tensor there.
+/// GGUF's name of the tensor that holds a weight: experts that lie in tensors of their own ("blk.3.ffn_up.e5.weight")
+/// are one stacked tensor there.
 std::string stackedName(const std::string& name) {
     const auto expert = parseExpertName(name);
     return expert ? expert->stack : name;
 }
 
 std::string architectureOf(const Model& model) {
-    if (model.checkpoint().kind() == CheckpointKind::gguf) return model.checkpoint().metadata().text("general.architecture").value_or("");
+    if (model.checkpoint().kind() == CheckpointKind::gguf)
+        return model.checkpoint().metadata().text("general.architecture").value_or("");
     const std::string& family = model.config().family;
     return family == "mistral" || family == "mixtral" ? "llama" : family; // GGUF calls all three llama
 }
@@ -102,7 +107,9 @@ private:
         std::vector<bool> matched(request_.tensorTypes.size(), false);
         std::vector<std::pair<NamePattern, Wanted>> patterns;
         for (const FormatRule& rule : request_.tensorTypes)
-            patterns.emplace_back(NamePattern(rule.pattern), parseWanted(rule.format, fmt::format("tensor pattern \"{}\"", escapeForDisplay(rule.pattern))));
+            patterns.emplace_back(
+                NamePattern(rule.pattern),
+                parseWanted(rule.format, fmt::format("tensor pattern \"{}\"", escapeForDisplay(rule.pattern))));
         for (std::size_t i = 0; i < given_.size(); ++i) {
             const std::string name = stackedName(model_.sites()[i].tensor);
             for (std::size_t p = 0; p < patterns.size(); ++p) {
@@ -113,8 +120,10 @@ private:
         }
         for (std::size_t p = 0; p < patterns.size(); ++p)
             if (!matched[p])
-                throw Error(ErrorCode::usage, fmt::format("tensor pattern \"{}\" matches no site of {}", escapeForDisplay(patterns[p].first.text()),
-                                                          escapeForDisplay(model_.checkpoint().displayName())),
+                throw Error(ErrorCode::usage,
+                            fmt::format("tensor pattern \"{}\" matches no site of {}",
+                                        escapeForDisplay(patterns[p].first.text()),
+                                        escapeForDisplay(model_.checkpoint().displayName())),
                             "patterns are regular expressions over names like " + model_.sites().front().tensor);
         setOne("token_embd", embedding_, "the format of the embedding");
         setOne("output", output_, "the format of the head");
@@ -144,12 +153,14 @@ private:
                                given.contains(name) ? std::optional(mix.base) : std::nullopt});
         }
         const ModelConfig& config = model_.config();
-        const MixModel facts{architectureOf(model_), config.blocks, config.heads, config.kvHeads, config.experts, request_.importance};
+        const MixModel facts{architectureOf(model_), config.blocks,  config.heads,
+                             config.kvHeads,         config.experts, request_.importance};
         const std::vector<StorageType> types = mixTypes(mix, facts, tensors);
         for (const Site& site : model_.sites()) {
             const auto found = indexOf.find(stackedName(site.tensor));
             const StorageType type = found == indexOf.end() ? mix.base : types[found->second];
-            standard_.push_back(parseWanted(std::string(storageTypeInfo(type).name), fmt::format("the mix \"{}\"", mix.name)));
+            standard_.push_back(
+                parseWanted(std::string(storageTypeInfo(type).name), fmt::format("the mix \"{}\"", mix.name)));
         }
     }
 
@@ -164,9 +175,10 @@ private:
             }
             if (!matched)
                 throw Error(ErrorCode::usage,
-                            fmt::format("rule \"{}={}\" matches no site of {}", escapeForDisplay(rule.pattern), ruled.name,
-                                        escapeForDisplay(model_.checkpoint().displayName())),
-                            "sites have names like " + someSites(model_) + "; * and ? stand for any text and any character");
+                            fmt::format("rule \"{}={}\" matches no site of {}", escapeForDisplay(rule.pattern),
+                                        ruled.name, escapeForDisplay(model_.checkpoint().displayName())),
+                            "sites have names like " + someSites(model_) +
+                                "; * and ? stand for any text and any character");
         }
     }
 
@@ -181,7 +193,9 @@ constexpr std::string_view kRounders[] = {"nearest", "stochastic", "weighted", "
 
 } // namespace
 
-bool isRounder(std::string_view name) { return std::find(std::begin(kRounders), std::end(kRounders), name) != std::end(kRounders); }
+bool isRounder(std::string_view name) {
+    return std::find(std::begin(kRounders), std::end(kRounders), name) != std::end(kRounders);
+}
 
 std::string choiceFormat(const std::string& text) { return text.substr(0, text.find('@')); }
 
@@ -189,7 +203,8 @@ SiteChoice parseChoice(const std::string& text) {
     const std::size_t at = text.find('@');
     SiteChoice choice{parseFormat(choiceFormat(text)), at == std::string::npos ? std::string() : text.substr(at + 1)};
     if (at != std::string::npos && !isRounder(choice.rounder))
-        throw Error(ErrorCode::invalidFormat, fmt::format("\"{}\" names no rounder behind the @", escapeForDisplay(text)),
+        throw Error(ErrorCode::invalidFormat,
+                    fmt::format("\"{}\" names no rounder behind the @", escapeForDisplay(text)),
                     "rounders are nearest, stochastic, weighted and gptq: " + choice.format->name() + "@weighted");
     return choice;
 }
@@ -218,8 +233,8 @@ std::vector<SiteFormat> resolveFormats(const Model& model, const FormatRequest& 
     return formats;
 }
 
-std::vector<SiteFormat> resolveFormats(const Model& model, const std::string& defaultFormat, const std::string& headDefault,
-                                       const std::vector<FormatRule>& rules) {
+std::vector<SiteFormat> resolveFormats(const Model& model, const std::string& defaultFormat,
+                                       const std::string& headDefault, const std::vector<FormatRule>& rules) {
     FormatRequest request;
     request.format = defaultFormat;
     request.head = headDefault;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Which format each site gets: a default or a named mix, rules by name pattern, the fallback where a format does not fit
-// a shape, and the recipe that another checkpoint was made by.
+// Which format each site gets: a default or a named mix, rules by name pattern, the fallback where a format does not
+// fit a shape, and the recipe that another checkpoint was made by.
 #pragma once
 
 #include "core/format/format.h"
@@ -23,7 +23,9 @@ struct SiteChoice {
     std::string rounder = {}; ///< empty = the recipe's
     std::string name() const { return withRounder(format->name()); } ///< canonical; parseChoice() gives it back
     /// The same rounder with a format of another name (the one a site falls back to).
-    std::string withRounder(const std::string& formatName) const { return rounder.empty() ? formatName : formatName + '@' + rounder; }
+    std::string withRounder(const std::string& formatName) const {
+        return rounder.empty() ? formatName : formatName + '@' + rounder;
+    }
 };
 /// @throws Error(invalidFormat) for a format or rounder that is none.
 SiteChoice parseChoice(const std::string& text);
@@ -44,19 +46,21 @@ struct SiteFormat {
 struct FormatRequest {
     /// A choice string for every site, "keep", or "mix:NAME" with one of the named mixes (presets.h).
     std::string format;
-    std::vector<FormatRule> tensorTypes; ///< regular expressions over tensor names ("attn_(k|v)"); the first that matches holds
+    std::vector<FormatRule>
+        tensorTypes; ///< regular expressions over tensor names ("attn_(k|v)"); the first that matches holds
     std::string head;                    ///< of token_embd and output; empty = as the others
-    std::string output;                  ///< of output, or of token_embd where that is the head too; empty = as the others
+    std::string output; ///< of output, or of token_embd where that is the head too; empty = as the others
     std::string embedding;               ///< of token_embd; empty = as the others
     std::vector<FormatRule> rules;       ///< globs over site names; the last that matches holds
     bool importance = false;             ///< an importance matrix is at hand: some mixes give other types then
 };
 
-/// @throws Error(invalidFormat); Error(usage) when a rule matches no site (names the rule): nothing is ignored silently.
+/// @throws Error(invalidFormat); Error(usage) when a rule matches no site (names the rule): nothing is ignored
+/// silently.
 std::vector<SiteFormat> resolveFormats(const Model& model, const FormatRequest& request);
 /// The same with a default, a head and rules alone.
-std::vector<SiteFormat> resolveFormats(const Model& model, const std::string& defaultFormat, const std::string& headDefault,
-                                       const std::vector<FormatRule>& rules);
+std::vector<SiteFormat> resolveFormats(const Model& model, const std::string& defaultFormat,
+                                       const std::string& headDefault, const std::vector<FormatRule>& rules);
 
 /// nvfp4 sites of one block that share an input (q/k/v, gate/up, the experts of a layer) get one global scale, from the largest
 /// weight of all of them: programs that fuse such layers keep only one. Reads these sites' weights one by one.

@@ -36,15 +36,18 @@ std::uint64_t availableMemory() {
     return std::min(group, availableOfMachine());
 }
 
-BlockStore::BlockStore(const Model& model, std::uint64_t memory, const WeightSource* source, bool near, std::int64_t tokens)
-    : model_(model), source_(source), near_(near), blocks_(static_cast<std::size_t>(model.config().blocks)), nearBlocks_(blocks_.size()) {
+BlockStore::BlockStore(const Model& model, std::uint64_t memory, const WeightSource* source, bool near,
+                       std::int64_t tokens)
+    : model_(model), source_(source), near_(near), blocks_(static_cast<std::size_t>(model.config().blocks)),
+      nearBlocks_(blocks_.size()) {
     std::uint64_t weights = 0;
     for (const Site& site : model.sites())
         if (site.block.value() >= 0)
             weights += static_cast<std::uint64_t>(site.rows * site.cols);
     const std::uint64_t bytes = weights * (sizeof(float) + (near ? kNearBytesPerWeight : 0));
     keepsAll_ = bytes <= memory;
-    keepsKnown_ = near && keepsAll_ && nearBytesPerToken(model) * static_cast<std::uint64_t>(tokens) * blocks_.size() <= memory - bytes;
+    keepsKnown_ = near && keepsAll_ &&
+                  nearBytesPerToken(model) * static_cast<std::uint64_t>(tokens) * blocks_.size() <= memory - bytes;
 }
 
 BlockWeightsPtr BlockStore::block(BlockIndex index) {
@@ -68,7 +71,8 @@ NearBlock& BlockStore::nearBlock(BlockIndex index) {
     return *wanted;
 }
 
-PatchedBlock::PatchedBlock(const Model& model, BlockWeightsPtr base, const Site& site, Matrix weight) : base_(std::move(base)) {
+PatchedBlock::PatchedBlock(const Model& model, BlockWeightsPtr base, const Site& site, Matrix weight)
+    : base_(std::move(base)) {
     patched_ = *base_;
     patched_.owned.push_back(std::make_shared<const Matrix>(std::move(weight)));
     patched_.linear(site).weight = model.device().prepare(patched_.owned.back()->view());

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// f32 weights of the blocks, kept while memory allows, and blocks with one weight exchanged. Private to core/sensitivity.
+// f32 weights of the blocks, kept while memory allows, and blocks with one weight exchanged. Private to
+// core/sensitivity.
 #pragma once
 
 #include "core/sensitivity/near_block.h"
 
 namespace bw::detail {
 
-/// Bytes of memory that can be had without pushing anything out, the cgroup's limit included; half of it is fair to take.
+/// Bytes of memory that can be had without pushing anything out, the cgroup's limit included; half of it is fair to
+/// take.
 std::uint64_t availableMemory();
 
 class BlockStore {
 public:
     /// Keeps every block that was asked for when all of them fit into `memory` bytes, else only the last.
-    /// @param source replaces weights (null: the checkpoint's). `near`: blocks that know `tokens` tokens are wanted too;
-    /// what they know is kept when it fits beside all blocks.
-    BlockStore(const Model& model, std::uint64_t memory, const WeightSource* source = nullptr, bool near = false, std::int64_t tokens = 0);
+    /// @param source replaces weights (null: the checkpoint's). `near`: blocks that know `tokens` tokens are wanted
+    /// too; what they know is kept when it fits beside all blocks.
+    BlockStore(const Model& model, std::uint64_t memory, const WeightSource* source = nullptr, bool near = false,
+               std::int64_t tokens = 0);
     bool keepsAll() const { return keepsAll_; }
     bool near() const { return near_; }
     bool keepsKnown() const { return keepsKnown_; }

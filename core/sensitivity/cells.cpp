@@ -34,30 +34,41 @@ void Sweep::check(const SweepOptions& options) const {
     if (windows.count < 1 || windows.length < 2)
         throw Error(ErrorCode::textTooShort, "a sweep needs at least one window of two tokens", "give more text");
     if (options.shards < 1 || options.shard < 1 || options.shard > options.shards)
-        throw Error(ErrorCode::usage, fmt::format("there is no shard {} of {}", options.shard, options.shards), "shards count from 1: 1/4, 2/4, 3/4, 4/4");
+        throw Error(ErrorCode::usage, fmt::format("there is no shard {} of {}", options.shard, options.shards),
+                    "shards count from 1: 1/4, 2/4, 3/4, 4/4");
     if (!(options.positions > 0 && options.positions <= 1))
-        throw Error(ErrorCode::usage, fmt::format("a share of {} of the positions can't be measured", options.positions), "give more than 0 and at most 1");
+        throw Error(ErrorCode::usage,
+                    fmt::format("a share of {} of the positions can't be measured", options.positions),
+                    "give more than 0 and at most 1");
     if (options.context == SweepContext::rest && options.rest.empty())
-        throw Error(ErrorCode::usage, "a sweep with the rest quantized needs the rest's format", "name one, such as q4_0");
+        throw Error(ErrorCode::usage, "a sweep with the rest quantized needs the rest's format",
+                    "name one, such as q4_0");
     if (options.context == SweepContext::rest && options.metric != SensitivityMetric::measuredKl)
-        throw Error(ErrorCode::usage, "only measured KL knows what the rest is quantized to", "use the metric kl, or measure each site alone");
+        throw Error(ErrorCode::usage, "only measured KL knows what the rest is quantized to",
+                    "use the metric kl, or measure each site alone");
     for (const std::string& pattern : options.sites)
-        if (std::none_of(model.sites().begin(), model.sites().end(), [&](const Site& site) { return globMatches(siteOf(pattern), site.name); }))
-            throw Error(ErrorCode::usage, "no site matches '" + escapeForDisplay(pattern) + "'", "sites are named like blk.3.ffn_down; * and ? stand for anything");
+        if (std::none_of(model.sites().begin(), model.sites().end(),
+                         [&](const Site& site) { return globMatches(siteOf(pattern), site.name); }))
+            throw Error(ErrorCode::usage, "no site matches '" + escapeForDisplay(pattern) + "'",
+                        "sites are named like blk.3.ffn_down; * and ? stand for anything");
 }
 
 bool Sweep::wants(const Site& site, const std::string& format) const {
     if (site.block.value() < 0 && !options_.includeHead)
         return false;
-    return options_.sites.empty() || std::any_of(options_.sites.begin(), options_.sites.end(), [&](const std::string& pattern) {
+    return options_.sites.empty() ||
+           std::any_of(options_.sites.begin(), options_.sites.end(), [&](const std::string& pattern) {
                const std::string name = siteOf(pattern);
-               return globMatches(name, site.name) && (name.size() == pattern.size() || pattern.substr(name.size() + 1) == format);
+               return globMatches(name, site.name) &&
+                      (name.size() == pattern.size() || pattern.substr(name.size() + 1) == format);
            });
 }
 
 Sweep::Sweep(const Model& m, const Windows& w, const SweepOptions& options, const ImportanceLookup& importance,
-             const std::vector<SensitivityCell>& known, const std::function<void(const SensitivityCell&)>& onCell, JobContext& j)
-    : model(m), windows(w), job(j), options_(options), importance_(importance), rounder_(m, importance, options.rounder), onCell_(onCell) {
+             const std::vector<SensitivityCell>& known, const std::function<void(const SensitivityCell&)>& onCell,
+             JobContext& j)
+    : model(m), windows(w), job(j), options_(options), importance_(importance),
+      rounder_(importance, options.rounder, options.gptq), onCell_(onCell) {
     check(options);
     for (const SensitivityCell& cell : known)
         done_.emplace(std::pair(cell.site_name, cell.format), cell);
@@ -117,6 +128,13 @@ std::int64_t Sweep::cellsLeft() const {
     return static_cast<std::int64_t>(count);
 }
 
+void Sweep::prepare() {
+    SiteRounder::Wanted wanted;
+    for (const SitePlan& plan : plans_)
+        for (const SitePlan::Cell& cell : plan.cells) wanted.emplace_back(plan.site, cell.used);
+    rounder_.prepare(model, wanted, job);
+}
+
 Matrix Sweep::quantized(const Site& site, MatrixView<const float> weight, const SiteChoice& choice) const {
     Matrix decoded(site.rows, site.cols);
     rounder_.round(site, weight, choice).decode(decoded.view());
@@ -127,7 +145,8 @@ void Sweep::countTokens(int inputGroup, std::int64_t tokens) { tokens_[inputGrou
 
 void Sweep::hand(const Site& site, const SitePlan::Cell& cell, const Measure& measure) {
     if (!std::isfinite(measure.value) || !std::isfinite(measure.error))
-        throw Error(ErrorCode::nonFinite, "the damage of '" + cell.asked + "' at '" + site.name + "' is not a finite number",
+        throw Error(ErrorCode::nonFinite,
+                    "the damage of '" + cell.asked + "' at '" + site.name + "' is not a finite number",
                     "the model overflows with this format there: leave the format out, or check the site's weights");
     SensitivityCell done;
     done.site = site.id;

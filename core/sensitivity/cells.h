@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The cells of a sweep: which are wanted, what fits where, and handing them out one by one. Private to core/sensitivity.
+// The cells of a sweep: which are wanted, what fits where, and handing them out one by one. Private to
+// core/sensitivity.
 #pragma once
 
 #include "core/sensitivity/sensitivity.h"
@@ -25,7 +26,8 @@ public:
     /// @throws Error(usage) without formats or scorable windows, for a pattern that matches no site, for an impossible
     /// shard or share; Error(invalidFormat).
     Sweep(const Model& model, const Windows& windows, const SweepOptions& options, const ImportanceLookup& importance,
-          const std::vector<SensitivityCell>& known, const std::function<void(const SensitivityCell&)>& onCell, JobContext& job);
+          const std::vector<SensitivityCell>& known, const std::function<void(const SensitivityCell&)>& onCell,
+          JobContext& job);
 
     const Model& model;
     const Windows& windows;
@@ -40,6 +42,8 @@ public:
     std::int64_t cellsLeft() const;
     std::int64_t handed() const { return handed_; } ///< new cells so far
 
+    /// What GPTQ must round before its cells can be measured; a walk of its own, or nothing.
+    void prepare();
     /// The weight of the site as the choice leaves it. @throws Error(nonFinite).
     Matrix quantized(const Site& site, MatrixView<const float> weight, const SiteChoice& choice) const;
 
@@ -55,8 +59,8 @@ public:
 private:
     void check(const SweepOptions& options) const;
     bool wants(const Site& site, const std::string& format) const;
-    /// The cells, by site name and format, that are this shard's: all of the request, dealt out in the order of a hash of
-    /// their names, so that shards of one request never meet, miss nothing, and are equally large.
+    /// The cells, by site name and format, that are this shard's: all of the request, dealt out in the order of a hash
+    /// of their names, so that shards of one request never meet, miss nothing, and are equally large.
     std::set<std::pair<std::string, std::string>> cellsOfShard() const;
 
     const SweepOptions& options_;

@@ -30,14 +30,16 @@ std::vector<CellDoubt> doubtfulCells(const std::vector<SensitivityCell>& cells) 
         for (const std::size_t j : bySite[cell.site_name]) {
             const SensitivityCell& other = cells[j];
             const double excess = cell.value - other.value;
-            if (other.bytes < cell.bytes && rounderOf(other) == rounderOf(cell) && excess > kErrors * std::hypot(cell.standardError, other.standardError) &&
+            if (other.bytes < cell.bytes && rounderOf(other) == rounderOf(cell) &&
+                excess > kErrors * std::hypot(cell.standardError, other.standardError) &&
                 excess > kShare * std::abs(other.value) && (witness == nullptr || other.value < witness->value))
                 witness = &other;
         }
         if (witness != nullptr)
-            doubts.push_back({i, fmt::format("{} costs {:.3g} ± {:.1g} with {}, but {:.3g} ± {:.1g} with {}, which takes {} less", cell.site_name,
-                                             cell.value, cell.standardError, cell.format, witness->value, witness->standardError, witness->format,
-                                             formatBytes(cell.bytes - witness->bytes))});
+            doubts.push_back(
+                {i, fmt::format("{} costs {:.3g} ± {:.1g} with {}, but {:.3g} ± {:.1g} with {}, which takes {} less",
+                                cell.site_name, cell.value, cell.standardError, cell.format, witness->value,
+                                witness->standardError, witness->format, formatBytes(cell.bytes - witness->bytes))});
     }
     return doubts;
 }

@@ -25,7 +25,8 @@ struct Role {
     std::size_t most = 0; ///< position of the expert that saw most
 };
 
-std::map<std::pair<int, SiteKind>, Role> rolesOf(const std::vector<Site>& sites, const std::function<std::int64_t(const Site&)>& tokens) {
+std::map<std::pair<int, SiteKind>, Role> rolesOf(const std::vector<Site>& sites,
+                                                 const std::function<std::int64_t(const Site&)>& tokens) {
     std::map<std::pair<int, SiteKind>, Role> roles;
     for (const Site& site : sites) {
         if (site.expert < 0)
@@ -51,10 +52,12 @@ StarvedExpert starvedOf(const Role& role, std::size_t e, std::int64_t minTokens)
 }
 
 std::string whyOf(const StarvedExpert& starved, StarvedPolicy policy, std::int64_t total) {
-    std::string text = fmt::format("saw {} of {} routed tokens ({:.2g} %); ", starved.tokens, total, 100 * starved.share);
+    std::string text =
+        fmt::format("saw {} of {} routed tokens ({:.2g} %); ", starved.tokens, total, 100 * starved.share);
     if (starved.donors.empty())
         return text + "no other expert of its layer saw any, so its cost stays as measured";
-    const std::string others = fmt::format("{} other expert{} of its layer", starved.donors.size(), starved.donors.size() == 1 ? "" : "s");
+    const std::string others =
+        fmt::format("{} other expert{} of its layer", starved.donors.size(), starved.donors.size() == 1 ? "" : "s");
     switch (policy) {
     case StarvedPolicy::nearest: return text + "rounded without importance, cost drawn towards " + others;
     case StarvedPolicy::keep: return text + "kept at its largest format, cost drawn towards " + others;
@@ -120,7 +123,8 @@ Estimate shareOf(std::int64_t tokens, std::int64_t total, std::size_t experts) {
 
 void putProduct(SensitivityCell& cell, const Estimate& u, const Estimate& share) {
     cell.value = share.mean * u.mean;
-    cell.standardError = std::sqrt(share.mean * share.mean * u.variance + u.mean * u.mean * share.variance + u.variance * share.variance);
+    cell.standardError = std::sqrt(share.mean * share.mean * u.variance + u.mean * u.mean * share.variance +
+                                   u.variance * share.variance);
 }
 
 } // namespace
@@ -138,10 +142,12 @@ StarvedPolicy parseStarvedPolicy(std::string_view text) {
     for (const StarvedPolicy policy : {StarvedPolicy::nearest, StarvedPolicy::keep, StarvedPolicy::borrow})
         if (text == starvedPolicyName(policy))
             return policy;
-    throw Error(ErrorCode::usage, "'" + escapeForDisplay(text) + "' is no policy for starved experts", "use nearest, keep or borrow");
+    throw Error(ErrorCode::usage, "'" + escapeForDisplay(text) + "' is no policy for starved experts",
+                "use nearest, keep or borrow");
 }
 
-std::vector<StarvedExpert> starvedExperts(const std::vector<Site>& sites, const std::function<std::int64_t(const Site&)>& tokens,
+std::vector<StarvedExpert> starvedExperts(const std::vector<Site>& sites,
+                                          const std::function<std::int64_t(const Site&)>& tokens,
                                           const ExpertOptions& options) {
     std::map<SiteId, StarvedExpert> found;
     for (const auto& [key, role] : rolesOf(sites, tokens))
@@ -174,14 +180,20 @@ ExpertCosts adjustExperts(const std::vector<Site>& sites, std::vector<Sensitivit
         return it == tokensOf.end() ? std::int64_t{0} : it->second;
     };
     std::map<std::pair<int, SiteKind>, Role> roles = rolesOf(sites, tokens);
-    const auto roleOf = [&](SiteId id) -> const Role& { const Site& s = *siteOf.at(id); return roles.at({s.block.value(), s.kind}); };
+    const auto roleOf = [&](SiteId id) -> const Role& {
+        const Site& s = *siteOf.at(id);
+        return roles.at({s.block.value(), s.kind});
+    };
 
     ExpertCosts out;
     // As measured: the share that the routed tokens really had; what is estimated anew takes the uncertain one.
-    const auto measuredShare = [&](SiteId id) { return static_cast<double>(tokens(*siteOf.at(id))) / static_cast<double>(roleOf(id).total); };
+    const auto measuredShare = [&](SiteId id) {
+        return static_cast<double>(tokens(*siteOf.at(id))) / static_cast<double>(roleOf(id).total);
+    };
     if (metric == SensitivityMetric::outputError)
         for (SensitivityCell& cell : cells)
-            if (const auto it = siteOf.find(cell.site); it != siteOf.end() && it->second->expert >= 0 && roleOf(cell.site).total > 0) {
+            if (const auto it = siteOf.find(cell.site);
+                it != siteOf.end() && it->second->expert >= 0 && roleOf(cell.site).total > 0) {
                 cell.value *= measuredShare(cell.site);
                 cell.standardError *= measuredShare(cell.site);
             }
@@ -199,7 +211,8 @@ ExpertCosts adjustExperts(const std::vector<Site>& sites, std::vector<Sensitivit
         if (it == starvedAt.end())
             continue;
         if (options.policy == StarvedPolicy::keep && largest[cell.site] == 0)
-            throw Error(ErrorCode::internal, "the sizes of '" + cell.site_name + "' are not known, so that none is its largest");
+            throw Error(ErrorCode::internal,
+                        "the sizes of '" + cell.site_name + "' are not known, so that none is its largest");
         if (options.policy == StarvedPolicy::keep && cell.bytes < largest[cell.site])
             out.forbid.push_back(cell.site_name + "=" + cell.format);
         const Site& site = *siteOf.at(cell.site);
@@ -214,8 +227,9 @@ ExpertCosts adjustExperts(const std::vector<Site>& sites, std::vector<Sensitivit
     return out;
 }
 
-ImportanceLookup expertImportance(const std::vector<Site>& sites, const std::vector<StarvedExpert>& starved, StarvedPolicy policy,
-                                  const std::function<std::int64_t(const Site&)>& tokens, ImportanceLookup from) {
+ImportanceLookup expertImportance(const std::vector<Site>& sites, const std::vector<StarvedExpert>& starved,
+                                  StarvedPolicy policy, const std::function<std::int64_t(const Site&)>& tokens,
+                                  ImportanceLookup from) {
     if (policy == StarvedPolicy::keep || starved.empty() || !from)
         return from;
     std::map<SiteId, const Site*> siteOf;

@@ -38,13 +38,15 @@ struct StarvedExpert {
     std::string name;             ///< "blk.3.ffn_up.e5"
     std::int64_t tokens = 0;
     double share = 0;             ///< of all tokens routed to experts of its layer
-    std::vector<SiteId> donors;   ///< the same weight of the layer's experts that saw enough; of all that saw any, if none did
+    std::vector<SiteId>
+        donors; ///< the same weight of the layer's experts that saw enough; of all that saw any, if none did
     std::string why;              ///< for people: what it saw and what was done
 };
 
 /// @param tokens that reached a site. Layers none of whose experts has any count as not recorded and are left out.
 /// @return in the order of `sites`; empty for models without experts.
-std::vector<StarvedExpert> starvedExperts(const std::vector<Site>& sites, const std::function<std::int64_t(const Site&)>& tokens,
+std::vector<StarvedExpert> starvedExperts(const std::vector<Site>& sites,
+                                          const std::function<std::int64_t(const Site&)>& tokens,
                                           const ExpertOptions& options);
 
 struct ExpertCosts {
@@ -58,8 +60,8 @@ struct ExpertCosts {
 /// enough give a prior (their mean, and their spread as that of one more of them); the own measurement counts with the
 /// noise per token that theirs show; the share is uncertain, too (½ token added to each expert, binomial error):
 /// value = share·u, both errors in standardError. KL and Fisher values hold the share already, as tokens that go
-/// elsewhere are not damaged; output errors are relative to what passed the expert and are multiplied by it, so that the
-/// experts of a layer together weigh as much as one dense layer.
+/// elsewhere are not damaged; output errors are relative to what passed the expert and are multiplied by it, so that
+/// the experts of a layer together weigh as much as one dense layer.
 /// @param cells  of one metric, with `tokens`; policy keep needs `bytes`: @throws Error(internal) without.
 /// Source of the estimate: empirical Bayes shrinkage (Efron and Morris 1973); ½ per category is Perks' prior (1947).
 ExpertCosts adjustExperts(const std::vector<Site>& sites, std::vector<SensitivityCell> cells, SensitivityMetric metric,
@@ -67,7 +69,8 @@ ExpertCosts adjustExperts(const std::vector<Site>& sites, std::vector<Sensitivit
 
 /// Importance under a policy: nearest: none for starved experts; borrow: the mean of their donors', weighted by tokens;
 /// keep: as given. @param tokens as for starvedExperts. The result holds borrowed values itself and `from` by copy.
-ImportanceLookup expertImportance(const std::vector<Site>& sites, const std::vector<StarvedExpert>& starved, StarvedPolicy policy,
-                                  const std::function<std::int64_t(const Site&)>& tokens, ImportanceLookup from);
+ImportanceLookup expertImportance(const std::vector<Site>& sites, const std::vector<StarvedExpert>& starved,
+                                  StarvedPolicy policy, const std::function<std::int64_t(const Site&)>& tokens,
+                                  ImportanceLookup from);
 
 } // namespace bw

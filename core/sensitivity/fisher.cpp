@@ -3,13 +3,17 @@
 
 #include "core/base/error.h"
 #include "core/compute/cpu_device.h"
+#include "core/sensitivity/block_store.h"
 #include "core/sensitivity/fisher_observer.h"
 #include "core/sensitivity/label_loss.h"
+
+#include <algorithm>
 
 namespace bw {
 namespace {
 
-constexpr std::uint64_t kChangeBytes = 1ull << 30;
+/// W − Ŵ of a block; what does not fit is decoded anew for every batch of windows.
+std::uint64_t changeBytes() { return std::max<std::uint64_t>(1ull << 30, detail::availableMemory() / 4); }
 
 /// Only the predictions, when every cell is known already.
 void observePredictions(const Model& model, const Windows& windows, detail::LabelLoss& loss, JobContext& job) {
@@ -22,6 +26,11 @@ void observePredictions(const Model& model, const Windows& windows, detail::Labe
 }
 
 } // namespace
+
+std::int64_t windowsForProbes(std::int64_t probes, std::int64_t length) {
+    const std::int64_t segments = detail::segmentsOf(length);
+    return (std::max<std::int64_t>(1, probes) + segments - 1) / segments;
+}
 
 FisherFacts fisherSketch(const Model& model, const Windows& windows, const FisherOptions& options,
                          const ImportanceLookup& importance, const std::vector<SensitivityCell>& known,
@@ -41,10 +50,12 @@ FisherFacts fisherSketch(const Model& model, const Windows& windows, const Fishe
     if (cells.empty()) {
         observePredictions(model, windows, loss, job);
     } else {
-        const detail::SiteRounder rounder(model, importance, options.rounder);
-        detail::WeightChanges changes(model, rounder, kChangeBytes);
+        detail::SiteRounder rounder(importance, options.rounder, options.gptq);
+        rounder.prepare(model, cells.wanted(), job);
+        detail::WeightChanges changes(model, rounder, changeBytes());
         detail::FisherObserver observer(model, windows, layout, cells, changes, onRow, job);
-        walkBackwards(model, windows, nullptr, loss, observer, job, "sketch: backwards");
+        walkBackwards(model, windows, nullptr, loss, observer, job, "sketch: backwards",
+                      options.halfGradients ? ReversePrecision::half : ReversePrecision::full);
         observer.finish();
     }
     facts.saturation = loss.saturation();

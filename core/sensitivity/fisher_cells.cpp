@@ -182,7 +182,8 @@ double correction(const WindowMeans& means) {
 }
 
 /// The sums as projections whose ½·mean c² is the damage.
-std::vector<float> projectionsOf(const std::vector<double>& sums, const FisherLayout& layout, bool whole, std::int64_t tokens) {
+std::vector<float> projectionsOf(const std::vector<double>& sums, const FisherLayout& layout, bool whole,
+                                 std::int64_t tokens) {
     std::vector<float> out(layout.size(), 0.0f);
     const auto segments = static_cast<std::size_t>(layout.segments);
     const double root = 1 / std::sqrt(static_cast<double>(tokens));
@@ -201,18 +202,30 @@ std::vector<float> projectionsOf(const std::vector<double>& sums, const FisherLa
 } // namespace
 
 FisherLayout fisherLayout(std::int64_t windows, std::int64_t length, int probes, std::size_t cells) {
-    constexpr std::int64_t kShortest = 32, kMostSegments = 8, kMostNumbers = std::int64_t{1} << 23;
-    FisherLayout layout{windows, static_cast<int>((probes + windows - 1) / windows), 1};
-    const auto numbers = static_cast<std::int64_t>(std::max<std::size_t>(1, cells)) * windows * layout.draws;
-    layout.segments = static_cast<int>(
-        std::clamp<std::int64_t>(std::min(length / kShortest, kMostNumbers / std::max<std::int64_t>(1, numbers)), 1, kMostSegments));
-    return layout;
+    constexpr std::int64_t kMostNumbers = std::int64_t{1} << 23;
+    const auto numbers = static_cast<std::int64_t>(std::max<std::size_t>(1, cells)) * windows;
+    const std::int64_t segments = std::clamp<std::int64_t>(kMostNumbers / numbers, 1, segmentsOf(length));
+    return {windows, static_cast<int>((probes + windows * segments - 1) / (windows * segments)),
+            static_cast<int>(segments)};
+}
+
+std::int64_t segmentsOf(std::int64_t length) {
+    constexpr std::int64_t kShortest = 32, kMostSegments = 16;
+    return std::clamp<std::int64_t>(length / kShortest, 1, kMostSegments);
 }
 
 std::size_t FisherCells::count() const {
     std::size_t count = 0;
     for (const FisherPlace& place : places_) count += place.formats.size();
     return count;
+}
+
+SiteRounder::Wanted FisherCells::wanted() const {
+    SiteRounder::Wanted out;
+    for (const FisherPlace& place : places_)
+        for (const FisherFormat& format : place.formats)
+            if (place.site != nullptr) out.emplace_back(place.site, format.choice);
+    return out;
 }
 
 std::vector<FisherRow> fisherRows(const FisherPlace& place, const FisherLayout& layout, std::int64_t tokens) {

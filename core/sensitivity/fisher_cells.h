@@ -17,7 +17,8 @@ struct FisherFormat {
     std::vector<double> sums;       ///< c·√T by window, draw and segment; empty until the first gradient
 };
 
-/// How a window's projections are laid out: `draws` of labels, each in `segments` equal parts of the window's positions.
+/// How a window's projections are laid out: `draws` of labels, each in `segments` equal parts of the window's
+/// positions.
 struct FisherLayout {
     std::int64_t windows = 0;
     int draws = 1, segments = 1;
@@ -25,7 +26,9 @@ struct FisherLayout {
     int perWindow() const { return draws * segments; }
 };
 
-/// Segments of at least 32 positions, at most eight, and so few that `cells` of them take no more than 2^23 numbers.
+/// As many as a window of that length has: of at least 32 positions, at most 16.
+std::int64_t segmentsOf(std::int64_t length);
+/// segmentsOf(), but so few that `cells` of them take no more than 2^23 numbers; draws so that the probes are reached.
 FisherLayout fisherLayout(std::int64_t windows, std::int64_t length, int probes, std::size_t cells);
 
 /// A site, a group's input, or one half of a block's cache.
@@ -43,6 +46,7 @@ public:
     FisherCells(const Model& model, const FisherOptions& options, const std::vector<SensitivityCell>& known);
     bool empty() const { return places_.empty(); }
     std::size_t count() const; ///< cells asked for
+    SiteRounder::Wanted wanted() const; ///< sites and what they are rounded to
     /// Null where nothing is wanted (any more).
     FisherPlace* site(SiteId id) { return at(bySite_[static_cast<std::size_t>(id.value())]); }
     FisherPlace* input(int group) { return at(byGroup_[static_cast<std::size_t>(group)]); }
@@ -81,10 +85,10 @@ FormatPtr parseRowFormat(const std::string& text);
 void setDamage(SensitivityCell& cell, std::span<const float> projections, int draws);
 
 /// The rows of a place. `tokens`: T of a window, whose root every projection is divided by.
-/// What a change does at one position and at another hardly ever acts together, so that a window's segments are as good as
-/// that many probes: ½·mean of their squares, times S, has a far smaller error than that of their sum. Two exceptions keep
-/// the sum: keys, whose common change the softmax takes out again, and rows where sum and parts differ by more than two
-/// errors, as far as they do.
+/// What a change does at one position and at another hardly ever acts together, so that a window's segments are as good
+/// as that many probes: ½·mean of their squares, times S, has a far smaller error than that of their sum. Two
+/// exceptions keep the sum: keys, whose common change the softmax takes out again, and rows where sum and parts differ
+/// by more than two errors, as far as they do.
 /// @throws Error(nonFinite) naming place and format.
 std::vector<FisherRow> fisherRows(const FisherPlace& place, const FisherLayout& layout, std::int64_t tokens);
 

@@ -2,7 +2,7 @@
 #include "core/sensitivity/fisher_observer.h"
 
 #include "core/base/parallel.h"
-#include "core/compute/cpu_device.h"
+#include "core/compute/gradient_dots.h"
 
 #include <algorithm>
 #include <array>
@@ -10,18 +10,8 @@
 namespace bw::detail {
 namespace {
 
-constexpr std::int64_t kTile = 32;            ///< transposing: both sides of a tile in the first cache
-constexpr std::int64_t kTileValues = 4 << 20; ///< of a weight's gradient at once: 16 MiB, near the last cache
+constexpr std::int64_t kDecodedBytes = 64 << 20; ///< of changes that are decoded anew, at once
 constexpr std::int64_t kRowsOfDots = 32;
-
-void transpose(MatrixView<const float> x, MatrixView<float> y) {
-    parallelFor((x.cols + kTile - 1) / kTile, 1, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t c0 = begin * kTile; c0 < std::min(end * kTile, x.cols); c0 += kTile)
-            for (std::int64_t r0 = 0; r0 < x.rows; r0 += kTile)
-                for (std::int64_t c = c0; c < std::min(c0 + kTile, x.cols); ++c)
-                    for (std::int64_t r = r0; r < std::min(r0 + kTile, x.rows); ++r) y(c, r) = x(r, c);
-    });
-}
 
 } // namespace
 
@@ -78,69 +68,44 @@ void FisherObserver::addDots(FisherFormat& format, const WindowRows& windows, Ma
         }
 }
 
-bool FisherObserver::multipliesChanges(std::int64_t rows, std::int64_t windows, std::size_t draws,
-                                       std::size_t formats) {
-    // Per weight: a product takes 2 flops a row; a dot with a formed gradient is bound by memory, as much as some 12
-    // rows.
-    const double d = static_cast<double>(draws), f = static_cast<double>(formats), n = static_cast<double>(rows);
-    return f * n <= d * (n + 12.0 * f * static_cast<double>(windows));
-}
-
 void FisherObserver::onSite(const SiteGradients& g) {
     FisherPlace* place = cells_.site(g.site.id);
     if (place == nullptr || g.input.rows == 0) return;
     place->tokens += g.input.rows;
     changes_.prepare(g.site, place->choices());
-    if (!changes_.keeps(g.site) ||
-        multipliesChanges(g.input.rows, g.windows.count() * layout_.segments, g.outputGradients.size(),
-                          place->formats.size()))
-        byProducts(*place, g);
-    else
-        byWeightGradients(*place, g);
-}
-
-void FisherObserver::byProducts(FisherPlace& place, const SiteGradients& g) {
-    const MatrixView<float> product = room(product_, g.input.rows, g.site.rows);
-    for (std::size_t f = 0; f < place.formats.size(); ++f) {
-        job_.checkpoint();
-        gemmTransposed(g.input, changes_.of(g.site, f), product);
-        job_.checkpoint();
-        addDots(place.formats[f], g.windows, product, g.outputGradients);
+    const std::vector<std::int64_t> starts = segmentStarts(g.windows);
+    const std::size_t pieces = starts.size() - 1, formats = place->formats.size();
+    std::int64_t tile = g.site.rows;
+    if (!changes_.keeps(g.site)) {
+        const std::int64_t rowBytes = g.site.cols * static_cast<std::int64_t>(sizeof(float) * formats);
+        tile = std::clamp<std::int64_t>(kDecodedBytes / rowBytes, 1, tile);
     }
-}
-
-void FisherObserver::byWeightGradients(FisherPlace& place, const SiteGradients& g) {
-    const std::int64_t outputs = g.site.rows, inputs = g.site.cols;
-    const std::int64_t tile = std::clamp<std::int64_t>(kTileValues / inputs, 1, outputs);
-    for (std::int64_t piece = 0; piece < g.windows.count() * layout_.segments; ++piece) {
-        const std::int64_t b = piece / layout_.segments, segment = piece % layout_.segments,
-                           begin = g.windows.starts[static_cast<std::size_t>(b)],
-                           count = g.windows.starts[static_cast<std::size_t>(b) + 1] - begin,
-                           first = begin + segmentStart(count, segment),
-                           rows = begin + segmentStart(count, segment + 1) - first;
-        if (rows == 0) continue;
-        const MatrixView<float> x = room(inputTurned_, inputs, rows), dy = room(outputTurned_, outputs, rows);
-        transpose(g.input.middleRows(first, rows), x);
+    for (std::int64_t first = 0; first < g.site.rows; first += tile) {
+        job_.checkpoint();
+        const std::int64_t some = std::min(tile, g.site.rows - first);
+        const std::vector<MatrixView<const float>> changes = changes_.rows(g.site, first, some);
         for (std::size_t d = 0; d < g.outputGradients.size(); ++d) {
-            transpose(g.outputGradients[d].middleRows(first, rows), dy);
-            for (std::int64_t o = 0; o < outputs; o += tile) {
-                job_.checkpoint();
-                const std::int64_t some = std::min(tile, outputs - o);
-                const MatrixView<float> gradient = room(gradient_, some, inputs);
-                gemmTransposed(dy.middleRows(o, some), x, gradient);
-                parts_.assign(static_cast<std::size_t>(some), 0.0);
-                for (std::size_t f = 0; f < place.formats.size(); ++f) {
-                    const MatrixView<const float> change = changes_.of(g.site, f);
-                    parallelFor(some, kRowsOfDots, [&](std::int64_t from, std::int64_t end) {
-                        for (std::int64_t r = from; r < end; ++r)
-                            parts_[static_cast<std::size_t>(r)] = dot(gradient.row(r), change.row(o + r), inputs);
-                    });
-                    double& to = sum(place.formats[f], g.windows.first + b, d, segment);
-                    for (const double part : parts_) to += part;
+            parts_.assign(pieces * formats, 0.0);
+            addGradientDots(g.input, g.outputGradients[d].middleCols(first, some), starts, changes, parts_);
+            for (std::size_t p = 0; p < pieces; ++p)
+                for (std::size_t f = 0; f < formats; ++f) {
+                    const auto piece = static_cast<std::int64_t>(p);
+                    sum(place->formats[f], g.windows.first + piece / layout_.segments, d, piece % layout_.segments) +=
+                        parts_[p * formats + f];
                 }
-            }
         }
     }
+}
+
+std::vector<std::int64_t> FisherObserver::segmentStarts(const WindowRows& windows) const {
+    std::vector<std::int64_t> starts;
+    for (std::int64_t b = 0; b < windows.count(); ++b) {
+        const std::int64_t first = windows.starts[static_cast<std::size_t>(b)],
+                           rows = windows.starts[static_cast<std::size_t>(b) + 1] - first;
+        for (std::int64_t s = 0; s < layout_.segments; ++s) starts.push_back(first + segmentStart(rows, s));
+    }
+    starts.push_back(windows.starts.back());
+    return starts;
 }
 
 void FisherObserver::byRounding(FisherPlace& place, const WindowRows& windows, MatrixView<const float> x,
@@ -154,7 +119,8 @@ void FisherObserver::byRounding(FisherPlace& place, const WindowRows& windows, M
         for (std::int64_t b = 0; b < windows.count(); ++b) { // each by itself: a grid over all rows is one of a window
             const std::int64_t first = windows.starts[static_cast<std::size_t>(b)],
                                rows = windows.starts[static_cast<std::size_t>(b) + 1] - first;
-            if (rows > 0) format.choice.format->roundTrip(x.middleRows(first, rows), plain, change.middleRows(first, rows));
+            if (rows > 0)
+                format.choice.format->roundTrip(x.middleRows(first, rows), plain, change.middleRows(first, rows));
         }
         parallelFor(x.rows, kRowsOfDots, [&](std::int64_t begin, std::int64_t end) {
             for (std::int64_t r = begin; r < end; ++r)

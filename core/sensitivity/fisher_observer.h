@@ -20,20 +20,18 @@ public:
     void onEmbedding(const EmbeddingGradients& g) override;
     void finish(); ///< after the walk: hands out the embedding
 
-    /// For a site with these numbers (`windows`: of segments): is it cheaper to multiply the inputs with every change (once for all draws) than
-    /// to form the weight's gradient of every draw?
-    static bool multipliesChanges(std::int64_t rows, std::int64_t windows, std::size_t draws, std::size_t formats);
-
 private:
     using Gradients = std::span<const MatrixView<const float>>;
-    void byProducts(FisherPlace& place, const SiteGradients& g);
-    void byWeightGradients(FisherPlace& place, const SiteGradients& g);
     void byRounding(FisherPlace& place, const WindowRows& windows, MatrixView<const float> x, Gradients gradients);
     /// sums[k] += Σ a⊙gradients over the rows of each window, draw and segment.
     void addDots(FisherFormat& format, const WindowRows& windows, MatrixView<const float> a, Gradients gradients);
     double& sum(FisherFormat& format, std::int64_t window, std::size_t draw, std::int64_t segment);
     /// Where a segment of `rows` begins; an expert's rows are cut by their number, not by their positions.
-    std::int64_t segmentStart(std::int64_t rows, std::int64_t segment) const { return rows * segment / layout_.segments; }
+    std::int64_t segmentStart(std::int64_t rows, std::int64_t segment) const {
+        return rows * segment / layout_.segments;
+    }
+    /// Of all windows' segments, and where the last one ends.
+    std::vector<std::int64_t> segmentStarts(const WindowRows& windows) const;
     void hand(FisherPlace& place);
     MatrixView<float> room(Matrix& matrix, std::int64_t rows, std::int64_t cols);
 
@@ -44,7 +42,7 @@ private:
     WeightChanges& changes_;
     const std::function<void(const FisherRow&)>& onRow_;
     JobContext& job_;
-    Matrix product_, inputTurned_, outputTurned_, gradient_; ///< working memory
+    Matrix product_; ///< working memory
     std::vector<double> parts_;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Gram matrices of a site group's inputs, kept in a few folds of windows so that a ratio of sums gets an error. Private to
-// core/sensitivity.
+// Gram matrices of a site group's inputs, kept in a few folds of windows so that a ratio of sums gets an error. Private
+// to core/sensitivity.
 #pragma once
 
 #include "core/calibrate/gram.h"

@@ -20,7 +20,8 @@ constexpr std::int64_t kKnownBytes = 1ll << 30;
 
 std::vector<std::int64_t> scoredRows(const Windows& windows, double share) {
     const std::int64_t scored = windows.length - 1, all = windows.count * scored;
-    const auto wanted = std::clamp<std::int64_t>(std::llround(share * static_cast<double>(all)), std::min<std::int64_t>(2, all), all);
+    const auto wanted =
+        std::clamp<std::int64_t>(std::llround(share * static_cast<double>(all)), std::min<std::int64_t>(2, all), all);
     std::vector<std::int64_t> rows;
     for (std::int64_t i = 0; i < wanted; ++i) {
         const std::int64_t position = (2 * i + 1) * all / (2 * wanted); // the middle of the i-th of equal parts
@@ -29,7 +30,8 @@ std::vector<std::int64_t> scoredRows(const Windows& windows, double share) {
     return rows;
 }
 
-HeadProbe::HeadProbe(const Model& model, std::vector<std::int64_t> rows, JobContext& job) : model_(model), job_(job), rows_(std::move(rows)) {
+HeadProbe::HeadProbe(const Model& model, std::vector<std::int64_t> rows, JobContext& job)
+    : model_(model), job_(job), rows_(std::move(rows)) {
     const std::int64_t perRow = model.config().vocabulary * static_cast<std::int64_t>(sizeof(float));
     batch_ = std::clamp<std::int64_t>(kLogitBytes / perRow, 1, positions());
     states_ = Matrix(batch_, model.config().width);
@@ -65,8 +67,9 @@ void HeadProbe::setBase(const HeadWeights& head, MatrixView<const float> states)
 void HeadProbe::setBackground(const HeadWeights& head, MatrixView<const float> states) {
     background_ = &head;
     near_ = {};
-    const std::int64_t bytes = model_.config().vocabulary * (positions() * static_cast<std::int64_t>(sizeof(float)) +
-                                                             model_.config().width * static_cast<std::int64_t>(kNearBytesPerWeight));
+    const std::int64_t bytes =
+        model_.config().vocabulary * (positions() * static_cast<std::int64_t>(sizeof(float)) +
+                                      model_.config().width * static_cast<std::int64_t>(kNearBytesPerWeight));
     // A capped logit is no linear function of the states any more.
     if (!canUseNearBlocks(model_) || model_.config().headSoftCap > 0 || bytes > kKnownBytes)
         return;
@@ -94,7 +97,8 @@ std::vector<double> HeadProbe::divergences(const HeadWeights* head, MatrixView<c
         parallelFor(count, kPositions, [&](std::int64_t begin, std::int64_t end) {
             for (std::int64_t i = begin; i < end; ++i) {
                 const auto at = static_cast<std::size_t>(first + i);
-                kl[at] = klDivergenceFast(std::as_const(base_).view().rowSpan(first + i), baseNorms_[at], std::span<const float>(logits.rowSpan(i)));
+                kl[at] = klDivergenceFast(std::as_const(base_).view().rowSpan(first + i), baseNorms_[at],
+                                          std::span<const float>(logits.rowSpan(i)));
             }
         });
     });

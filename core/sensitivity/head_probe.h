@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// KL(base‖candidate) at a share of the scored positions: base logits kept, candidates' logits made in batches. Private to
-// core/sensitivity.
+// KL(base‖candidate) at a share of the scored positions: base logits kept, candidates' logits made in batches. Private
+// to core/sensitivity.
 #pragma once
 
 #include "core/base/scratch.h"
@@ -9,8 +9,8 @@
 
 namespace bw::detail {
 
-/// Rows (window·T + position) of a share of the positions that predict a token inside their window, evenly spread over all
-/// windows: at least two where there are two.
+/// Rows (window·T + position) of a share of the positions that predict a token inside their window, evenly spread over
+/// all windows: at least two where there are two.
 std::vector<std::int64_t> scoredRows(const Windows& windows, double share);
 
 class HeadProbe {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // KL(base‖candidate) with one site changed at a time. The background — the model as it is, or quantized to one format —
 // leaves the input of every block behind; a candidate starts from its block's input, runs the blocks behind it and is
-// compared with the base at the head. Where the CPU has bf16 products, only what differs from the background is multiplied.
+// compared with the base at the head. Where the CPU has bf16 products, only what differs from the background is
+// multiplied.
 #include "core/base/parallel.h"
 #include "core/sensitivity/block_store.h"
 #include "core/sensitivity/cells.h"
@@ -23,16 +24,18 @@ constexpr std::int64_t kGroupRows = 512;
 
 void copyRows(MatrixView<const float> from, MatrixView<float> to) {
     constexpr std::int64_t kPieceValues = 1 << 18; // 1 MiB; a stop is seen between pieces
-    parallelFor(from.rows, std::max<std::int64_t>(1, kPieceValues / std::max<std::int64_t>(1, from.cols)), [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t r = begin; r < end; ++r)
-            std::memcpy(to.row(r), from.row(r), static_cast<std::size_t>(from.cols) * sizeof(float));
-    });
+    parallelFor(from.rows, std::max<std::int64_t>(1, kPieceValues / std::max<std::int64_t>(1, from.cols)),
+                [&](std::int64_t begin, std::int64_t end) {
+                    for (std::int64_t r = begin; r < end; ++r)
+                        std::memcpy(to.row(r), from.row(r), static_cast<std::size_t>(from.cols) * sizeof(float));
+                });
 }
 
 /// Replaces one site's weight over what another source gives (or the checkpoint).
 class OneSite final : public WeightSource {
 public:
-    OneSite(const WeightSource* others, SiteId site, const Matrix& weight) : others_(others), site_(site), weight_(weight) {}
+    OneSite(const WeightSource* others, SiteId site, const Matrix& weight)
+        : others_(others), site_(site), weight_(weight) {}
     void apply(const Site& site, MatrixView<float> weight) const override {
         if (site.id == site_)
             copyRows(weight_.view(), weight);
@@ -49,7 +52,8 @@ private:
 /// Keeps every block's input and counts the tokens of the experts.
 class BoundaryKeeper final : public WalkVisitor, public ActivationObserver {
 public:
-    explicit BoundaryKeeper(Sweep& sweep) : boundaries(static_cast<std::size_t>(sweep.model.config().blocks)), sweep_(sweep) {}
+    explicit BoundaryKeeper(Sweep& sweep)
+        : boundaries(static_cast<std::size_t>(sweep.model.config().blocks)), sweep_(sweep) {}
     void beforeBlock(BlockIndex block, MatrixView<const float> states) override {
         ScratchMatrix& kept = boundaries[static_cast<std::size_t>(block.value())];
         kept = ScratchMatrix(states.rows, states.cols);
@@ -91,21 +95,25 @@ Measure meanOf(const std::vector<double>& kl, const std::vector<double>* referen
 /// Distinct candidates in the order in which they are wanted: in model order (outer sites last), or the dearest first.
 std::vector<Candidate> listCandidates(const Sweep& sweep) {
     std::vector<const SitePlan*> plans = sweep.plans();
-    std::stable_partition(plans.begin(), plans.end(), [](const SitePlan* plan) { return plan->site->block.value() >= 0; });
+    std::stable_partition(plans.begin(), plans.end(),
+                          [](const SitePlan* plan) { return plan->site->block.value() >= 0; });
     std::vector<Candidate> out;
     for (const SitePlan* plan : plans) {
         const std::size_t first = out.size();
         for (const SitePlan::Cell& cell : plan->cells) {
             const auto same = std::find_if(out.begin() + static_cast<std::ptrdiff_t>(first), out.end(),
                                            [&](const Candidate& c) { return c.choice.name() == cell.used.name(); });
-            Candidate& candidate = same != out.end() ? *same : out.emplace_back(Candidate{plan->site, cell.used, {}, 0, {}});
+            Candidate& candidate =
+                same != out.end() ? *same : out.emplace_back(Candidate{plan->site, cell.used, {}, 0, {}});
             candidate.cells.push_back(&cell);
             if (sweep.options().expected)
-                candidate.expected = std::max(candidate.expected, sweep.options().expected(plan->site->name, cell.asked));
+                candidate.expected =
+                    std::max(candidate.expected, sweep.options().expected(plan->site->name, cell.asked));
         }
     }
     if (sweep.options().expected)
-        std::stable_sort(out.begin(), out.end(), [](const Candidate& a, const Candidate& b) { return a.expected > b.expected; });
+        std::stable_sort(out.begin(), out.end(),
+                         [](const Candidate& a, const Candidate& b) { return a.expected > b.expected; });
     return out;
 }
 
@@ -138,7 +146,8 @@ public:
 private:
     /// The block that a candidate changes: −1 is the embedding, before all blocks, and the head comes after them.
     int start(const Candidate& candidate) const {
-        return candidate.site->kind == SiteKind::output ? static_cast<int>(model_.config().blocks) : candidate.site->block.value();
+        return candidate.site->kind == SiteKind::output ? static_cast<int>(model_.config().blocks)
+                                                        : candidate.site->block.value();
     }
 
     /// Base logits, and boundaries and final states of the background.
@@ -153,14 +162,24 @@ private:
             const SiteChoice asked = parseChoice(sweep_.options().rest);
             for (const Site& site : model_.sites())
                 if (site.block.value() >= 0 || sweep_.options().includeHead)
-                    formats.push_back({site.id, asked.format->name(), fallbackFormat(asked.format, site.rows, site.cols), {}, asked.rounder});
-            rest_ = QuantizedModel::build(model_, formats, sweep_.importance(), sweep_.options().rounder, sweep_.job);
+                    formats.push_back({site.id,
+                                       asked.format->name(),
+                                       fallbackFormat(asked.format, site.rows, site.cols),
+                                       {},
+                                       asked.rounder});
+            const GptqSweep& gptq = sweep_.options().gptq;
+            const bool byGptq = asked.rounder.empty() ? gptq.byDefault : asked.rounder == "gptq";
+            rest_ = byGptq ? gptqModel(model_, formats, gptq.windows != nullptr ? *gptq.windows : Windows{},
+                                       sweep_.importance(), sweep_.options().rounder, gptq.options, nullptr, sweep_.job)
+                           : QuantizedModel::build(model_, formats, sweep_.importance(), sweep_.options().rounder,
+                                                   sweep_.job);
             final_ = walkBlocks(model_, windows_, rest_.get(), &keeper_, sweep_.job, "sweep: the rest quantized");
             head_ = model_.loadHead(rest_.get());
         }
         const bool near = sweep_.options().halfDifferences && canUseNearBlocks(model_);
         const std::uint64_t memory = sweep_.options().memory;
-        store_ = std::make_unique<BlockStore>(model_, memory > 0 ? memory : availableMemory() / 2, rest_.get(), near, windows_.tokens());
+        store_ = std::make_unique<BlockStore>(model_, memory > 0 ? memory : availableMemory() / 2, rest_.get(), near,
+                                              windows_.tokens());
     }
 
     /// Every block behind the first candidate learns the background, which becomes what the blocks make of each other.
@@ -170,7 +189,8 @@ private:
             first = std::min(first, std::max(0, start(candidate)));
         if (first == model_.config().blocks)
             return;
-        sweep_.job.beginStage("sweep: baseline products", windows_.tokens() * (model_.config().blocks - first), "tokens");
+        sweep_.job.beginStage("sweep: baseline products", windows_.tokens() * (model_.config().blocks - first),
+                              "tokens");
         copyRows(boundary(first), final_.view());
         for (int b = first; b < model_.config().blocks; ++b) {
             copyRows(final_.view(), boundary(b));
@@ -200,10 +220,13 @@ private:
     std::int64_t groupWindows() const {
         return std::clamp<std::int64_t>(kGroupRows / windows_.length, 1, model_.batchWindows(windows_.length));
     }
-    std::size_t groups() const { return static_cast<std::size_t>((windows_.count + groupWindows() - 1) / groupWindows()); }
+    std::size_t groups() const {
+        return static_cast<std::size_t>((windows_.count + groupWindows() - 1) / groupWindows());
+    }
     MatrixView<float> group(MatrixView<float> states, std::size_t g) const {
         const std::int64_t first = static_cast<std::int64_t>(g) * groupWindows();
-        return states.middleRows(first * windows_.length, std::min(groupWindows(), windows_.count - first) * windows_.length);
+        return states.middleRows(first * windows_.length,
+                                 std::min(groupWindows(), windows_.count - first) * windows_.length);
     }
 
     /// Runs whole windows of `states` (any number of candidates' windows, one behind the other) through a block.
@@ -211,7 +234,8 @@ private:
         const std::int64_t rows = model_.batchWindows(windows_.length) * windows_.length;
         for (std::int64_t first = 0; first < states.rows; first += rows) {
             sweep_.job.checkpoint();
-            model_.runBlockWindows(weights, states.middleRows(first, std::min(rows, states.rows - first)), windows_.length, nullptr, 0, &sweep_.job);
+            model_.runBlockWindows(weights, states.middleRows(first, std::min(rows, states.rows - first)),
+                                   windows_.length, nullptr, 0, &sweep_.job);
         }
     }
 
@@ -246,10 +270,13 @@ private:
         std::vector<std::size_t> order(batch.size());
         for (std::size_t i = 0; i < order.size(); ++i)
             order[i] = i;
-        std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return start(batch[a]) < start(batch[b]); });
+        std::stable_sort(order.begin(), order.end(),
+                         [&](std::size_t a, std::size_t b) { return start(batch[a]) < start(batch[b]); });
         const std::int64_t tokens = windows_.tokens();
         ScratchMatrix all(static_cast<std::int64_t>(batch.size()) * tokens, model_.config().width);
-        const auto slice = [&](std::size_t i) { return all.view().middleRows(static_cast<std::int64_t>(i) * tokens, tokens); };
+        const auto slice = [&](std::size_t i) {
+            return all.view().middleRows(static_cast<std::int64_t>(i) * tokens, tokens);
+        };
         for (std::size_t i = 0; i < order.size(); ++i)
             enter(batch[order[i]], slice(i));
         std::vector<const Candidate*> lined;
@@ -282,7 +309,8 @@ private:
         }
     }
 
-    void runPlain(BlockIndex block, const std::vector<const Candidate*>& lined, std::size_t unchanged, std::size_t running, MatrixView<float> all) {
+    void runPlain(BlockIndex block, const std::vector<const Candidate*>& lined, std::size_t unchanged,
+                  std::size_t running, MatrixView<float> all) {
         const std::int64_t tokens = windows_.tokens();
         const BlockWeightsPtr weights = store_->block(block);
         runThrough(*weights, all.middleRows(0, static_cast<std::int64_t>(unchanged) * tokens));
@@ -293,8 +321,8 @@ private:
     }
 
     /// Group by group, so that what the block knows of a group serves all candidates while it is in the cache.
-    void runNear(BlockIndex block, const std::vector<const Candidate*>& lined, std::size_t unchanged, std::size_t running, MatrixView<float> all,
-                 MatrixView<float> background) {
+    void runNear(BlockIndex block, const std::vector<const Candidate*>& lined, std::size_t unchanged,
+                 std::size_t running, MatrixView<float> all, MatrixView<float> background) {
         NearBlock& near = store_->nearBlock(block);
         std::vector<std::unique_ptr<PatchedBlock>> patched(running);
         for (std::size_t i = unchanged; i < running; ++i)

@@ -50,7 +50,8 @@ std::uint64_t nearBytesPerToken(const Model& model) {
 }
 
 NearWeight::NearWeight(Device& device, DeviceWeightPtr exact, const Cursor& cursor, Inputs& inputs, bool first)
-    : device_(device), exact_(std::move(exact)), panels_(exact_->values), cursor_(cursor), inputs_(inputs), first_(first) {
+    : device_(device), exact_(std::move(exact)), panels_(exact_->values), cursor_(cursor), inputs_(inputs),
+      first_(first) {
     values = exact_->values;
     rows = values.rows;
     cols = values.cols;

@@ -17,8 +17,8 @@ inline constexpr std::uint64_t kNearBytesPerWeight = 2;
 /// One linear that knows its product with some inputs. Where nothing is known, the product is the plain one.
 class NearWeight final : public HostWeight {
 public:
-    /// Which input the next product is near to, and whether it is to be remembered as that. `run` counts up with every run
-    /// of other states: within one, linears that read the same input share its difference.
+    /// Which input the next product is near to, and whether it is to be remembered as that. `run` counts up with every
+    /// run of other states: within one, linears that read the same input share its difference.
     struct Cursor { std::size_t group = 0; bool learning = false; std::int64_t run = 0; };
     struct Inputs {
         std::vector<Matrix> x; ///< by group

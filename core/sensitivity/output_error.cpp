@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Relative output error of every site and format from one walk. With G = XᵀX of a site's inputs, ‖X·Aᵀ‖² = tr(A·G·Aᵀ): the
-// walk keeps G of the block it is in, and each cell then costs one product with it, however many tokens there were.
+// Relative output error of every site and format from one walk. With G = XᵀX of a site's inputs, ‖X·Aᵀ‖² = tr(A·G·Aᵀ):
+// the walk keeps G of the block it is in, and each cell then costs one product with it, however many tokens there were.
 #include "core/base/parallel.h"
 #include "core/compute/cpu_device.h"
 #include "core/sensitivity/gram.h"
@@ -14,11 +14,12 @@ namespace {
 /// W − Ŵ into `decoded`.
 void subtractFrom(MatrixView<const float> weight, Matrix& decoded) {
     constexpr std::int64_t kPieceWeights = 1 << 16; // a stop is seen between pieces
-    parallelFor(weight.rows, std::max<std::int64_t>(1, kPieceWeights / weight.cols), [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t r = begin; r < end; ++r)
-            for (std::int64_t c = 0; c < weight.cols; ++c)
-                decoded.row(r)[c] = weight(r, c) - decoded.row(r)[c];
-    });
+    parallelFor(weight.rows, std::max<std::int64_t>(1, kPieceWeights / weight.cols),
+                [&](std::int64_t begin, std::int64_t end) {
+                    for (std::int64_t r = begin; r < end; ++r)
+                        for (std::int64_t c = 0; c < weight.cols; ++c)
+                            decoded.row(r)[c] = weight(r, c) - decoded.row(r)[c];
+                });
 }
 
 class OutputErrorWalk final : public WalkVisitor, public ActivationObserver {
@@ -41,7 +42,8 @@ public:
 
     void onInput(int group, std::int64_t window, MatrixView<const float> x) override {
         sweep_.countTokens(group, x.rows);
-        const bool wanted = std::any_of(plans_.begin(), plans_.end(), [&](const SitePlan* p) { return p->site->inputGroup == group; });
+        const bool wanted =
+            std::any_of(plans_.begin(), plans_.end(), [&](const SitePlan* p) { return p->site->inputGroup == group; });
         if (wanted)
             grams_[static_cast<std::size_t>(group)].add(window, x);
     }
@@ -57,7 +59,8 @@ public:
     /// Embedding and head, from the states behind the last block.
     void finish(MatrixView<const float> states) {
         plans_ = sweep_.outerPlans();
-        const bool head = std::any_of(plans_.begin(), plans_.end(), [](const SitePlan* p) { return p->site->inputGroup >= 0; });
+        const bool head =
+            std::any_of(plans_.begin(), plans_.end(), [](const SitePlan* p) { return p->site->inputGroup >= 0; });
         if (head)
             observeHead(states);
         for (const SitePlan* plan : plans_) {
@@ -105,8 +108,8 @@ private:
         });
     }
 
-    /// Look-up: relative error of the rows that the windows' tokens read. A tied embedding is damaged in both places, and
-    /// the two relative errors add up.
+    /// Look-up: relative error of the rows that the windows' tokens read. A tied embedding is damaged in both places,
+    /// and the two relative errors add up.
     void measureEmbedding(const SitePlan& plan) {
         const Matrix weight = sweep_.model.siteWeight(*plan.site);
         const Matrix zero = [&] {
@@ -122,9 +125,13 @@ private:
                     sums[static_cast<std::size_t>(w * static_cast<std::int64_t>(folds_) / windows.count)] += of(id);
             return sums;
         };
-        const std::vector<double> whole = perFold([&](TokenId id) { return squaredDistance({weight.row(id), static_cast<std::size_t>(weight.cols())}, zero.view().rowSpan(0)); });
+        const std::vector<double> whole = perFold([&](TokenId id) {
+            return squaredDistance({weight.row(id), static_cast<std::size_t>(weight.cols())}, zero.view().rowSpan(0));
+        });
         measureLinear(plan, weight, [&](MatrixView<const float> difference) {
-            return ratioOf(perFold([&](TokenId id) { return squaredDistance(difference.rowSpan(id), zero.view().rowSpan(0)); }), whole);
+            return ratioOf(
+                perFold([&](TokenId id) { return squaredDistance(difference.rowSpan(id), zero.view().rowSpan(0)); }),
+                whole);
         });
     }
 
@@ -139,7 +146,8 @@ private:
 
 void sweepOutputError(Sweep& sweep) {
     OutputErrorWalk walk(sweep);
-    const ScratchMatrix states = walkBlocks(sweep.model, sweep.windows, nullptr, &walk, sweep.job, "sweep: output error");
+    const ScratchMatrix states =
+        walkBlocks(sweep.model, sweep.windows, nullptr, &walk, sweep.job, "sweep: output error");
     if (!sweep.outerPlans().empty())
         sweep.job.beginStage("sweep: embedding and head", 0, "cells");
     walk.finish(states.view());

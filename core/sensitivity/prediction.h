@@ -46,12 +46,12 @@ struct PredictionSite {
 struct Prediction {
     double sum = 0, sumSe = 0;             ///< Σ over sites
     double interaction = 0;                ///< what is added to `sum` by sites acting together, shrunk; may be negative
-    double shrinkage = 0;                  ///< 0 … 1: how much of the raw interaction is believed, by its noise and the map
+    double shrinkage = 0; ///< 0 … 1: how much of the raw interaction is believed, by its noise and the map
     double kl = 0, klSe = 0;               ///< the best estimate: interactions and saturation applied
 };
 
-/// Damage that levels off: D = limit·tanh(scale·s/limit) of the small-damage estimate s. Of measured mixes, those of up to
-/// half a nat still grow as fast as s or faster; 1 − e^(−s/limit) took 5 % away there already.
+/// Damage that levels off: D = limit·tanh(scale·s/limit) of the small-damage estimate s. Of measured mixes, those of up
+/// to half a nat still grow as fast as s or faster; 1 − e^(−s/limit) took 5 % away there already.
 struct Saturation {
     double limit = 0;                      ///< nats; 0 = none
     double scale = 1;                      ///< 1 unless refitted to measured mixes
@@ -95,8 +95,8 @@ public:
     };
 
     /// Costs for a solver: each cell shrunk towards what its neighbours suggest by its own error, so that no cell is
-    /// bought for its luck. log value = kind of site + format + site + cell, the last two random with heavy tails for the
-    /// cell, fitted by expectation and maximization; a value whose error is 0 is kept. Same shape as `sites`.
+    /// bought for its luck. log value = kind of site + format + site + cell, the last two random with heavy tails for
+    /// the cell, fitted by expectation and maximization; a value whose error is 0 is kept. Same shape as `sites`.
     std::vector<std::vector<double>> shrunkCosts() const;
 
 private:

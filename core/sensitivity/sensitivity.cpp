@@ -17,10 +17,12 @@ std::string_view metricName(SensitivityMetric metric) {
 }
 
 SensitivityMetric parseMetric(std::string_view text) {
-    for (const SensitivityMetric metric : {SensitivityMetric::outputError, SensitivityMetric::measuredKl, SensitivityMetric::fisher})
+    for (const SensitivityMetric metric :
+         {SensitivityMetric::outputError, SensitivityMetric::measuredKl, SensitivityMetric::fisher})
         if (text == metricName(metric))
             return metric;
-    throw Error(ErrorCode::usage, "sensitivity metric '" + escapeForDisplay(text) + "' is not known", "use output, kl or fisher");
+    throw Error(ErrorCode::usage, "sensitivity metric '" + escapeForDisplay(text) + "' is not known",
+                "use output, kl or fisher");
 }
 
 std::string_view contextName(SweepContext context) { return context == SweepContext::alone ? "alone" : "rest"; }
@@ -37,9 +39,11 @@ std::vector<SensitivityCell> sweep(const Model& model, const Windows& windows, c
                                    const ImportanceLookup& importance, const std::vector<SensitivityCell>& known,
                                    const std::function<void(const SensitivityCell&)>& onCell, JobContext& job) {
     if (options.metric == SensitivityMetric::fisher)
-        throw Error(ErrorCode::usage, "the Fisher estimate is a walk of its own, not a sweep of candidates", "use output or kl here");
+        throw Error(ErrorCode::usage, "the Fisher estimate is a walk of its own, not a sweep of candidates",
+                    "use output or kl here");
     detail::Sweep work(model, windows, options, importance, known, onCell, job);
     if (work.cellsLeft() > 0) {
+        work.prepare();
         if (options.metric == SensitivityMetric::outputError)
             detail::sweepOutputError(work);
         else

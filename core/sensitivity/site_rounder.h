@@ -1,24 +1,37 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Rounds single sites to what a map tries there: a format by the sweep's own rounder, or by the one that the choice names.
-// Private to core/sensitivity.
+// Rounds single sites to what a map tries there: a format by the sweep's own rounder, or by the one that the choice
+// names. Private to core/sensitivity.
 #pragma once
 
-#include "core/quantize/quantized_model.h"
+#include "core/base/scratch.h"
+#include "core/sensitivity/sensitivity.h"
 
 namespace bw::detail {
 
 class SiteRounder {
 public:
-    SiteRounder(const Model& model, const ImportanceLookup& importance, const RounderOptions& options)
-        : model_(model), importance_(importance), options_(options) {}
+    /// What is to be tried: sites, and choices that fit them.
+    using Wanted = std::vector<std::pair<const Site*, SiteChoice>>;
+
+    SiteRounder(const ImportanceLookup& importance, const RounderOptions& options, const GptqSweep& gptq)
+        : importance_(importance), options_(options), gptq_(gptq) {}
+    /// Rounds by GPTQ what asks for it, each site by itself under the inputs that the unchanged model gives it: one
+    /// walk over `gptq.windows`, none when nothing asks. To be called before round() of such a choice. Memory: one
+    /// block's Gram matrices; the encoded bytes lie in scratch. @throws as gptqSite().
+    void prepare(const Model& model, const Wanted& wanted, JobContext& job);
     /// @param choice what fits the site (fallbackChoice). @throws Error(nonFinite) naming the site; Error(usage) for a
-    /// rounder that single sites are not rounded by here.
+    /// choice that prepare() was not told of.
     QuantizedTensor round(const Site& site, MatrixView<const float> weight, const SiteChoice& choice) const;
 
 private:
-    [[maybe_unused]] const Model& model_;
+    /// A look-up has no inputs to make up for: as in a whole model, the embedding is rounded by what GPTQ falls back
+    /// to.
+    bool byGptq(const Site& site, const SiteChoice& choice) const;
+
     const ImportanceLookup& importance_;
     RounderOptions options_;
+    GptqSweep gptq_;
+    std::map<std::pair<int, std::string>, ScratchMatrix> rounded_; ///< encoded bytes by SiteId and format
 };
 
 /// The choice with the format that the site falls back to.

@@ -10,13 +10,15 @@ namespace bw {
 namespace {
 
 constexpr double kShare = 0.1;     ///< of the largest damage: below it a bias moves no decision
-constexpr double kPriorBias = 0.2; ///< log units that formats are off by: up to 0.16 was seen at two bits, 0.03 at three
+constexpr double kPriorBias =
+    0.2; ///< log units that formats are off by: up to 0.16 was seen at two bits, 0.03 at three
 constexpr double kStandsOut = 2;   ///< errors that a measured cell must be worth
 constexpr std::size_t kFewest = 3;
 
 } // namespace
 
-std::vector<std::pair<std::string, std::string>> cellsToCheck(const std::vector<SensitivityCell>& sketch, std::size_t perFormat) {
+std::vector<std::pair<std::string, std::string>> cellsToCheck(const std::vector<SensitivityCell>& sketch,
+                                                              std::size_t perFormat) {
     std::map<std::string, std::string> first; // format → the first choice with it
     std::map<std::string, std::vector<const SensitivityCell*>> byFormat;
     std::map<std::string, double> damage;
@@ -33,9 +35,11 @@ std::vector<std::pair<std::string, std::string>> cellsToCheck(const std::vector<
         if (!(damage[format] > 0) || damage[format] < kShare * most)
             continue;
         std::stable_sort(cells.begin(), cells.end(), [](const auto* a, const auto* b) { return a->value > b->value; });
-        const std::size_t wanted = std::min(perFormat, cells.size()), dearest = (wanted + 1) / 2, spread = wanted - dearest;
+        const std::size_t wanted = std::min(perFormat, cells.size()), dearest = (wanted + 1) / 2,
+                          spread = wanted - dearest;
         for (std::size_t i = 0; i < wanted; ++i) {
-            const std::size_t at = i < dearest ? i : dearest + (2 * (i - dearest) + 1) * (cells.size() - dearest) / (2 * spread);
+            const std::size_t at =
+                i < dearest ? i : dearest + (2 * (i - dearest) + 1) * (cells.size() - dearest) / (2 * spread);
             chosen.emplace(cells[at]->site_name, cells[at]->format);
         }
     }

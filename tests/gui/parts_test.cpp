@@ -131,7 +131,7 @@ private Q_SLOTS:
             QVERIFY2(sweep.contains(QLatin1String(part)), qPrintable(sweep));
         recipe.sweep.metric = "fisher";
         const QString sketch = commandFor(recipe, {});
-        QVERIFY2(sketch.contains(QStringLiteral("--metric fisher")) && sketch.contains(QStringLiteral("--probes 256")), qPrintable(sketch));
+        QVERIFY2(sketch.contains(QStringLiteral("--metric fisher")) && sketch.contains(QStringLiteral("--probes 1024")), qPrintable(sketch));
         recipe.kind = "quantize";
         recipe.assignment.head = "q6_k";
         recipe.evaluation = {{"/e.txt"}, "windows:64", 2048};

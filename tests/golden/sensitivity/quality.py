@@ -231,7 +231,7 @@ def main():
     parser.add_argument("--calib", nargs="+", required=True)
     parser.add_argument("--eval", nargs="+", required=True)
     parser.add_argument("--part", default=",".join(PARTS))
-    parser.add_argument("--probes", type=int, default=256)
+    parser.add_argument("--probes", type=int, default=1024)
     parser.add_argument("--samples", type=int, default=64, help="windows of 256 calibration tokens")
     parser.add_argument("--tokens", type=int, default=0, help="evaluation tokens at most")
     parser.add_argument("--bits", nargs="+", default=["int4:g64", "int3:g64"])

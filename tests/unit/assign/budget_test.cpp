@@ -45,7 +45,8 @@ TEST(Budget, ReadsEveryKind) {
 }
 
 TEST(Budget, RefusesWhatIsNoBudget) {
-    for (const char* text : {"", "4.5", "bpw", "-1bpw", "0bpw", "nanbpw", "infbpw", "1e9bpw", "12345", "1.2XiB", "kl=", "kl=-1", "kl=nan", "mse=3", "0B"}) {
+    for (const char* text : {"", "4.5", "bpw", "-1bpw", "0bpw", "nanbpw", "infbpw", "1e9bpw", "12345", "1.2XiB",
+                             "kl=", "kl=-1", "kl=nan", "mse=3", "0B"}) {
         const Error e = thrown([&] { parseBudget(text); });
         EXPECT_EQ(e.code(), ErrorCode::usage) << text;
         EXPECT_THAT(e.hint(), HasSubstr("4.5bpw")) << text;

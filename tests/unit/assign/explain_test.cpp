@@ -16,8 +16,11 @@ using ::testing::Not;
 AssignProblem twoSites() {
     AssignProblem problem;
     problem.fixedBytes = 1'000'000;
-    problem.items.push_back({"blk.3.attn_v", {"blk.3.attn_v"}, {{"q4_k", 4'200'000, 0.0030}, {"q6_k", 6'000'000, 0.0009}, {"q8_0", 8'000'000, 0.0008}}});
-    problem.items.push_back({"blk.0.ffn_up", {"blk.0.ffn_up"}, {{"q4_k", 10'000'000, 0.0100}, {"q6_k", 16'000'000, 0.0020}}});
+    problem.items.push_back({"blk.3.attn_v",
+                             {"blk.3.attn_v"},
+                             {{"q4_k", 4'200'000, 0.0030}, {"q6_k", 6'000'000, 0.0009}, {"q8_0", 8'000'000, 0.0008}}});
+    problem.items.push_back(
+        {"blk.0.ffn_up", {"blk.0.ffn_up"}, {{"q4_k", 10'000'000, 0.0100}, {"q6_k", 16'000'000, 0.0020}}});
     return problem;
 }
 
@@ -49,7 +52,8 @@ TEST(Explain, SaysWhyTheBudgetEndsThere) {
                 AllOf(HasSubstr("more bytes buy nothing"), Not(HasSubstr("One more megabyte"))));
     problem.limits = {{"device", {0}, 5'000'000}};
     const std::string text = budgetText(problem, solve(problem, kNoTotal, job), kNoTotal, "nats");
-    EXPECT_THAT(text, AllOf(HasSubstr("'device' has 0.8 MB left"), HasSubstr("blk.3.attn_v to q6_k"), Not(HasSubstr("The budget"))));
+    EXPECT_THAT(text, AllOf(HasSubstr("'device' has 0.8 MB left"), HasSubstr("blk.3.attn_v to q6_k"),
+                            Not(HasSubstr("The budget"))));
     AssignSolution open = solve(problem, kNoTotal, job);
     open.optimal = false;
     open.bound = 0.99 * open.cost;

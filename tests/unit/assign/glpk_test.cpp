@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// An independent solver agrees: GLPK's branch and cut on the same problems as integer programs, too large to try all mixes.
+// An independent solver agrees: GLPK's branch and cut on the same problems as integer programs, too large to try all
+// mixes.
 #include "core/assign/budget.h"
 #include "core/assign/solver.h"
 #include "tests/unit/assign/random_problem.h"
@@ -34,11 +35,13 @@ public:
             }
         }
         for (const AssignLimit& limit : problem.limits)
-            addRow(static_cast<double>(limit.bytes), limit.items, [](const AssignOption& o) { return static_cast<double>(o.bytes); });
+            addRow(static_cast<double>(limit.bytes), limit.items,
+                   [](const AssignOption& o) { return static_cast<double>(o.bytes); });
     }
 
     void limitBytes(std::uint64_t total) {
-        addRow(static_cast<double>(total - problem_.fixedBytes), allItems(), [](const AssignOption& o) { return static_cast<double>(o.bytes); });
+        addRow(static_cast<double>(total - problem_.fixedBytes), allItems(),
+               [](const AssignOption& o) { return static_cast<double>(o.bytes); });
     }
     void limitCost(double cost) {
         addRow(cost, allItems(), [](const AssignOption& o) { return o.cost; });
@@ -120,7 +123,8 @@ TEST_P(GlpkAgrees, OnTheLeastDamageUnderABudgetAndLimits) {
     Random random(301 + static_cast<std::uint64_t>(GetParam()));
     JobContext job;
     for (int trial = 0; trial < 40; ++trial) {
-        AssignProblem problem = randomProblem(random, GetParam(), 5 + static_cast<int>(random.below(16)), 2 + static_cast<int>(random.below(4)));
+        AssignProblem problem = randomProblem(random, GetParam(), 5 + static_cast<int>(random.below(16)),
+                                              2 + static_cast<int>(random.below(4)));
         if (trial % 2 == 1)
             addRandomLimits(random, problem, 3);
         const BudgetRange range = budgetRange(problem);
@@ -137,7 +141,8 @@ TEST_P(GlpkAgrees, OnTheSmallestMixForADamage) {
     Random random(911 + static_cast<std::uint64_t>(GetParam()));
     JobContext job;
     for (int trial = 0; trial < 30; ++trial) {
-        AssignProblem problem = randomProblem(random, GetParam(), 5 + static_cast<int>(random.below(12)), 2 + static_cast<int>(random.below(4)));
+        AssignProblem problem = randomProblem(random, GetParam(), 5 + static_cast<int>(random.below(12)),
+                                              2 + static_cast<int>(random.below(4)));
         putOnGrid(problem);
         if (trial % 2 == 1)
             addRandomLimits(random, problem, 3);
@@ -153,16 +158,20 @@ TEST_P(GlpkAgrees, OnTheSmallestMixForADamage) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, GlpkAgrees, ::testing::Values(Shape::free, Shape::falling, Shape::ties, Shape::negative, Shape::hard, Shape::alike));
+INSTANTIATE_TEST_SUITE_P(Shapes, GlpkAgrees,
+                         ::testing::Values(Shape::free, Shape::falling, Shape::ties, Shape::negative, Shape::hard,
+                                           Shape::alike));
 
 TEST(GlpkAgrees, OnAMapWithTiesPinsForbiddenFormatsAndMemories) {
     Random random(12);
     std::vector<CostCell> cells;
     for (int b = 0; b < 6; ++b)
-        for (const char* kind : {"attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate.e0", "ffn_gate.e1", "ffn_up.e0", "ffn_up.e1", "ffn_down.e0", "ffn_down.e1"})
+        for (const char* kind : {"attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate.e0", "ffn_gate.e1", "ffn_up.e0",
+                                 "ffn_up.e1", "ffn_down.e0", "ffn_down.e1"})
             for (int f = 0; f < 5; ++f) {
                 const double weight = std::exp(random.normal());
-                cells.push_back({"blk." + std::to_string(b) + "." + kind, "f" + std::to_string(f), 100 + 40 * static_cast<std::uint64_t>(f) + random.below(20),
+                cells.push_back({"blk." + std::to_string(b) + "." + kind, "f" + std::to_string(f),
+                                 100 + 40 * static_cast<std::uint64_t>(f) + random.below(20),
                                  weight * std::pow(0.25, f), 0, 300});
             }
     ProblemOptions options;

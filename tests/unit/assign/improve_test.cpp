@@ -54,7 +54,9 @@ private:
             total += s * s;
         return total / (2 * static_cast<double>(sum.size()));
     }
-    const std::vector<double>& at(std::size_t item, int option) const { return c_[item][static_cast<std::size_t>(option)]; }
+    const std::vector<double>& at(std::size_t item, int option) const {
+        return c_[item][static_cast<std::size_t>(option)];
+    }
     std::vector<std::vector<std::vector<double>>> c_;
     std::vector<double> sum_;
     std::vector<int> choice_;
@@ -121,7 +123,9 @@ TEST(Improve, FindsThePairThatPaysOnlyTogether) {
         int a = 0, b = 0;
         static double value(int x, int y) { return x == 1 ? (y == 1 ? 0.5 : 1.0) : (y == 1 ? 2.0 : 9.0); }
         double cost() const override { return value(a, b); }
-        double costIf(std::size_t item, int option) const override { return item == 0 ? value(option, b) : value(a, option); }
+        double costIf(std::size_t item, int option) const override {
+            return item == 0 ? value(option, b) : value(a, option);
+        }
         void set(std::size_t item, int option) override { (item == 0 ? a : b) = option; }
     } objective;
     JobContext job;

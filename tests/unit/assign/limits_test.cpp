@@ -42,7 +42,8 @@ void expectKeepsLimits(const AssignProblem& problem, const AssignSolution& s) {
 }
 
 AssignProblem limitedProblem(Random& random, Shape shape) {
-    AssignProblem problem = randomProblem(random, shape, 2 + static_cast<int>(random.below(5)), 1 + static_cast<int>(random.below(4)));
+    AssignProblem problem =
+        randomProblem(random, shape, 2 + static_cast<int>(random.below(5)), 1 + static_cast<int>(random.below(4)));
     addRandomLimits(random, problem, 3);
     return problem;
 }
@@ -56,7 +57,8 @@ TEST_P(LimitsProperty, FindsTheBestMixUnderLimitsAndATotal) {
     for (int trial = 0; trial < 400; ++trial) {
         const AssignProblem problem = limitedProblem(random, GetParam());
         const BudgetRange range = budgetRange(problem);
-        const std::uint64_t budget = trial % 4 == 0 ? kNoTotal : range.floor + random.below(range.ceiling - range.floor + 3);
+        const std::uint64_t budget =
+            trial % 4 == 0 ? kNoTotal : range.floor + random.below(range.ceiling - range.floor + 3);
         const Best best = tryAll(problem, [&](std::uint64_t b, double) { return b <= budget; }, cheaperThenSmaller);
         const AssignSolution s = solve(problem, budget, job);
         expectKeepsLimits(problem, s);
@@ -104,20 +106,24 @@ TEST_P(LimitsProperty, FrontIsTheSmallestMixOfEachCost) {
         EXPECT_EQ(front.front().bytes, range.floor);
         EXPECT_EQ(front.back().bytes, range.ceiling);
         for (std::size_t k = 0; k < front.size(); ++k) {
-            const Best best = tryAll(problem, [&](std::uint64_t b, double) { return b <= front[k].bytes; }, cheaperThenSmaller);
+            const Best best = tryAll(
+                problem, [&](std::uint64_t b, double) { return b <= front[k].bytes; }, cheaperThenSmaller);
             EXPECT_EQ(front[k].bytes, best.bytes) << "trial " << trial;
             EXPECT_NEAR(front[k].cost, best.cost, kRounding);
             if (k + 1 == front.size())
                 continue;
             EXPECT_LT(front[k + 1].cost, front[k].cost);
-            const Best between = tryAll(problem, [&](std::uint64_t b, double) { return b < front[k + 1].bytes; }, cheaperThenSmaller);
-            EXPECT_EQ(between.bytes, front[k].bytes) << "trial " << trial << ": nothing lies between two points of a filled front";
+            const Best between = tryAll(
+                problem, [&](std::uint64_t b, double) { return b < front[k + 1].bytes; }, cheaperThenSmaller);
+            EXPECT_EQ(between.bytes, front[k].bytes)
+                << "trial " << trial << ": nothing lies between two points of a filled front";
         }
     }
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, LimitsProperty,
-                         ::testing::Values(Shape::free, Shape::falling, Shape::ties, Shape::negative, Shape::hard, Shape::alike));
+                         ::testing::Values(Shape::free, Shape::falling, Shape::ties, Shape::negative, Shape::hard,
+                                           Shape::alike));
 
 /// Four memories of which two are short, and a total that is short as well.
 AssignProblem fourMemories(int items) {
@@ -207,12 +213,14 @@ TEST(Limits, SayWhatIsPossible) {
         }
         return std::string();
     };
-    EXPECT_THAT(message(), ::testing::AllOf(HasSubstr("infeasibleBudget"), HasSubstr("blk.0.*"), HasSubstr("500 bytes"), HasSubstr("900 bytes")));
+    EXPECT_THAT(message(), ::testing::AllOf(HasSubstr("infeasibleBudget"), HasSubstr("blk.0.*"), HasSubstr("500 bytes"),
+                                            HasSubstr("900 bytes")));
     problem.limits[0].bytes = 500;
     EXPECT_EQ(solve(problem, kNoTotal, job).choice, (std::vector<int>{0, 1}));
     EXPECT_EQ(budgetRange(problem).ceiling, 1400u);
     problem.limits.push_back({"all", {0, 1}, 5000});
-    EXPECT_THAT(message(), ::testing::AllOf(HasSubstr("'a' lies in two limits"), HasSubstr("blk.0.*"), HasSubstr("all")));
+    EXPECT_THAT(message(),
+                ::testing::AllOf(HasSubstr("'a' lies in two limits"), HasSubstr("blk.0.*"), HasSubstr("all")));
     problem.limits[1].items = {7};
     EXPECT_THAT(message(), HasSubstr("names item 7 of 2"));
     problem.limits[1].items = {1, 1};

@@ -25,11 +25,15 @@ inline AssignProblem randomProblem(Random& random, Shape shape, int items, int o
             case Shape::free: option = {option.format, 1 + random.below(60), random.uniform()}; break;
             case Shape::falling:
                 option.bytes = 18 * (static_cast<std::uint64_t>(j) + 2) * (1 + random.below(3));
-                option.cost = weight * std::pow(0.25, static_cast<double>(option.bytes) / 18.0) * (0.5 + random.uniform());
+                option.cost =
+                    weight * std::pow(0.25, static_cast<double>(option.bytes) / 18.0) * (0.5 + random.uniform());
                 break;
             case Shape::ties: option.bytes = random.below(6); option.cost = static_cast<double>(random.below(4)); break;
             case Shape::negative: option = {option.format, random.below(40), random.normal()}; break;
-            case Shape::hard: option.bytes = 1 + random.below(500); option.cost = 500.0 - static_cast<double>(option.bytes); break;
+            case Shape::hard:
+                option.bytes = 1 + random.below(500);
+                option.cost = 500.0 - static_cast<double>(option.bytes);
+                break;
             }
             item.options.push_back(option);
         }
@@ -40,7 +44,8 @@ inline AssignProblem randomProblem(Random& random, Shape shape, int items, int o
     return problem;
 }
 
-/// Puts the items into up to `most` limits, each somewhere between what its items need and a little more than they can use.
+/// Puts the items into up to `most` limits, each somewhere between what its items need and a little more than they can
+/// use.
 inline void addRandomLimits(Random& random, AssignProblem& problem, int most) {
     const auto count = 1 + random.below(static_cast<std::uint64_t>(most));
     problem.limits.resize(count);
@@ -64,7 +69,8 @@ inline void addRandomLimits(Random& random, AssignProblem& problem, int most) {
         problem.limits[k].bytes = least[k] + random.below(largest[k] - least[k] + 2);
 }
 
-/// Sizes and damages as a real model has them: a few shapes, error falling fourfold per bit, sites of very unlike weight.
+/// Sizes and damages as a real model has them: a few shapes, error falling fourfold per bit, sites of very unlike
+/// weight.
 inline AssignProblem modelLike(int items, int options, std::uint64_t seed = 3) {
     Random random(seed);
     AssignProblem problem;
@@ -74,7 +80,8 @@ inline AssignProblem modelLike(int items, int options, std::uint64_t seed = 3) {
         AssignItem item{"s" + std::to_string(i), {}, {}};
         for (int j = 0; j < options; ++j) {
             const double bits = 2.0 + 0.5 * j + 0.0625 * (j % 2);
-            item.options.push_back({"f" + std::to_string(j), static_cast<std::uint64_t>(bits * static_cast<double>(weights) / 8),
+            item.options.push_back({"f" + std::to_string(j),
+                                    static_cast<std::uint64_t>(bits * static_cast<double>(weights) / 8),
                                     sensitivity * std::pow(4.0, -bits) * (0.8 + 0.4 * random.uniform())});
         }
         problem.items.push_back(std::move(item));
@@ -84,8 +91,8 @@ inline AssignProblem modelLike(int items, int options, std::uint64_t seed = 3) {
 
 struct Best { bool any = false; std::uint64_t bytes = 0; double cost = 0; };
 
-/// Tries every mix that keeps the problem's limits and takes the one that `better(bytes, cost, best)` prefers among those
-/// that `allowed(bytes, cost)` lets.
+/// Tries every mix that keeps the problem's limits and takes the one that `better(bytes, cost, best)` prefers among
+/// those that `allowed(bytes, cost)` lets.
 template <class Allowed, class Better>
 Best tryAll(const AssignProblem& problem, Allowed allowed, Better better) {
     Best best;

@@ -46,7 +46,8 @@ TEST_P(SolverProperty, FindsTheBestMixUnderABudget) {
     Random random(17 + static_cast<std::uint64_t>(GetParam()));
     JobContext job;
     for (int trial = 0; trial < 300; ++trial) {
-        const AssignProblem problem = randomProblem(random, GetParam(), 1 + static_cast<int>(random.below(6)), 1 + static_cast<int>(random.below(4)));
+        const AssignProblem problem = randomProblem(random, GetParam(), 1 + static_cast<int>(random.below(6)),
+                                                    1 + static_cast<int>(random.below(4)));
         const BudgetRange range = budgetRange(problem);
         const std::uint64_t budget = range.floor + random.below(range.ceiling - range.floor + 3);
         const Best best = tryAll(problem, [&](std::uint64_t b, double) { return b <= budget; },
@@ -66,7 +67,8 @@ TEST_P(SolverProperty, FindsTheSmallestMixForADamage) {
     Random random(91 + static_cast<std::uint64_t>(GetParam()));
     JobContext job;
     for (int trial = 0; trial < 200; ++trial) {
-        const AssignProblem problem = randomProblem(random, GetParam(), 1 + static_cast<int>(random.below(6)), 1 + static_cast<int>(random.below(4)));
+        const AssignProblem problem = randomProblem(random, GetParam(), 1 + static_cast<int>(random.below(6)),
+                                                    1 + static_cast<int>(random.below(4)));
         const Best least = tryAll(problem, [](std::uint64_t, double) { return true; },
                                   [](std::uint64_t, double c, const Best& now) { return c < now.cost; });
         const double limit = least.cost + std::abs(least.cost + 0.3) * random.uniform();
@@ -86,7 +88,8 @@ TEST_P(SolverProperty, FrontIsConvexAndEachPointIsTheOptimumOfItsSize) {
     Random random(5 + static_cast<std::uint64_t>(GetParam()));
     JobContext job;
     for (int trial = 0; trial < 60; ++trial) {
-        const AssignProblem problem = randomProblem(random, GetParam(), 2 + static_cast<int>(random.below(5)), 2 + static_cast<int>(random.below(4)));
+        const AssignProblem problem = randomProblem(random, GetParam(), 2 + static_cast<int>(random.below(5)),
+                                                    2 + static_cast<int>(random.below(4)));
         const auto front = paretoFront(problem);
         const BudgetRange range = budgetRange(problem);
         ASSERT_FALSE(front.empty());
@@ -109,12 +112,14 @@ TEST_P(SolverProperty, FrontIsConvexAndEachPointIsTheOptimumOfItsSize) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, SolverProperty,
-                         ::testing::Values(Shape::free, Shape::falling, Shape::ties, Shape::negative, Shape::hard, Shape::alike));
+                         ::testing::Values(Shape::free, Shape::falling, Shape::ties, Shape::negative, Shape::hard,
+                                           Shape::alike));
 
 TEST(Solver, SolvesThousandsOfItemsInWellUnderASecond) {
     JobContext job;
     Random random(8);
-    for (const AssignProblem& problem : {modelLike(2000, 10), randomProblem(random, Shape::free, 2000, 10), randomProblem(random, Shape::hard, 2000, 10)}) {
+    for (const AssignProblem& problem : {modelLike(2000, 10), randomProblem(random, Shape::free, 2000, 10),
+                                         randomProblem(random, Shape::hard, 2000, 10)}) {
         const BudgetRange range = budgetRange(problem);
         const test::CpuTimer timer;
         const AssignSolution s = solve(problem, range.floor + (range.ceiling - range.floor) / 3, job);
@@ -149,11 +154,13 @@ TEST(Knapsack, StaysHonestWhenItGivesUp) {
                 const auto weight = static_cast<std::int64_t>(1 + random.below(50));
                 item.push_back({weight, 1000 - 10 * weight + static_cast<std::int64_t>(random.below(60)), j});
             }
-            const auto [low, high] = std::minmax_element(item.begin(), item.end(), [](const auto& a, const auto& b) { return a.weight < b.weight; });
+            const auto [low, high] = std::minmax_element(
+                item.begin(), item.end(), [](const auto& a, const auto& b) { return a.weight < b.weight; });
             least += low->weight;
             most += high->weight;
         }
-        const std::int64_t capacity = least + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(most - least + 1)));
+        const std::int64_t capacity =
+            least + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(most - least + 1)));
         const detail::KnapsackResult exact = detail::minimise(items, capacity, 1'000'000, job);
         EXPECT_EQ(exact.bound, exact.cost);
         const detail::KnapsackResult hasty = detail::minimise(items, capacity, 5, job);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What a problem is made of: ties of experts, formats forbidden at some sites, memories of their own, and what is refused.
+// What a problem is made of: ties of experts, formats forbidden at some sites, memories of their own, and what is
+// refused.
 #include "core/assign/budget.h"
 
 #include "core/base/error.h"
@@ -27,7 +28,8 @@ Error thrown(Call call) {
 std::vector<CostCell> mixture(int blocks) {
     std::vector<CostCell> cells;
     for (int b = 0; b < blocks; ++b)
-        for (const char* kind : {"attn_q", "attn_k", "ffn_gate.e0", "ffn_gate.e1", "ffn_up.e0", "ffn_up.e1", "ffn_down.e0", "ffn_down.e1", "ffn_gate_shexp", "ffn_up_shexp"}) {
+        for (const char* kind : {"attn_q", "attn_k", "ffn_gate.e0", "ffn_gate.e1", "ffn_up.e0", "ffn_up.e1",
+                                 "ffn_down.e0", "ffn_down.e1", "ffn_gate_shexp", "ffn_up_shexp"}) {
             const std::string site = "blk." + std::to_string(b) + "." + kind;
             cells.push_back({site, "q4_0", 450, 0.5, 0.03, 800});
             cells.push_back({site, "q8_0", 850, 0.1, 0.04, 800});
@@ -47,11 +49,13 @@ std::vector<std::string> itemNames(const std::string& tie) {
 TEST(Ties, FollowTheRuntime) {
     using Names = std::vector<std::string>;
     EXPECT_EQ(itemNames("none").size(), 10u);
-    EXPECT_EQ(itemNames("fused"), (Names{"blk.0.attn_qkv×2", "blk.0.ffn_gate_up.e0×2", "blk.0.ffn_gate_up.e1×2", "blk.0.ffn_down.e0×1",
-                                         "blk.0.ffn_down.e1×1", "blk.0.ffn_gate_up_shexp×2"}));
-    EXPECT_EQ(itemNames("stacks"), (Names{"blk.0.attn_q×1", "blk.0.attn_k×1", "blk.0.ffn_gate_exps×2", "blk.0.ffn_up_exps×2",
-                                          "blk.0.ffn_down_exps×2", "blk.0.ffn_gate_shexp×1", "blk.0.ffn_up_shexp×1"}));
-    EXPECT_EQ(itemNames("fused+stacks"), (Names{"blk.0.attn_qkv×2", "blk.0.ffn_gate_up_exps×4", "blk.0.ffn_down_exps×2", "blk.0.ffn_gate_up_shexp×2"}));
+    EXPECT_EQ(itemNames("fused"), (Names{"blk.0.attn_qkv×2", "blk.0.ffn_gate_up.e0×2", "blk.0.ffn_gate_up.e1×2",
+                                         "blk.0.ffn_down.e0×1", "blk.0.ffn_down.e1×1", "blk.0.ffn_gate_up_shexp×2"}));
+    EXPECT_EQ(itemNames("stacks"),
+              (Names{"blk.0.attn_q×1", "blk.0.attn_k×1", "blk.0.ffn_gate_exps×2", "blk.0.ffn_up_exps×2",
+                     "blk.0.ffn_down_exps×2", "blk.0.ffn_gate_shexp×1", "blk.0.ffn_up_shexp×1"}));
+    EXPECT_EQ(itemNames("fused+stacks"), (Names{"blk.0.attn_qkv×2", "blk.0.ffn_gate_up_exps×4", "blk.0.ffn_down_exps×2",
+                                                "blk.0.ffn_gate_up_shexp×2"}));
     EXPECT_EQ(itemNames("experts+fused"), (Names{"blk.0.attn_qkv×2", "blk.0.ffn_exps×6", "blk.0.ffn_gate_up_shexp×2"}));
     EXPECT_EQ(tiedItemName("blk.12.ffn_down", "fused+stacks+experts"), "blk.12.ffn_down");
     EXPECT_EQ(tiedItemName("token_embd", "fused"), "token_embd");
@@ -88,14 +92,16 @@ TEST(Forbid, NamesTheSiteThatHasNothingLeft) {
     options.forbid = {"q8_0", "blk.1.ffn_up.*=q4_0"};
     const Error e = thrown([&] { makeProblem(mixture(2), 0, options); });
     EXPECT_EQ(e.code(), ErrorCode::usage);
-    EXPECT_THAT(e.message(), AllOf(HasSubstr("every format of 'blk.1.ffn_up.e0' is forbidden"), HasSubstr("q4_0, q8_0")));
+    EXPECT_THAT(e.message(),
+                AllOf(HasSubstr("every format of 'blk.1.ffn_up.e0' is forbidden"), HasSubstr("q4_0, q8_0")));
     options.forbid = {"blk.9.*=q4_0"};
     EXPECT_THAT(thrown([&] { makeProblem(mixture(2), 0, options); }).message(), HasSubstr("blk.9.*"));
     options.forbid = {"blk.0.*=q9"};
     EXPECT_THAT(thrown([&] { makeProblem(mixture(2), 0, options); }).message(), HasSubstr("'q9'"));
     options.forbid = {"blk.0.attn_q=q4_0"};
     options.pins = {{"blk.0.attn_q", "q4_0"}};
-    EXPECT_THAT(thrown([&] { makeProblem(mixture(2), 0, options); }).message(), HasSubstr("forbidden at 'blk.0.attn_q'"));
+    EXPECT_THAT(thrown([&] { makeProblem(mixture(2), 0, options); }).message(),
+                HasSubstr("forbidden at 'blk.0.attn_q'"));
 }
 
 TEST(Limits, CountTheWeightsOfTheirSites) {
@@ -118,7 +124,8 @@ TEST(Limits, RefuseWhatContradicts) {
         EXPECT_EQ(e.code(), ErrorCode::usage);
         return e.message();
     };
-    EXPECT_THAT(message({{"blk.0.*", "1MB"}, {"*.attn_q", "1MB"}}), AllOf(HasSubstr("'blk.0.attn_q' lies in two limits"), HasSubstr("*.attn_q")));
+    EXPECT_THAT(message({{"blk.0.*", "1MB"}, {"*.attn_q", "1MB"}}),
+                AllOf(HasSubstr("'blk.0.attn_q' lies in two limits"), HasSubstr("*.attn_q")));
     EXPECT_THAT(message({{"blk.0.*,blk.7.*", "1MB"}}), HasSubstr("'blk.7.*', which matches no site"));
     EXPECT_THAT(message({{"", "1MB"}}), HasSubstr("matches no site"));
     EXPECT_THAT(message({{"blk.0.*", "kl=0.1"}}), HasSubstr("damage"));

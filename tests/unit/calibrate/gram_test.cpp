@@ -8,6 +8,7 @@
 #include "core/compute/cpu_device.h"
 #include "core/model/walk.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/random_matrix.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/tiny_model.h"
 
@@ -18,12 +19,7 @@
 namespace bw {
 namespace {
 
-Matrix randomMatrix(std::int64_t rows, std::int64_t cols, std::uint64_t seed) {
-    Matrix m(rows, cols);
-    Random random(seed);
-    for (std::int64_t i = 0; i < m.size(); ++i) m.data()[i] = static_cast<float>(random.normal());
-    return m;
-}
+using test::randomMatrix;
 
 /// Widths around the tiles of accumulateGram (192) and of quadratic (384).
 class GramWidths : public testing::TestWithParam<std::int64_t> {};

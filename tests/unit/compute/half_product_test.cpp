@@ -5,6 +5,7 @@
 #include "core/base/matrix.h"
 #include "core/base/parallel.h"
 #include "core/base/random.h"
+#include "core/compute/cpu_device.h"
 
 #include <gtest/gtest.h>
 
@@ -60,6 +61,36 @@ TEST_F(HalfProduct, AddsTheProductOfRoundedDifferences) {
                         << s.m << "x" << s.o << "x" << s.i << " at " << r << "," << o;
                 }
         }
+}
+
+TEST_F(HalfProduct, WeightsMultiplyForwardsAndBack) {
+    const std::unique_ptr<Device> device = makeCpuDevice();
+    const Matrix w = randomMatrix(101, 75, 1, 1), x = randomMatrix(37, 75, 1, 2), dy = randomMatrix(37, 101, 1, 3);
+    const DeviceWeightPtr exact = device->prepare(w.view());
+    const HalfWeight whole(exact), back(exact, false);
+    const auto expectNear = [](const Matrix& found, const auto& factors, std::int64_t inner, double start) {
+        for (std::int64_t r = 0; r < found.rows(); ++r)
+            for (std::int64_t c = 0; c < found.cols(); ++c) {
+                double sum = start, sizes = 0;
+                for (std::int64_t i = 0; i < inner; ++i) {
+                    const auto [a, b] = factors(r, c, i);
+                    sum += half(a) * half(b);
+                    sizes += std::abs(half(a) * half(b));
+                }
+                EXPECT_NEAR(static_cast<double>(found.row(r)[c]), sum, 1e-5 * sizes + 4e-7) << r << "," << c;
+            }
+    };
+    Matrix y(37, 101), dx(37, 75), plain(37, 101), expected(37, 101);
+    device->multiply(x.view(), whole, y.view());
+    expectNear(y, [&](auto r, auto c, auto i) { return std::pair(x.row(r)[i], w.row(c)[i]); }, 75, 0);
+    dx.fill(1.0f);
+    device->multiplyBack(dy.view(), whole, dx.view(), true);
+    expectNear(dx, [&](auto r, auto c, auto i) { return std::pair(dy.row(r)[i], w.row(i)[c]); }, 101, 1);
+    device->multiplyBack(dy.view(), back, dx.view());
+    expectNear(dx, [&](auto r, auto c, auto i) { return std::pair(dy.row(r)[i], w.row(i)[c]); }, 101, 0);
+    device->multiply(x.view(), back, plain.view()); // forwards in full
+    device->multiply(x.view(), *exact, expected.view());
+    for (std::int64_t i = 0; i < plain.size(); ++i) EXPECT_EQ(plain.data()[i], expected.data()[i]);
 }
 
 TEST_F(HalfProduct, TakesWhatIsKnownForTheSameInput) {

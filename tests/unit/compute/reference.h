@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Naive f64 references and random matrices for the tests of core/compute.
+// Naive f64 references for the tests of core/compute.
 #pragma once
 
 #include "core/base/matrix.h"
-#include "core/base/random.h"
+#include "tests/support/random_matrix.h"
 
 #include <cmath>
 #include <limits>
@@ -12,13 +12,6 @@
 namespace bw::test {
 
 constexpr double kEps = std::numeric_limits<float>::epsilon();
-
-inline Matrix randomMatrix(std::int64_t rows, std::int64_t cols, std::uint64_t seed, double scale = 1.0) {
-    Matrix m(rows, cols);
-    Random random(seed);
-    for (std::int64_t i = 0; i < m.size(); ++i) m.data()[i] = static_cast<float>(scale * random.normal());
-    return m;
-}
 
 /// θ^(−2i/D) for the D/2 pairs of a head, rounded as in the references.
 inline std::vector<float> rotaryFrequencies(std::int64_t headDim, double theta) {

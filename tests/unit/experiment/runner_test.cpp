@@ -355,7 +355,7 @@ TEST(Runner, MixBeatsTheUniformFormatOfItsSize) {
     o.evaluationFiles = {textPath("eval_prose.txt")};
     o.samples = 8;
     o.length = 128;
-    o.probes = 16;
+    o.probes = 64;
     o.evaluationTokens = 512;
     o.protocol = "windows:128";
     const RunOutcome outcome = b.runner.mix(o, b.job, "test");

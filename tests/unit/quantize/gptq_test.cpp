@@ -7,6 +7,7 @@
 #include "core/base/random.h"
 #include "core/compute/cpu_device.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/random_matrix.h"
 
 #include <cmath>
 #include <filesystem>
@@ -16,12 +17,7 @@
 namespace bw {
 namespace {
 
-Matrix randomMatrix(std::int64_t rows, std::int64_t cols, std::uint64_t seed) {
-    Matrix m(rows, cols);
-    Random random(seed);
-    for (std::int64_t i = 0; i < m.size(); ++i) m.data()[i] = static_cast<float>(random.normal());
-    return m;
-}
+using test::randomMatrix;
 
 /// Inputs whose channels are mixed with their neighbours and of different size, as those of a model are.
 Matrix mixedInputs(std::int64_t tokens, std::int64_t cols, std::uint64_t seed) {

@@ -5,6 +5,7 @@
 #include "core/base/random.h"
 #include "core/format/fixed_grid.h"
 #include "core/quantize/quantized_model.h"
+#include "tests/support/random_matrix.h"
 
 #include <cmath>
 #include <gtest/gtest.h>
@@ -12,12 +13,7 @@
 namespace bw {
 namespace {
 
-Matrix randomMatrix(std::int64_t rows, std::int64_t cols) {
-    Matrix m(rows, cols);
-    Random random(5);
-    for (std::int64_t i = 0; i < m.size(); ++i) m.data()[i] = static_cast<float>(random.normal());
-    return m;
-}
+using test::randomMatrix;
 
 QuantizedTensor rounded(const Matrix& weight, const char* format, std::uint64_t seed) {
     Site site;
@@ -36,7 +32,7 @@ class StochasticFormats : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Formats, StochasticFormats, testing::Values("int4:g64", "int8:channel", "q8_0"));
 
 TEST_P(StochasticFormats, TheMeanIsTheWeight) {
-    const Matrix weight = randomMatrix(70, 256);
+    const Matrix weight = randomMatrix(70, 256, 5);
     const auto grid = fixGrid(*parseFormat(GetParam()), weight.view(), {});
     const int draws = 200;
     std::vector<double> sums(static_cast<std::size_t>(weight.size()), 0.0);
@@ -66,7 +62,7 @@ TEST_P(StochasticFormats, TheMeanIsTheWeight) {
 }
 
 TEST_P(StochasticFormats, ThreadsChangeNothingAndSeedsDo) {
-    const Matrix weight = randomMatrix(200, 256);
+    const Matrix weight = randomMatrix(200, 256, 5);
     setThreadCount(1);
     const QuantizedTensor one = rounded(weight, GetParam(), 1);
     setThreadCount(2);

@@ -21,7 +21,8 @@ std::vector<Site> layer(int experts) {
     std::vector<Site> sites(1);
     sites[0].name = "blk.0.attn_q";
     sites[0].block = BlockIndex{0};
-    for (const auto& [kind, name] : {std::pair{SiteKind::ffnGateExperts, "ffn_gate"}, {SiteKind::ffnDownExperts, "ffn_down"}})
+    for (const auto& [kind, name] :
+         {std::pair{SiteKind::ffnGateExperts, "ffn_gate"}, {SiteKind::ffnDownExperts, "ffn_down"}})
         for (int e = 0; e < experts; ++e) {
             Site site;
             site.id = SiteId{static_cast<int>(sites.size())};
@@ -35,8 +36,8 @@ std::vector<Site> layer(int experts) {
 }
 
 /// Cells of the gates in two formats: `intensity[e]` nats per routed token at q4_0, a quarter of it at q8_0.
-std::vector<SensitivityCell> gateCells(const std::vector<Site>& sites, const std::vector<std::int64_t>& tokens, const std::vector<double>& intensity,
-                                       double tokenSpread) {
+std::vector<SensitivityCell> gateCells(const std::vector<Site>& sites, const std::vector<std::int64_t>& tokens,
+                                       const std::vector<double>& intensity, double tokenSpread) {
     double total = 0;
     for (const std::int64_t n : tokens)
         total += static_cast<double>(n);
@@ -47,8 +48,10 @@ std::vector<SensitivityCell> gateCells(const std::vector<Site>& sites, const std
         const auto e = static_cast<std::size_t>(site.expert);
         for (const auto& [format, bytes, factor] : {std::tuple{"q4_0", 450u, 1.0}, {"q8_0", 850u, 0.25}}) {
             const double share = static_cast<double>(tokens[e]) / total;
-            SensitivityCell cell{site.id, site.name, format, format, bytes, factor * intensity[e] * share, 0, tokens[e]};
-            cell.standardError = tokens[e] > 0 ? factor * tokenSpread * share / std::sqrt(static_cast<double>(tokens[e])) : 0;
+            SensitivityCell cell{site.id, site.name, format, format, bytes, factor * intensity[e] * share,
+                                 0,       tokens[e]};
+            cell.standardError =
+                tokens[e] > 0 ? factor * tokenSpread * share / std::sqrt(static_cast<double>(tokens[e])) : 0;
             cells.push_back(cell);
         }
     }
@@ -58,7 +61,9 @@ std::vector<SensitivityCell> gateCells(const std::vector<Site>& sites, const std
 TEST(Experts, NamesWhoStarved) {
     const auto sites = layer(4);
     const std::vector<std::int64_t> tokens{500, 127, 0, 128};
-    const auto count = [&](const Site& s) { return s.kind == SiteKind::ffnGateExperts ? tokens[static_cast<std::size_t>(s.expert)] : 0; };
+    const auto count = [&](const Site& s) {
+        return s.kind == SiteKind::ffnGateExperts ? tokens[static_cast<std::size_t>(s.expert)] : 0;
+    };
     const auto starved = starvedExperts(sites, count, {});
     ASSERT_EQ(starved.size(), 2u) << "down was not counted, 128 tokens are enough";
     EXPECT_EQ(starved[0].name, "blk.0.ffn_gate.e1");
@@ -87,7 +92,8 @@ TEST(Experts, StarvedCostsComeFromTheOthersAndTheOwnTokensByPrecision) {
     const double mean = (1.0 / prior + 9.0 / own) / (1 / prior + 1 / own), variance = 1 / (1 / prior + 1 / own);
     const double all = 3010 + 2, share = 10.5 / all, shareVariance = share * (1 - share) / (all + 1);
     EXPECT_NEAR(out.cells[6].value, share * mean, 1e-12);
-    EXPECT_NEAR(out.cells[6].standardError, std::sqrt(share * share * variance + mean * mean * shareVariance + variance * shareVariance), 1e-12);
+    EXPECT_NEAR(out.cells[6].standardError,
+                std::sqrt(share * share * variance + mean * mean * shareVariance + variance * shareVariance), 1e-12);
     EXPECT_LT(out.cells[6].value, 0.3 * cells[6].value) << "ten tokens are hardly believed";
     EXPECT_NEAR(out.cells[7].value, 0.25 * out.cells[6].value, 1e-12) << "formats keep their order";
     ASSERT_EQ(out.starved.size(), 1u);
@@ -106,8 +112,11 @@ TEST(Experts, NeverRoutedIsNotFree) {
 TEST(Experts, PoliciesDiffer) {
     const auto sites = layer(4);
     const auto cells = gateCells(sites, {1000, 1000, 1000, 60}, {0.8, 1.0, 1.2, 3.0}, 2.0);
-    const auto under = [&](StarvedPolicy policy) { return adjustExperts(sites, cells, SensitivityMetric::fisher, {policy, kMinExpertTokens}); };
-    const ExpertCosts nearest = under(StarvedPolicy::nearest), keep = under(StarvedPolicy::keep), borrow = under(StarvedPolicy::borrow);
+    const auto under = [&](StarvedPolicy policy) {
+        return adjustExperts(sites, cells, SensitivityMetric::fisher, {policy, kMinExpertTokens});
+    };
+    const ExpertCosts nearest = under(StarvedPolicy::nearest), keep = under(StarvedPolicy::keep),
+                      borrow = under(StarvedPolicy::borrow);
     EXPECT_EQ(keep.cells[6].value, nearest.cells[6].value);
     EXPECT_EQ(keep.forbid, std::vector<std::string>{"blk.0.ffn_gate.e3=q4_0"});
     EXPECT_LT(borrow.cells[6].value, nearest.cells[6].value) << "the own tokens, which spoke of 3, are not asked";
@@ -117,7 +126,9 @@ TEST(Experts, PoliciesDiffer) {
     auto sizeless = cells;
     for (SensitivityCell& cell : sizeless)
         cell.bytes = 0;
-    test::expectError(ErrorCode::internal, [&] { adjustExperts(sites, sizeless, SensitivityMetric::fisher, {StarvedPolicy::keep, kMinExpertTokens}); });
+    test::expectError(ErrorCode::internal, [&] {
+        adjustExperts(sites, sizeless, SensitivityMetric::fisher, {StarvedPolicy::keep, kMinExpertTokens});
+    });
     for (const StarvedPolicy policy : {StarvedPolicy::nearest, StarvedPolicy::keep, StarvedPolicy::borrow})
         EXPECT_EQ(parseStarvedPolicy(starvedPolicyName(policy)), policy);
     EXPECT_THAT(test::expectError(ErrorCode::usage, [] { parseStarvedPolicy("drop"); }).message(), HasSubstr("'drop'"));
@@ -173,7 +184,8 @@ TEST(Experts, ErrorsAreHonest) {
         for (std::size_t e = 0; e < truth.size(); ++e) {
             const double expected = 8192 * popularity[e] / sum;
             tokens.push_back(std::max<std::int64_t>(0, std::llround(expected + std::sqrt(expected) * random.normal())));
-            measured.push_back(tokens[e] > 0 ? truth[e] + 3.0 / std::sqrt(static_cast<double>(tokens[e])) * random.normal() : 0);
+            measured.push_back(
+                tokens[e] > 0 ? truth[e] + 3.0 / std::sqrt(static_cast<double>(tokens[e])) * random.normal() : 0);
         }
         const auto cells = gateCells(sites, tokens, measured, 3.0);
         const ExpertCosts out = adjustExperts(sites, cells, SensitivityMetric::measuredKl, {});
@@ -204,7 +216,9 @@ TEST(Experts, ImportanceUnderEachPolicy) {
         return it == values.end() ? std::span<const float>{} : std::span<const float>(it->second);
     };
     const std::vector<std::int64_t> tokens{600, 200, 3};
-    const auto count = [&](const Site& s) { return s.kind == SiteKind::ffnGateExperts ? tokens[static_cast<std::size_t>(s.expert)] : 0; };
+    const auto count = [&](const Site& s) {
+        return s.kind == SiteKind::ffnGateExperts ? tokens[static_cast<std::size_t>(s.expert)] : 0;
+    };
     const auto starved = starvedExperts(sites, count, {});
     ASSERT_EQ(starved.size(), 1u);
     const auto at = [&](StarvedPolicy policy, std::size_t site) {
@@ -214,7 +228,8 @@ TEST(Experts, ImportanceUnderEachPolicy) {
     };
     EXPECT_TRUE(at(StarvedPolicy::nearest, 3).empty()) << "plain rounding";
     EXPECT_EQ(at(StarvedPolicy::keep, 3), (std::vector<float>{99, 99, 99, 99}));
-    EXPECT_EQ(at(StarvedPolicy::borrow, 3), (std::vector<float>{2, 2.75, 3.5, 4.25})) << "3/4 of the first, 1/4 of the second";
+    EXPECT_EQ(at(StarvedPolicy::borrow, 3), (std::vector<float>{2, 2.75, 3.5, 4.25}))
+        << "3/4 of the first, 1/4 of the second";
     for (const StarvedPolicy policy : {StarvedPolicy::nearest, StarvedPolicy::keep, StarvedPolicy::borrow})
         EXPECT_EQ(at(policy, 1), (std::vector<float>{1, 2, 3, 4})) << "others keep theirs";
     EXPECT_FALSE(expertImportance(sites, starved, StarvedPolicy::borrow, count, {}));
@@ -222,13 +237,15 @@ TEST(Experts, ImportanceUnderEachPolicy) {
 
 /// A real mixture on few tokens: sweeps count what reached each expert, and none of the starved costs is zero any more.
 TEST(Experts, ASweepOfAMixtureFindsItsStarvedExperts) {
-    const auto model = Model::open(Checkpoint::open(BW_TEST_DATA "/families/mixtral"), std::shared_ptr<Device>(makeCpuDevice()));
+    const auto model =
+        Model::open(Checkpoint::open(BW_TEST_DATA "/families/mixtral"), std::shared_ptr<Device>(makeCpuDevice()));
     Windows windows;
     windows.count = 2;
     windows.length = 24;
     Random random(3);
     for (std::int64_t t = 0; t < windows.tokens(); ++t)
-        windows.ids.push_back(static_cast<TokenId>(random.below(static_cast<std::uint64_t>(model->config().vocabulary))));
+        windows.ids.push_back(
+            static_cast<TokenId>(random.below(static_cast<std::uint64_t>(model->config().vocabulary))));
     SweepOptions options;
     options.metric = SensitivityMetric::measuredKl;
     options.formats = {"int4:channel", "int8:channel"};
@@ -242,7 +259,8 @@ TEST(Experts, ASweepOfAMixtureFindsItsStarvedExperts) {
     ASSERT_EQ(perRole.size(), 6u) << "two layers of gate, up and down";
     for (const auto& [role, tokens] : perRole)
         EXPECT_EQ(tokens, 2 * windows.tokens()) << role << ": two experts per token";
-    const ExpertCosts out = adjustExperts(model->sites(), cells, SensitivityMetric::measuredKl, {StarvedPolicy::keep, 24});
+    const ExpertCosts out =
+        adjustExperts(model->sites(), cells, SensitivityMetric::measuredKl, {StarvedPolicy::keep, 24});
     ASSERT_FALSE(out.starved.empty());
     EXPECT_LT(out.starved.size(), perRole.size() * 4);
     EXPECT_EQ(out.forbid.size(), out.starved.size()) << "one of two formats each";

@@ -3,6 +3,7 @@
 #include "core/sensitivity/gram.h"
 
 #include "core/base/random.h"
+#include "tests/support/random_matrix.h"
 
 #include <gtest/gtest.h>
 
@@ -11,13 +12,7 @@
 namespace bw::detail {
 namespace {
 
-Matrix randomMatrix(std::int64_t rows, std::int64_t cols, std::uint64_t seed) {
-    Matrix m(rows, cols);
-    Random random(seed);
-    for (std::int64_t i = 0; i < m.size(); ++i)
-        m.data()[i] = static_cast<float>(random.normal());
-    return m;
-}
+using test::randomMatrix;
 
 TEST(FoldedGramTest, EqualsTheNormOfTheProduct) {
     const std::int64_t width = 37, windows = 5, tokens = 11;

@@ -90,9 +90,10 @@ TEST(Prediction, IsTheBruteForceOfItsProjections) {
     const Prediction found = predictor.predict(choice);
     EXPECT_NEAR(found.sum, sum, 1e-9);
     EXPECT_NEAR(found.sumSe, errorOfMean(plain), 1e-6);
-    // A third of every site's projections is common: each pair then adds 0.6 of a site's own, and the square root of the
-    // 66 pairs' squares over 12 sites is 0.41 of the plain sum, in either direction.
-    const double noise = errorOfMean(added), prior = std::max(std::pow(0.41 * sum, 2), std::pow(mean(added), 2) - 4 * noise * noise);
+    // A third of every site's projections is common: each pair then adds 0.6 of a site's own, and the square root of
+    // the 66 pairs' squares over 12 sites is 0.41 of the plain sum, in either direction.
+    const double noise = errorOfMean(added),
+                 prior = std::max(std::pow(0.41 * sum, 2), std::pow(mean(added), 2) - 4 * noise * noise);
     EXPECT_NEAR(found.shrinkage, prior / (prior + noise * noise), 0.1);
     EXPECT_NEAR(found.interaction, found.shrinkage * mean(added), 1e-6);
     EXPECT_NEAR(found.kl, found.sum + found.interaction, 1e-12);

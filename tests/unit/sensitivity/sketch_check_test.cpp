@@ -17,7 +17,8 @@ namespace {
 std::vector<SensitivityCell> sketch() {
     std::vector<SensitivityCell> cells;
     for (int s = 0; s < 20; ++s)
-        for (const auto& [format, share] : {std::pair{"q2_k", 1.0}, {"q2_k@weighted", 0.9}, {"q3_k", 0.25}, {"q4_0", 1.0 / 12}}) {
+        for (const auto& [format, share] :
+             {std::pair{"q2_k", 1.0}, {"q2_k@weighted", 0.9}, {"q3_k", 0.25}, {"q4_0", 1.0 / 12}}) {
             SensitivityCell cell;
             cell.site_name = fmt::format("blk.{}.ffn_up", s);
             cell.format = format;
@@ -35,8 +36,10 @@ TEST(SketchCheck, TakesTheDearestAndSomeOfTheRestOfDamagingFormats) {
         if (format == "q2_k") sites.insert(site);
     }
     EXPECT_EQ(chosen.size(), 16u);
-    EXPECT_EQ(formats, (std::set<std::string>{"q2_k", "q3_k"})); // one choice of a format is enough, small damage is not asked
-    for (const char* dear : {"blk.0.ffn_up", "blk.1.ffn_up", "blk.2.ffn_up", "blk.3.ffn_up"}) EXPECT_TRUE(sites.contains(dear)) << dear;
+    EXPECT_EQ(formats,
+              (std::set<std::string>{"q2_k", "q3_k"})); // one choice of a format is enough, small damage is not asked
+    for (const char* dear : {"blk.0.ffn_up", "blk.1.ffn_up", "blk.2.ffn_up", "blk.3.ffn_up"})
+        EXPECT_TRUE(sites.contains(dear)) << dear;
     EXPECT_EQ(sites.size(), 8u);
     EXPECT_TRUE(sites.contains("blk.18.ffn_up")); // the middle of the last quarter of the rest
     EXPECT_EQ(cellsToCheck(sketch(), 100).size(), 40u);
