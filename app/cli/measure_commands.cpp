@@ -39,13 +39,16 @@ void printEvaluation(const Json& r) {
     line("protocol", fmt::format("{}, {} windows, {} tokens scored", r.at("protocol").get<std::string>(), r.at("windows").get<std::int64_t>(), r.at("tokens").get<std::int64_t>()));
     line("perplexity", number(r.at("perplexity"), 7) + " ± " + number(r.at("perplexity_se"), 2));
     line("nll", number(r.at("nll"), 7) + " ± " + number(r.at("nll_se"), 2) + " nats per token");
-    line("ece", number(r.at("ece"), 4) + "   Brier " + number(r.at("brier"), 4));
+    line("top 1", fmt::format("{:.2f} % of the tokens were the likeliest   ECE {}   Brier {}", 100 * r.at("top1").get<double>(), number(r.at("ece"), 4), number(r.at("brier"), 4)));
     if (r.contains("kl_mean")) {
         line("base", number(r.at("base_perplexity"), 6) + " perplexity");
         line("KL", withError(r.at("kl_mean"), r.at("kl_se"), 5) + " nats per token");
         line("KL quantiles", fmt::format("median {}   90 % {}   99 % {}   99.9 % {}   max {}", number(r.at("kl_median"), 4), number(r.at("kl_p90"), 4),
                                          number(r.at("kl_p99"), 4), number(r.at("kl_p999"), 4), number(r.at("kl_max"), 4)));
-        line("same top 1", withError(r.at("same_top1"), r.at("same_top1_se"), 4));
+        line("same top 1", withError(r.at("same_top1"), r.at("same_top1_se"), 4) + "   top 10 shared " + withError(r.at("top10_overlap"), r.at("top10_overlap_se"), 4));
+        line("Δp", fmt::format("rms {}   mean {}   1 % {}   5 % {}   median {}   95 % {}   99 % {}", number(r.at("delta_p_rms"), 4), number(r.at("delta_p_mean"), 4),
+                               number(r.at("delta_p_p01"), 4), number(r.at("delta_p_p05"), 4), number(r.at("delta_p_median"), 4),
+                               number(r.at("delta_p_p95"), 4), number(r.at("delta_p_p99"), 4)));
     }
     printSchemes(r);
     line("speed", fmt::format("{} tokens/s, {}", groupDigits(r.at("tokens_per_second").get<double>()), formatSeconds(r.at("seconds").get<double>())));

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <iterator>
 
 namespace bw {
 namespace {
@@ -19,11 +20,11 @@ constexpr std::int64_t kRows = 4;
 
 /// Everything that is known of the scored positions, in window order.
 struct Scores {
-    std::vector<double> nll, baseNll, kl, deltaP, sameTop1;
+    std::vector<double> nll, baseNll, kl, deltaP, sameTop1, topOverlap;
     std::vector<detail::Prediction> predictions;
 
     Scores(std::size_t count, bool hasBase) : nll(count), predictions(count) {
-        for (auto* list : {&baseNll, &kl, &deltaP, &sameTop1})
+        for (auto* list : {&baseNll, &kl, &deltaP, &sameTop1, &topOverlap})
             list->resize(hasBase ? count : 0);
     }
 };
@@ -51,6 +52,14 @@ Windows limited(const Windows& windows, std::int64_t maxTokens) {
     return some;
 }
 
+/// Share of the likeliest tokens of one that are among the likeliest of the other.
+double topOverlap(std::span<const float> base, std::span<const float> logits) {
+    const std::vector<std::int64_t> a = detail::largest(base, kTopOverlap), b = detail::largest(logits, kTopOverlap);
+    std::vector<std::int64_t> both;
+    std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(both));
+    return static_cast<double>(both.size()) / static_cast<double>(a.size());
+}
+
 void scorePosition(std::span<const float> logits, std::span<const float> base, TokenId target, std::size_t index, Scores& scores) {
     const auto at = static_cast<std::size_t>(target);
     const double norm = logSumExp(logits);
@@ -64,6 +73,7 @@ void scorePosition(std::span<const float> logits, std::span<const float> base, T
     scores.kl[index] = klDivergence(base, logits);
     scores.deltaP[index] = std::exp(-scores.nll[index]) - std::exp(-scores.baseNll[index]);
     scores.sameTop1[index] = detail::argmax(base) == top ? 1.0 : 0.0;
+    scores.topOverlap[index] = topOverlap(base, logits);
 }
 
 void scoreWindow(const Windows& windows, const Protocol& protocol, std::int64_t window, MatrixView<const float> logits,
@@ -104,6 +114,9 @@ Evaluation summarize(const Windows& windows, const EvaluateOptions& options, con
     e.nllStandardError = nll.error;
     e.perplexity = std::exp(nll.mean);
     e.perplexityStandardError = e.perplexity * nll.error;
+    e.reliability = detail::reliability(scores.predictions);
+    for (const ReliabilityBin& bin : e.reliability)
+        e.top1 += bin.accuracy * static_cast<double>(bin.count) / static_cast<double>(e.tokens);
     e.ece = detail::calibrationError(scores.predictions);
     e.brier = detail::brierScore(scores.predictions);
     if (hasBase) {
@@ -122,7 +135,17 @@ Evaluation summarize(const Windows& windows, const EvaluateOptions& options, con
         const detail::MeanError same = detail::groupedMean(scores.sameTop1, e.windows);
         e.sameTop1 = same.mean;
         e.sameTop1StandardError = same.error;
+        const detail::MeanError overlap = detail::groupedMean(scores.topOverlap, e.windows);
+        e.topOverlap = overlap.mean;
+        e.topOverlapStandardError = overlap.error;
         e.deltaPMean = detail::meanOf(scores.deltaP).mean;
+        sorted = scores.deltaP;
+        std::sort(sorted.begin(), sorted.end());
+        e.deltaPP01 = detail::quantile(sorted, 0.01);
+        e.deltaPP05 = detail::quantile(sorted, 0.05);
+        e.deltaPMedian = detail::quantile(sorted, 0.5);
+        e.deltaPP95 = detail::quantile(sorted, 0.95);
+        e.deltaPP99 = detail::quantile(sorted, 0.99);
         double squares = 0;
         for (const double d : scores.deltaP)
             squares += d * d;

@@ -3,12 +3,16 @@
 #pragma once
 
 #include "core/calibrate/dataset.h"
+#include "core/evaluate/reliability.h"
 #include "core/model/walk.h"
 
 #include <string>
 #include <vector>
 
 namespace bw {
+
+/// How many likeliest tokens topOverlap compares.
+inline constexpr std::int64_t kTopOverlap = 10;
 
 struct EvaluateOptions {
     Protocol protocol;
@@ -24,12 +28,16 @@ struct Evaluation {
     std::int64_t windows = 0, tokens = 0;          ///< tokens = scored positions
     double nll = 0, nllStandardError = 0;          ///< mean nats per token; error over windows when ≥ 8 of them, else over tokens
     double perplexity = 0, perplexityStandardError = 0;
+    double top1 = 0;                               ///< share of positions whose most likely token came
+    std::vector<ReliabilityBin> reliability;     ///< 15 bins of equal mass, ascending in confidence
     double ece = 0, brier = 0;                     ///< top-1 confidence: 15 equal-mass bins; Brier of the top-1 event
     bool hasBase = false;
     double basePerplexity = 0;
     double klMean = 0, klStandardError = 0, klMedian = 0, klP90 = 0, klP99 = 0, klP999 = 0, klMax = 0;
     double sameTop1 = 0, sameTop1StandardError = 0;
+    double topOverlap = 0, topOverlapStandardError = 0; ///< share of the baseline's kTopOverlap likeliest tokens that are among the model's
     double deltaPMean = 0, deltaPRms = 0;
+    double deltaPP01 = 0, deltaPP05 = 0, deltaPMedian = 0, deltaPP95 = 0, deltaPP99 = 0; ///< percentiles of p(token) − base p(token)
     std::vector<double> windowNll;                 ///< sum per window
     std::vector<TokenScore> tokensScored;          ///< when keepTokens
     double seconds = 0, tokensPerSecond = 0;

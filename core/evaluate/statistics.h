@@ -3,6 +3,8 @@
 // core/evaluate and its tests.
 #pragma once
 
+#include "core/evaluate/reliability.h"
+
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -27,10 +29,16 @@ struct Prediction { double confidence = 0; bool correct = false; };
 /// Expected calibration error: |mean confidence − accuracy| of `bins` bins of equal mass, weighted by their sizes.
 /// Sorted by confidence, then by order given.
 double calibrationError(std::span<const Prediction> predictions, int bins = 15);
+/// The bins that calibrationError sums over, ascending in confidence; empty bins are left out.
+std::vector<ReliabilityBin> reliability(std::span<const Prediction> predictions, int bins = 15);
 /// Mean (confidence − correct)².
 double brierScore(std::span<const Prediction> predictions);
 
 /// First index of the largest value; NaN is never the largest unless all are.
 std::int64_t argmax(std::span<const float> values);
+
+/// Indices of the k largest values, ascending; of equal values the first. NaN counts as the smallest.
+/// @param k clamped to the number of values. Cost: one pass with a heap of k.
+std::vector<std::int64_t> largest(std::span<const float> values, std::int64_t k);
 
 } // namespace bw::detail

@@ -8,6 +8,7 @@ std::vector<MetricRow> evaluationMetrics(const Evaluation& e) {
     std::vector<MetricRow> rows{
         {"perplexity", e.perplexity, e.perplexityStandardError, ""},
         {"nll", e.nll, e.nllStandardError, "nats/token"},
+        {"top1", e.top1, std::nullopt, "share"},
         {"ece", e.ece, std::nullopt, ""},
         {"brier", e.brier, std::nullopt, ""},
         {"evaluation_tokens", static_cast<double>(e.tokens), std::nullopt, "tokens"},
@@ -26,8 +27,14 @@ std::vector<MetricRow> evaluationMetrics(const Evaluation& e) {
                                 {"kl_p999", e.klP999, std::nullopt, "nats/token"},
                                 {"kl_max", e.klMax, std::nullopt, "nats/token"},
                                 {"same_top1", e.sameTop1, e.sameTop1StandardError, "share"},
+                                {"top10_overlap", e.topOverlap, e.topOverlapStandardError, "share"},
                                 {"delta_p_mean", e.deltaPMean, std::nullopt, ""},
                                 {"delta_p_rms", e.deltaPRms, std::nullopt, ""},
+                                {"delta_p_p01", e.deltaPP01, std::nullopt, ""},
+                                {"delta_p_p05", e.deltaPP05, std::nullopt, ""},
+                                {"delta_p_median", e.deltaPMedian, std::nullopt, ""},
+                                {"delta_p_p95", e.deltaPP95, std::nullopt, ""},
+                                {"delta_p_p99", e.deltaPP99, std::nullopt, ""},
                             });
     return rows;
 }
@@ -35,7 +42,9 @@ std::vector<MetricRow> evaluationMetrics(const Evaluation& e) {
 Json evaluationJson(const Evaluation& e) {
     Json out{{"protocol", e.protocol},     {"windows", e.windows}, {"tokens", e.tokens},   {"perplexity", e.perplexity},
              {"perplexity_se", e.perplexityStandardError}, {"nll", e.nll},         {"nll_se", e.nllStandardError}, {"ece", e.ece},
-             {"brier", e.brier},           {"seconds", e.seconds}, {"tokens_per_second", e.tokensPerSecond}};
+             {"brier", e.brier},           {"top1", e.top1},       {"seconds", e.seconds}, {"tokens_per_second", e.tokensPerSecond}};
+    for (const ReliabilityBin& bin : e.reliability)
+        out["reliability"].push_back({{"count", bin.count}, {"confidence", bin.confidence}, {"accuracy", bin.accuracy}, {"low", bin.low}, {"high", bin.high}});
     if (e.hasBase)
         out.update(Json{{"base_perplexity", e.basePerplexity},
                         {"kl_mean", e.klMean},
@@ -47,8 +56,15 @@ Json evaluationJson(const Evaluation& e) {
                         {"kl_max", e.klMax},
                         {"same_top1", e.sameTop1},
                         {"same_top1_se", e.sameTop1StandardError},
+                        {"top10_overlap", e.topOverlap},
+                        {"top10_overlap_se", e.topOverlapStandardError},
                         {"delta_p_mean", e.deltaPMean},
-                        {"delta_p_rms", e.deltaPRms}});
+                        {"delta_p_rms", e.deltaPRms},
+                        {"delta_p_p01", e.deltaPP01},
+                        {"delta_p_p05", e.deltaPP05},
+                        {"delta_p_median", e.deltaPMedian},
+                        {"delta_p_p95", e.deltaPP95},
+                        {"delta_p_p99", e.deltaPP99}});
     return out;
 }
 

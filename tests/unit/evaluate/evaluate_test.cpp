@@ -95,7 +95,9 @@ TEST(Evaluate, AModelDoesNotDivergeFromItself) {
     EXPECT_EQ(e.klMean, 0.0);
     EXPECT_EQ(e.klMax, 0.0);
     EXPECT_EQ(e.sameTop1, 1.0);
+    EXPECT_EQ(e.topOverlap, 1.0);
     EXPECT_EQ(e.deltaPRms, 0.0);
+    EXPECT_EQ(e.deltaPP99, 0.0);
     EXPECT_EQ(e.basePerplexity, e.perplexity);
 }
 
@@ -112,6 +114,22 @@ TEST(Evaluate, ADamagedModelDiverges) {
     EXPECT_LE(a.klP99, a.klP999);
     EXPECT_LE(a.klP999, a.klMax);
     EXPECT_LT(b.sameTop1, a.sameTop1);
+    EXPECT_LT(b.topOverlap, a.topOverlap);
+    EXPECT_LT(a.deltaPP01, a.deltaPP05);
+    EXPECT_LT(a.deltaPP05, a.deltaPMedian);
+    EXPECT_LT(a.deltaPP95, a.deltaPP99);
+    std::int64_t counted = 0;
+    double right = 0, gap = 0;
+    for (const ReliabilityBin& bin : a.reliability) {
+        counted += bin.count;
+        right += bin.accuracy * static_cast<double>(bin.count);
+        gap += std::abs(bin.accuracy - bin.confidence) * static_cast<double>(bin.count);
+        EXPECT_LE(bin.low, bin.accuracy);
+        EXPECT_GE(bin.high, bin.accuracy);
+    }
+    EXPECT_EQ(counted, a.tokens);
+    EXPECT_NEAR(right / static_cast<double>(a.tokens), a.top1, 1e-12);
+    EXPECT_NEAR(gap / static_cast<double>(a.tokens), a.ece, 1e-12);
     double kl = 0;
     for (const TokenScore& t : a.tokensScored)
         kl += static_cast<double>(t.kl);

@@ -6,7 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace bw::detail {
 namespace {
@@ -59,6 +61,43 @@ TEST(CalibrationError, IsSmallForACalibratedForecaster) {
     // 4,000 per bin: the noise of a bin's accuracy is below 0.008, the mean of 15 absolute values below that.
     EXPECT_LT(calibrationError(honest), 0.012);
     EXPECT_NEAR(calibrationError(boastful), 0.18, 0.01); // 0.2, less where the confidence is capped at 1
+}
+
+TEST(Reliability, WilsonIntervalsOfEqualBins) {
+    // Ten predictions in two bins; by hand: 4 of 5 right, z = 1.96: centre (0.8 + 0.38415)/1.76829, half width 0.33340.
+    std::vector<Prediction> p;
+    for (int i = 0; i < 5; ++i)
+        p.push_back({0.1, i == 0});
+    for (int i = 0; i < 5; ++i)
+        p.push_back({0.9, i != 0});
+    const std::vector<ReliabilityBin> bins = reliability(p, 2);
+    ASSERT_EQ(bins.size(), 2u);
+    EXPECT_EQ(bins[1].count, 5);
+    EXPECT_NEAR(bins[1].confidence, 0.9, 1e-12);
+    EXPECT_NEAR(bins[1].accuracy, 0.8, 1e-12);
+    EXPECT_NEAR(bins[1].low, 0.3755, 1e-4); // the textbook interval of 4 in 5: 37.6 … 96.4 %
+    EXPECT_NEAR(bins[1].high, 0.9638, 1e-4);
+    EXPECT_NEAR(bins[0].low, 1 - bins[1].high, 1e-12);
+    EXPECT_NEAR(bins[0].high, 1 - bins[1].low, 1e-12);
+    EXPECT_EQ(reliability(std::span(p).first(3), 15).size(), 3u);
+    EXPECT_TRUE(reliability({}, 15).empty());
+}
+
+TEST(Largest, AgreesWithSorting) {
+    Random random(7);
+    for (const std::int64_t k : {0, 1, 2, 10, 40, 100}) {
+        std::vector<float> x(40);
+        for (float& v : x)
+            v = static_cast<float>(random.below(12)) - 6.0f; // many ties
+        std::vector<std::int64_t> order(x.size());
+        std::iota(order.begin(), order.end(), std::int64_t{0});
+        std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) { return x[static_cast<std::size_t>(a)] > x[static_cast<std::size_t>(b)]; });
+        order.resize(static_cast<std::size_t>(std::min<std::int64_t>(k, 40)));
+        std::sort(order.begin(), order.end());
+        EXPECT_EQ(largest(x, k), order) << k;
+    }
+    EXPECT_EQ(largest(std::vector<float>{std::nanf(""), -2.0f, -1.0f}, 2), (std::vector<std::int64_t>{1, 2}));
+    EXPECT_TRUE(largest({}, 3).empty());
 }
 
 TEST(Argmax, FindsTheFirstLargest) {
