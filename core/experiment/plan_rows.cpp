@@ -22,8 +22,22 @@ std::string pretendPath(const std::vector<SiteFormat>& formats, const ExportOpti
     return (folder / (blocksOnly ? "bitwright-simulated.gguf" : "bitwright-simulated")).string();
 }
 
-/// Sizes from the formats alone, for models that no container here can hold (an unknown tokenizer, say).
-ExportPlan planWithoutContainer(const Model& model, const std::vector<SiteFormat>& formats) {
+/// Whether a container would put another format in the place of one that the weight's shape allows: it must not, as long as
+/// nothing is written.
+bool containerReplaces(const Model& model, const std::vector<SiteFormat>& formats, const ExportPlan& plan) {
+    std::map<int, const PlannedTensor*> bySite;
+    for (const PlannedTensor& tensor : plan.tensors)
+        for (const SiteId site : tensor.sites)
+            bySite[site.value()] = &tensor;
+    return std::any_of(formats.begin(), formats.end(), [&](const SiteFormat& format) {
+        const auto row = bySite.find(format.site.value());
+        const Site& site = model.site(format.site);
+        return format.used && row != bySite.end() && row->second->used != fallbackFormat(format.used, site.rows, site.cols)->name();
+    });
+}
+
+/// Sizes from the formats alone, for models or mixes of formats that no container here can hold. `why` becomes a warning.
+ExportPlan planWithoutContainer(const Model& model, const std::vector<SiteFormat>& formats, const std::string& why) {
     ExportPlan plan;
     for (const TensorInfo& tensor : model.checkpoint().tensors()) {
         PlannedTensor row;
@@ -34,11 +48,13 @@ ExportPlan planWithoutContainer(const Model& model, const std::vector<SiteFormat
             const Site& site = model.site(format.site);
             if (site.tensor != tensor.canonical)
                 continue;
+            std::string shapeReason;
+            const FormatPtr used = format.used ? fallbackFormat(format.used, site.rows, site.cols, &shapeReason) : nullptr;
             row.sites.push_back(site.id);
             row.asked = format.asked;
-            row.used = format.used ? format.used->name() : tensor.typeName;
-            row.whyDiffers = format.whyDiffers;
-            row.bytes += format.used ? format.used->bytes(site.rows, site.cols) : tensor.bytes / static_cast<std::uint64_t>(tensor.rows()) * static_cast<std::uint64_t>(site.rows);
+            row.used = used ? used->name() : tensor.typeName;
+            row.whyDiffers = used && used != format.used ? shapeReason : format.whyDiffers;
+            row.bytes += used ? used->bytes(site.rows, site.cols) : tensor.bytes / static_cast<std::uint64_t>(tensor.rows()) * static_cast<std::uint64_t>(site.rows);
         }
         if (row.sites.empty())
             row.bytes = tensor.bytes;
@@ -49,7 +65,7 @@ ExportPlan planWithoutContainer(const Model& model, const std::vector<SiteFormat
     }
     plan.fileBytes = plan.tensorBytes;
     plan.bitsPerWeight = 8.0 * static_cast<double>(plan.tensorBytes) / static_cast<double>(std::max<std::int64_t>(1, model.checkpoint().parameters()));
-    plan.warnings.push_back("no container: sizes are those of the tensors alone");
+    plan.warnings.push_back(why + ": sizes are those of the tensors alone");
     return plan;
 }
 
@@ -86,12 +102,15 @@ ExportPlan planFor(const Model& model, const std::vector<SiteFormat>& formats, c
     if (!recipe.exporting.path.empty())
         return planExport(model, formats, recipe.exporting.path, recipe.exporting.replace, options);
     try {
-        return planExport(model, formats, pretendPath(formats, options), true, options);
+        ExportPlan plan = planExport(model, formats, pretendPath(formats, options), true, options);
+        if (options.layout.empty() && containerReplaces(model, formats, plan))
+            return planWithoutContainer(model, formats, "no file this program writes holds all these formats");
+        return plan;
     } catch (const Error& e) {
         if (e.code() != ErrorCode::unsupportedModel && e.code() != ErrorCode::unsupportedTokenizer && e.code() != ErrorCode::diskFull &&
             e.code() != ErrorCode::permissionDenied)
             throw;
-        return planWithoutContainer(model, formats);
+        return planWithoutContainer(model, formats, "no container");
     }
 }
 

@@ -409,6 +409,7 @@ private:
         recipe.kind = "quantize";
         recipe.name = name;
         recipe.checkpoint = demo_.checkpoint->path();
+        recipe.assignment.format = format;
         const RunId run = log.beginRun(recipe, "test", *demo_.checkpoint, *demo_.device);
         std::vector<AssignmentRow> rows;
         for (const Site& site : demo_.model->sites()) rows.push_back({site.name, format, format, "", parseFormat(format)->bytes(site.rows, site.cols), 0, 0});

@@ -49,7 +49,7 @@ Recipe fullRecipe() {
     r.assignment.starved = "borrow";
     r.assignment.interactions = false;
     r.rounder = "gptq";
-    r.gptq = {0.05, false, false, true, 640};
+    r.gptq = {0.05, false, false, true, 6, 640};
     r.clipSearch = false;
     r.exporting = {"out.gguf", true, 45'000'000'000, "compressed-tensors", "vllm"};
     r.nonFinite = "zero";
