@@ -22,10 +22,11 @@ GROUPS = {
     "integers": [
         ("int4:g64, nearest", f"none/nearest/{INT4}"), ("int4:g64, stochastic", f"none/stochastic/{INT4}"),
         ("int4:g64, importance-weighted", f"none/weighted/{INT4}"), ("int4:g64, SmoothQuant α searched", f"smooth:search/nearest/{INT4}"),
-        ("int4:g64, AWQ", f"awq/nearest/{INT4}"), ("int4:g64, rotation", f"rotate/nearest/{INT4}"),
+        ("int4:g64, AWQ", f"awq/nearest/{INT4}"), ("int4:g64, AWQ + clip search", f"awq+clip/nearest/{INT4}"),
+        ("int4:g64, rotation", f"rotate/nearest/{INT4}"),
         ("int4:g64, GPTQ", f"none/gptq/{INT4}"), ("int4:g64, AWQ + GPTQ", f"awq/gptq/{INT4}"),
         ("int4:g64, rotation + GPTQ", f"rotate/gptq/{INT4}"),
-        ("int3:g64, nearest", f"none/nearest/{INT3}"), ("int3:g64, AWQ", f"awq/nearest/{INT3}"),
+        ("int3:g64, nearest", f"none/nearest/{INT3}"), ("int3:g64, AWQ", f"awq/nearest/{INT3}"), ("int3:g64, AWQ + clip search", f"awq+clip/nearest/{INT3}"),
         ("int3:g64, GPTQ", f"none/gptq/{INT3}"), ("int3:g64, AWQ + GPTQ", f"awq/gptq/{INT3}"),
         ("int3:g64, rotation + GPTQ", f"rotate/gptq/{INT3}")],
     "floats": [
@@ -47,7 +48,7 @@ GROUPS = {
         ("fp8, activations fp8 per token", "none/nearest/fp8_e4m3:channel/fp8:token")],
     # A few of each, for models on which all would take hours.
     "few": [
-        ("int4:g64, nearest", f"none/nearest/{INT4}"), ("int4:g64, AWQ", f"awq/nearest/{INT4}"), ("int4:g64, GPTQ", f"none/gptq/{INT4}"),
+        ("int4:g64, nearest", f"none/nearest/{INT4}"), ("int4:g64, AWQ + clip search", f"awq+clip/nearest/{INT4}"), ("int4:g64, GPTQ", f"none/gptq/{INT4}"),
         ("Q4_K_M, nearest", "none/nearest/mix:q4_k_m"), ("Q4_K_M, importance-weighted", "none/weighted/mix:q4_k_m"),
         ("Q4_K_M, GPTQ", "none/gptq/mix:q4_k_m")],
 }
