@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The last rounding of a mix by GPTQ: formats and bytes stay, codes change. A map of weighted rounding decides between
-// formats, since GPTQ needs its predecessors rounded and can't be mapped site by site.
+// formats: it is cheaper than cells rounded by GPTQ, which formats like q4_k@gptq ask for.
 #include "core/experiment/mix_job.h"
 
 #include <algorithm>

@@ -66,7 +66,7 @@ MethodsTable::MethodsTable(Session* session, MixState* model, QWidget* parent)
     QHeaderView* head = table_->horizontalHeader();
     head->setHighlightSections(false);
     head->setSectionResizeMode(QHeaderView::ResizeToContents);
-    head->setSectionResizeMode(kMethod, QHeaderView::Stretch);
+    head->setStretchLastSection(true);
     head->setMinimumSectionSize(40);
     for (int c = 0; c <= kSeconds; ++c) table_->horizontalHeaderItem(c)->setTextAlignment((c <= kFormats ? Qt::AlignLeft : Qt::AlignRight) | Qt::AlignVCenter);
     table_->setSortingEnabled(true);

@@ -192,10 +192,13 @@ void HeatmapPlot::paintLabels(QPainter& painter, const QRectF& a) const {
     for (const QString& label : columnLabels_) widest = std::max(widest, metrics.horizontalAdvance(label));
     const qreal columnWidth = a.width() / cols_;
     const int columnStep = std::max(1, static_cast<int>(std::ceil((widest + 6) / columnWidth)));
+    qreal taken = 0; // the last label moves inwards, and must not lie on the one before
     for (int c = 0; c < std::min<int>(cols_, static_cast<int>(columnLabels_.size())); c += columnStep) {
         QRectF place(0, 0, widest + 4, metrics.height());
         place.moveCenter({a.left() + (c + 0.5) * columnWidth, metrics.height() / 2});
         place.moveLeft(std::clamp(place.left(), a.left(), std::max(a.left(), a.right() - place.width())));
+        if (place.left() < taken) continue;
+        taken = place.right();
         painter.drawText(place, Qt::AlignCenter, columnLabels_[c]);
     }
 }

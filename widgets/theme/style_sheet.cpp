@@ -113,6 +113,7 @@ QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
 QSplitter::handle { background: transparent; }
 QSplitter::handle:hover { background: @line@; }
 
+QSlider:horizontal { min-height: 20px; }
 QSlider::groove:horizontal { background: @line@; height: 5px; border-radius: 2px; }
 QSlider::sub-page:horizontal { background: @accentFill@; height: 5px; border-radius: 2px; }
 QSlider::handle:horizontal { background: #ffffff; border: 2px solid @accentFill@; width: 12px; height: 12px; margin: -6px 0; border-radius: 8px; }

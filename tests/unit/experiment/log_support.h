@@ -4,6 +4,7 @@
 
 #include "core/compute/cpu_device.h"
 #include "core/experiment/log.h"
+#include "core/experiment/runner.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_folder.h"
 
@@ -18,6 +19,21 @@ inline const Checkpoint& demoCheckpoint() {
     static const std::shared_ptr<const Checkpoint> checkpoint = Checkpoint::open(demoPath());
     return *checkpoint;
 }
+
+inline const DeviceFactory kCpuOnly = [](const std::string&) { return std::shared_ptr<Device>(makeCpuDevice()); };
+
+/// A log of its own with a runner on the CPU.
+struct Bench {
+    TempFolder folder;
+    ExperimentLog log{folder.file("log.db")};
+    Runner runner{log, kCpuOnly};
+    JobContext job;
+    LogReader reader{log.path()};
+    RunOutcome run(const Recipe& recipe, RunId resume = {}) { return runner.run(recipe, job, "test", resume); }
+};
+
+/// Of a run that evaluated against a baseline.
+inline double klOf(const RunOutcome& outcome) { return outcome.result.at("evaluation").at("kl_mean").get<double>(); }
 
 inline RunId begin(ExperimentLog& log, const std::string& kind = "sweep") {
     Recipe recipe;

@@ -10,17 +10,6 @@
 namespace bw::test {
 namespace {
 
-const DeviceFactory kCpuOnly = [](const std::string&) { return std::shared_ptr<Device>(makeCpuDevice()); };
-
-struct Bench {
-    TempFolder folder;
-    ExperimentLog log{folder.file("log.db")};
-    Runner runner{log, kCpuOnly};
-    JobContext job;
-    LogReader reader{log.path()};
-    RunOutcome run(const Recipe& recipe) { return runner.run(recipe, job, "test"); }
-};
-
 Recipe small() {
     Recipe r;
     r.kind = "quantize";
@@ -31,8 +20,6 @@ Recipe small() {
     r.assignment.head = "keep";
     return r;
 }
-
-double klOf(const RunOutcome& outcome) { return outcome.result.at("evaluation").at("kl_mean").get<double>(); }
 
 TEST(Methods, GptqBeatsNearestAndTellsOfEverySite) {
     Bench b;

@@ -14,18 +14,6 @@
 namespace bw::test {
 namespace {
 
-const DeviceFactory kCpuOnly = [](const std::string&) { return std::shared_ptr<Device>(makeCpuDevice()); };
-
-struct Bench {
-    TempFolder folder;
-    ExperimentLog log{folder.file("log.db")};
-    Runner runner{log, kCpuOnly};
-    JobContext job;
-    LogReader reader{log.path()};
-
-    RunOutcome run(const Recipe& recipe, RunId resume = {}) { return runner.run(recipe, job, "test", resume); }
-};
-
 Recipe small(const std::string& kind) {
     Recipe r;
     r.kind = kind;

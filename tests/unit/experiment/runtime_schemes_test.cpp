@@ -9,17 +9,6 @@
 namespace bw::test {
 namespace {
 
-const DeviceFactory kCpuOnly = [](const std::string&) { return std::shared_ptr<Device>(makeCpuDevice()); };
-
-struct Bench {
-    TempFolder folder;
-    ExperimentLog log{folder.file("log.db")};
-    Runner runner{log, kCpuOnly};
-    JobContext job;
-    RunOutcome run(const Recipe& recipe) { return runner.run(recipe, job, "test"); }
-    double kl(const Recipe& recipe) { return run(recipe).result.at("evaluation").at("kl_mean").get<double>(); }
-};
-
 Recipe small() {
     Recipe r;
     r.kind = "quantize";
@@ -34,17 +23,17 @@ Recipe small() {
 TEST(RuntimeSchemes, ActivationsAddTheirDamageAndRepeat) {
     Bench b;
     Recipe r = small();
-    const double weights = b.kl(r);
+    const double weights = klOf(b.run(r));
     r.activations = "a8:tensor:percentile=99.9";
     const RunOutcome tensor = b.run(r);
     EXPECT_EQ(tensor.result.at("evaluation").at("activations"), "a8:tensor:percentile=99.9");
     EXPECT_GT(tensor.result.at("evaluation").at("kl_mean").get<double>(), weights);
     EXPECT_TRUE(b.runner.rerun(tensor.run, b.job, "test").result.at("agrees").get<bool>());
     r.activations = "a8:token";
-    const double token = b.kl(r);
+    const double token = klOf(b.run(r));
     r.activations = "a4:token";
     EXPECT_GT(token, weights);
-    EXPECT_GT(b.kl(r), 10 * token); // a step 18 times as wide
+    EXPECT_GT(klOf(b.run(r)), 10 * token); // a step 18 times as wide
     r.activations = "a8:tensor";
     r.calibration.files.clear();
     const Error error = expectError(ErrorCode::usage, [&] { b.run(r); });
