@@ -3,28 +3,27 @@
 #pragma once
 
 #include "core/compute/device.h"
-#include "gpu/command.h"
-#include "gpu/memory.h"
-#include "gpu/pipeline.h"
+#include "gpu/stream.h"
+
+#include <memory>
 
 namespace bw::vk {
 
-/// Not thread safe: one call at a time on one CommandRunner.
+/// Not thread safe.
 class HistogramKernel {
 public:
-    /// @throws Error deviceUnavailable.
-    HistogramKernel(DeviceContext& context, CommandRunner& runner, std::uint64_t bindingBytes);
+    HistogramKernel(DeviceContext& context, Stream& work) : context_(context), work_(work) {}
 
     /// Bins fit shared memory and the range is wide enough that no step of the arithmetic falls below normal numbers.
     static bool takes(const Histogram& histogram);
-    /// Adds counts of x's values to `into`. @param done values counted; on a failure the rest is not counted yet.
-    VkResult count(std::span<const float> x, Histogram& into, std::size_t& done);
+    /// Adds counts of x's values to `into`; on a failure none is counted. @param onDevice where x lies on the device, or no buffer.
+    /// @throws Error deviceUnavailable when the shader can't be built.
+    VkResult count(std::span<const float> x, const Slice& onDevice, Histogram& into);
 
 private:
     DeviceContext& context_;
-    CommandRunner& runner_;
-    Pipeline pipeline_;
-    std::size_t valuesAtOnce_;
+    Stream& work_;
+    std::unique_ptr<Kernel> kernel_;
     Buffer x_, counts_;
 };
 

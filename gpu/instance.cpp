@@ -41,6 +41,50 @@ std::string typeText(VkPhysicalDeviceType type) {
     }
 }
 
+bool hasTimelines(const vk::Functions& functions, VkPhysicalDevice device) {
+    VkPhysicalDeviceVulkan12Features features{};
+    features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
+    VkPhysicalDeviceFeatures2 all{};
+    all.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+    all.pNext = &features;
+    functions.GetPhysicalDeviceFeatures2(device, &all);
+    return features.timelineSemaphore == VK_TRUE;
+}
+
+/// Subgroups and what a device could do faster. Those of Vulkan 1.3 are asked for by their extensions, which 1.3 devices list too.
+void describeAbilities(const vk::Functions& functions, VkPhysicalDevice device, vk::Candidate& candidate) {
+    VulkanDeviceInfo& info = candidate.info;
+    VkPhysicalDeviceSubgroupProperties subgroups{};
+    subgroups.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
+    VkPhysicalDeviceProperties2 properties{};
+    properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    properties.pNext = &subgroups;
+    functions.GetPhysicalDeviceProperties2(device, &properties);
+    info.subgroupSize = static_cast<int>(subgroups.subgroupSize);
+    VkPhysicalDevice16BitStorageFeatures halves{};
+    halves.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES;
+    VkPhysicalDeviceVulkan12Features features{};
+    features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
+    features.pNext = &halves;
+    VkPhysicalDeviceFeatures2 all{};
+    all.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+    all.pNext = &features;
+    functions.GetPhysicalDeviceFeatures2(device, &all);
+    if (features.shaderFloat16) info.abilities.emplace_back("float16");
+    if (features.shaderInt8) info.abilities.emplace_back("int8");
+    if (halves.storageBuffer16BitAccess) info.abilities.emplace_back("16-bit storage");
+    if (features.storageBuffer8BitAccess) info.abilities.emplace_back("8-bit storage");
+    candidate.smallTypes = halves.storageBuffer16BitAccess && features.storageBuffer8BitAccess;
+    std::uint32_t count = 0;
+    if (functions.EnumerateDeviceExtensionProperties(device, nullptr, &count, nullptr) != VK_SUCCESS) return;
+    std::vector<VkExtensionProperties> extensions(count);
+    if (functions.EnumerateDeviceExtensionProperties(device, nullptr, &count, extensions.data()) != VK_SUCCESS) return;
+    for (const auto& [name, ability] : {std::pair{"VK_KHR_shader_integer_dot_product", "int8 dot product"},
+                                        std::pair{"VK_KHR_cooperative_matrix", "cooperative matrix"}})
+        if (std::any_of(extensions.begin(), extensions.end(), [&name = name](const auto& e) { return std::strcmp(e.extensionName, name) == 0; }))
+            info.abilities.emplace_back(ability);
+}
+
 bool hasLayer(const vk::Functions& functions) {
     std::uint32_t count = 0;
     vk::require(functions.EnumerateInstanceLayerProperties(&count, nullptr), "listing Vulkan layers");
@@ -59,11 +103,11 @@ int vulkanValidationErrors() {
 
 namespace vk {
 
-Instance::Instance(const VulkanOptions& options) : functions_(loadLibrary(options.library)) {
+Instance::Instance(const VulkanOptions& options) : masks_(options), functions_(loadLibrary(options.library)) {
     VkApplicationInfo application{};
     application.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO;
     application.pApplicationName = "Bitwright";
-    application.apiVersion = VK_API_VERSION_1_1;
+    application.apiVersion = VK_API_VERSION_1_2;
     VkInstanceCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO;
     info.pApplicationInfo = &application;
@@ -127,17 +171,27 @@ std::vector<Candidate> Instance::candidates() const {
             return (family.queueFlags & VK_QUEUE_COMPUTE_BIT) != 0;
         });
         const VkPhysicalDeviceProperties& properties = candidate.properties;
-        if (queue == queues.end() || properties.apiVersion < VK_API_VERSION_1_1) continue;
-        candidate.queueFamily = static_cast<std::uint32_t>(queue - queues.begin());
+        if (queue == queues.end() || properties.apiVersion < VK_API_VERSION_1_2 || !hasTimelines(functions_, handle)) continue;
+        candidate.queueFamily = candidate.copyFamily = static_cast<std::uint32_t>(queue - queues.begin());
+        candidate.queuesInFamily = queue->queueCount;
+        constexpr VkQueueFlags kMore = VK_QUEUE_GRAPHICS_BIT | VK_QUEUE_COMPUTE_BIT;
+        for (std::uint32_t i = 0; i < families; ++i)
+            if ((queues[i].queueFlags & VK_QUEUE_TRANSFER_BIT) && !(queues[i].queueFlags & kMore)) candidate.copyFamily = i;
         candidate.info.index = static_cast<int>(all.size());
         candidate.info.name = properties.deviceName;
         candidate.info.type = typeText(properties.deviceType);
         candidate.info.apiVersion = versionText(properties.apiVersion);
         candidate.info.driver = versionText(properties.driverVersion);
         candidate.info.maxBufferBytes = properties.limits.maxStorageBufferRange;
+        describeAbilities(functions_, handle, candidate);
         for (std::uint32_t i = 0; i < candidate.memory.memoryHeapCount; ++i)
             if (candidate.memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)
                 candidate.info.memoryBytes += candidate.memory.memoryHeaps[i].size;
+        if (masks_.noMemory) {
+            candidate.info.memoryBytes = 0;
+            for (VkMemoryHeap& heap : candidate.memory.memoryHeaps) heap.size = 0;
+        }
+        if (masks_.plainStorage) candidate.smallTypes = false;
         all.push_back(std::move(candidate));
     }
     return all;

@@ -9,12 +9,14 @@
 
 namespace bw::vk {
 
-/// A device that has a compute queue and speaks Vulkan 1.1.
+/// A device that has a compute queue and speaks Vulkan 1.2 with timeline semaphores.
 struct Candidate {
     VkPhysicalDevice handle = VK_NULL_HANDLE;
-    std::uint32_t queueFamily = 0;
+    std::uint32_t queueFamily = 0, queuesInFamily = 1;
+    std::uint32_t copyFamily = 0; ///< one for copies alone where there is one, else queueFamily
     VkPhysicalDeviceProperties properties{};
     VkPhysicalDeviceMemoryProperties memory{};
+    bool smallTypes = false; ///< shaders may read bytes and halves from buffers as such
     VulkanDeviceInfo info;
 };
 
@@ -31,6 +33,7 @@ public:
     std::vector<Candidate> candidates() const;
 
 private:
+    VulkanOptions masks_; ///< what tests hide of devices
     Functions functions_;
     VkInstance handle_ = VK_NULL_HANDLE;
     VkDebugUtilsMessengerEXT messenger_ = VK_NULL_HANDLE;

@@ -16,7 +16,7 @@ namespace bw::vk {
     F(DestroyInstance)                                                                                                 \
     F(EnumeratePhysicalDevices)                                                                                        \
     F(GetPhysicalDeviceProperties) F(GetPhysicalDeviceMemoryProperties) F(GetPhysicalDeviceQueueFamilyProperties)      \
-        F(CreateDevice) F(GetDeviceProcAddr)
+    F(GetPhysicalDeviceFeatures2) F(GetPhysicalDeviceProperties2) F(EnumerateDeviceExtensionProperties) F(CreateDevice) F(GetDeviceProcAddr)
 #define BW_VULKAN_DEVICE(F)                                                                                            \
     F(DestroyDevice)                                                                                                   \
     F(GetDeviceQueue)                                                                                                  \
@@ -27,8 +27,9 @@ namespace bw::vk {
                     F(UpdateDescriptorSets) F(CreateCommandPool) F(DestroyCommandPool) F(AllocateCommandBuffers)       \
                         F(ResetCommandPool) F(BeginCommandBuffer) F(EndCommandBuffer) F(CmdBindPipeline)               \
                             F(CmdBindDescriptorSets) F(CmdPushConstants) F(CmdDispatch) F(CmdCopyBuffer)               \
-                                F(CmdPipelineBarrier) F(CreateFence) F(DestroyFence) F(ResetFences) F(WaitForFences)   \
-                                    F(QueueSubmit)
+                                F(CmdFillBuffer) F(CmdPipelineBarrier) F(ResetDescriptorPool) F(CreateSemaphore)           \
+                                    F(DestroySemaphore) F(WaitSemaphores) F(GetSemaphoreCounterValue) F(QueueSubmit)           \
+                                        F(CreatePipelineCache) F(DestroyPipelineCache) F(GetPipelineCacheData)
 
 /// Function pointers by their names without "vk". Plain values: copying is cheap, nothing is owned.
 struct Functions {

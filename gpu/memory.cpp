@@ -46,7 +46,11 @@ VkResult Buffer::create(DeviceContext& context, std::uint64_t bytes, Placement p
     info.size = bytes;
     info.usage =
         VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
-    info.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
+    const std::uint32_t families[2] = {context.queueFamily(QueueUse::work), context.queueFamily(QueueUse::copies)};
+    const bool shared = families[0] != families[1];
+    info.sharingMode = shared ? VK_SHARING_MODE_CONCURRENT : VK_SHARING_MODE_EXCLUSIVE;
+    info.queueFamilyIndexCount = shared ? 2 : 0;
+    info.pQueueFamilyIndices = families;
     VkResult result = context.functions().CreateBuffer(context.handle(), &info, nullptr, &buffer_);
     if (result == VK_SUCCESS) result = allocate(placement);
     if (result == VK_SUCCESS)

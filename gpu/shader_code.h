@@ -7,8 +7,8 @@
 
 namespace bw::vk {
 
-std::span<const std::uint32_t> gemmShader();
-std::span<const std::uint32_t> gemmDirectShader();
-std::span<const std::uint32_t> histogramShader();
+enum class ShaderName { gemm, gemmDirect, norm, rope, map, attention, histogram, gram, score, divergence, gemv, rows, channels, tokens, bins, extremes, round };
+/// @param smallTypes of shaders with weights: that which reads bytes and halves as such (DeviceContext::smallTypes).
+std::span<const std::uint32_t> shaderCode(ShaderName name, bool smallTypes = false);
 
 } // namespace bw::vk

@@ -24,7 +24,8 @@ else
   # Tests of quality that take a sanitizer half a minute each, over code that shorter tests run too; the optimized build
   # runs them all.
   long='Methods\.(GptqKeeps|GptqBeats|AreRanked)|Runner\.MixBeats|Pareto\.FillsTheStretches|OneMebibyteThroughOtherModels'
-  long+='|Transform\.threadsChangeNothing|RuntimeEstimates|Clip\.AModels|GptqKl\.TheRest|GptqCells\.DoNotDepend'
+  long+='|Transform\.threadsChangeNothing|Runtime(Estimates|Schemes\.SparseOutliers)|Clip\.AModels|GptqKl\.TheRest|GptqCells\.DoNotDepend'
+  long+='|ResultWarnings\.InversionOf'
   ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
     ctest --preset asan -R '^unit_' -E "$long" -L fast -j "$jobs" --timeout 600 --progress
   echo "== mangled files, half a minute for each reader"

@@ -13,6 +13,8 @@ struct CacheArguments {
 };
 /// --no-cache and --cache-limit, for a command that rounds weights.
 void addCacheOptions(CLI::App& command, CacheArguments& given);
+/// --no-cache alone, for a command that holds a model against a baseline.
+void addStoreOption(CLI::App& command, CacheArguments& given);
 /// Turns the cache on for this process as asked. @throws Error(usage) for a limit that is no size.
 void useCache(const CacheArguments& given);
 

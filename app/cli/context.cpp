@@ -18,6 +18,8 @@ void Context::applyLimits() const {
     setThreadCount(common.threads);
     if (!common.memory.empty())
         setScratchLimit(parseByteSize(common.memory));
+    if (!common.gpuMemory.empty())
+        setGpuMemory(parseByteSize(common.gpuMemory));
 }
 
 std::string Context::logPath() const { return common.log.empty() ? ExperimentLog::defaultPath() : common.log; }
@@ -80,6 +82,7 @@ void addCommon(CLI::App& command, CommonOptions& common) {
     command.add_option("--threads", common.threads, "threads to use; 0 = one per core")->group(group)->type_name("N");
     command.add_option("--memory", common.memory, "memory for activations before they spill to disk, like 2G")->group(group)->type_name("SIZE");
     command.add_option("--device", common.device, "auto, cpu or vulkan:N")->group(group)->type_name("NAME");
+    command.add_option("--gpu-memory", common.gpuMemory, "most memory to take of a GPU, like 4G (default: nine tenths of it)")->group(group)->type_name("SIZE");
     command.add_option("--seed", common.seed, "seed of every random choice")->group(group)->type_name("N");
     command.add_option("--recipe", common.recipe, "start from this recipe; options override it")->group(group)->type_name("FILE");
     command.add_flag("--json", common.json, "print one JSON object on stdout; messages go to stderr")->group(group);

@@ -14,7 +14,7 @@ namespace bw::cli {
 
 /// Options that every command takes. What the person left out stays empty, so that a recipe's value holds.
 struct CommonOptions {
-    std::string log, memory, recipe;
+    std::string log, memory, gpuMemory, recipe;
     std::optional<std::string> device;
     std::optional<std::uint64_t> seed;
     int threads = 0;
@@ -72,6 +72,10 @@ void addImatrixCommand(CLI::App& app, Context& context);   ///< imatrix
 void addVerifyCommand(CLI::App& app, Context& context);    ///< verify
 void addMethodsCommand(CLI::App& app, Context& context);  ///< methods
 void addMixCommands(CLI::App& app, Context& context);      ///< mix, demo
-void addRunsCommands(CLI::App& app, Context& context);     ///< runs, rerun, compare
+void addUpkeepCommands(CLI::App& app, Context& context);   ///< runs tag, prune, vacuum; revalidate. After addRunsCommands
+void addDiagnoseCommand(CLI::App& app, Context& context);  ///< diagnose
+void addReportCommand(CLI::App& app, Context& context);    ///< report
+void addRunsCommands(CLI::App& app, Context& context);     ///< runs, rerun
+void addCompareCommands(CLI::App& app, Context& context);  ///< compare, runs outputs. After runs is there
 
 } // namespace bw::cli

@@ -11,6 +11,7 @@
 #include "core/compute/cpu_device.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace bw::cli {
 namespace {
@@ -147,10 +148,10 @@ int runFormats(const Context& context) {
 int runDevices(const Context& context) {
     std::string why;
     Json list = Json::array();
-    Table table({{"--device", false}, {"what", false}, {"detail", false}});
+    Table table({{"--device", false}, {"what", false}, {"detail", false}, {"can", false}});
     for (const DeviceRow& device : listDevices(&why)) {
-        list.push_back({{"name", device.name}, {"description", device.description}, {"detail", device.detail}});
-        table.add({device.name, device.description, device.detail});
+        list.push_back({{"name", device.name}, {"description", device.description}, {"detail", device.detail}, {"abilities", device.abilities}});
+        table.add({device.name, device.description, device.detail, fmt::format("{}", fmt::join(device.abilities, ", "))});
     }
     if (context.common.json)
         printJson({{"devices", list}, {"why_no_gpu", why}});

@@ -68,7 +68,10 @@ void addCommands(CLI::App& app, Context& context) {
     addQuantizeCommand(app, context);
     addImatrixCommand(app, context);
     addVerifyCommand(app, context);
+    addDiagnoseCommand(app, context);
+    addReportCommand(app, context);
     addRunsCommands(app, context);
+    addUpkeepCommands(app, context);
     addPlotCommand(app, context);
     addCacheCommand(app, context);
 }

@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/quantize/export.h"
+#include "core/quantize/runtime_profile.h"
 #include "core/quantize/transform.h"
 
 #include <charconv>
@@ -60,6 +61,8 @@ void addRoundingOptions(CLI::App& command, MethodArguments& given) {
     command.add_flag("--refit-scales", given.refitScales, "GPTQ: choose a group's scale when it is reached (needs --index-order)")->group(group);
     command.add_option("--sweeps", given.sweeps, "GPTQ: rounds over all columns afterwards, at most, each column to the best for all others (default 8; 0 = as published)")
         ->group(group)->check(CLI::Range(0, 64))->type_name("N");
+    command.add_option("--correction", given.correction, "GPTQ: share of the damage done before a site that it makes up for, 0 to 1 (default 0; 0.5 is a good value, and takes twice as long)")
+        ->group(group)->check(CLI::Range(0.0, 1.0))->type_name("S");
     command.add_option("--minimum-tokens", given.minimumTokens, "GPTQ: an expert with fewer tokens is rounded weighted (default: a quarter of its width)")
         ->group(group)->check(CLI::NonNegativeNumber)->type_name("N");
 }
@@ -69,6 +72,11 @@ void addRuntimeOptions(CLI::App& command, MethodArguments& given) {
     command.add_option("--activations", given.activations, "what enters the linears: a8:token, a8:tensor:percentile, a8:channel, a4:token, fp8:token, q8_0 …; scales per tensor and channel need calibration text")
         ->group(group)->type_name("A");
     command.add_option("--kv-cache", given.kvCache, "keys and values: kv8:token, fp8, q4_0, k4:channel:g32,v4:token:g64,recent=64 …; prints damage against context length")->group(group)->type_name("KV");
+}
+
+void addRuntimeProfile(CLI::App& command, std::optional<std::string>& runtime) {
+    command.add_option("--runtime", runtime, "judge as this runtime computes: ideal (default), llama.cpp-cpu (inputs rounded to 8 bits by weight type, f16 cache), w8a8 (int8 for each token); prints both")
+        ->group("Rounding at run time (simulated)")->check(CLI::IsMember(runtimeProfileNames()))->type_name("R");
 }
 
 void addLayoutOptions(CLI::App& command, MethodArguments& given) {
@@ -85,6 +93,7 @@ void applyMethod(const MethodArguments& given, Recipe& recipe) {
     if (given.outliers)
         recipe.transform = withOutliers(recipe.transform, outlierPart(*given.outliers));
     recipe.activations = given.activations.value_or(recipe.activations);
+    recipe.evaluation.runtime = given.runtime.value_or(recipe.evaluation.runtime);
     recipe.kvCache = given.kvCache.value_or(recipe.kvCache);
     if (recipe.rounder == "reference") { // a way to search scales, not a way to round
         recipe.rounder = "nearest";
@@ -93,12 +102,13 @@ void applyMethod(const MethodArguments& given, Recipe& recipe) {
     recipe.gptq.damping = given.damping.value_or(recipe.gptq.damping);
     recipe.gptq.sweeps = given.sweeps.value_or(recipe.gptq.sweeps);
     recipe.gptq.minimumTokens = given.minimumTokens.value_or(recipe.gptq.minimumTokens);
+    recipe.gptq.correction = given.correction.value_or(recipe.gptq.correction);
     recipe.gptq.activationOrder = recipe.gptq.activationOrder && !given.indexOrder;
     recipe.gptq.sequential = recipe.gptq.sequential && !given.notSequential;
     recipe.gptq.refitScales = recipe.gptq.refitScales || given.refitScales;
-    const bool ofGptq = given.damping || given.minimumTokens || given.sweeps || given.indexOrder || given.notSequential || given.refitScales;
+    const bool ofGptq = given.damping || given.minimumTokens || given.sweeps || given.correction || given.indexOrder || given.notSequential || given.refitScales;
     if (ofGptq && recipe.rounder != "gptq")
-        throw Error(ErrorCode::usage, "--damping, --index-order, --no-sequential, --refit-scales, --sweeps and --minimum-tokens belong to GPTQ", "add --rounder gptq");
+        throw Error(ErrorCode::usage, "--damping, --index-order, --no-sequential, --refit-scales, --sweeps, --correction and --minimum-tokens belong to GPTQ", "add --rounder gptq");
     recipe.exporting.layout = given.layout.value_or(recipe.exporting.layout);
     recipe.exporting.profile = given.profile.value_or(recipe.exporting.profile);
 }

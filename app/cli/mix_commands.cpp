@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // mix (the main job), demo (the main job on the embedded checkpoint).
 #include "app/cli/cache_command.h"
+#include "app/cli/method_options.h"
 #include "app/cli/mix_report.h"
 #include "app/cli/mix_words.h"
 #include "app/cli/output.h"
@@ -23,9 +24,11 @@ const std::vector<std::string> kBlockFormats{"q2_k", "q3_k", "iq4_xs", "q4_k", "
 
 struct MixArguments {
     CacheArguments cache;
+    std::optional<std::string> runtime;
     std::string plot;
     std::string path, out, budget, tie = "none", rounder = "weighted", metric = "fisher", protocol = "windows:256";
     std::vector<std::string> texts, evalTexts, formats, pins, forbid, uniforms;
+    double correction = 0.5;
     std::int64_t samples = 128, length = 512, probes = 1024, sketchTokens = 0, sweepTokens = 2048, tokens = 0, uncertain = 0, check = 8;
     bool replace = false, noClipSearch = false, fresh = false;
 };
@@ -51,11 +54,13 @@ Runner::MixOptions mixOptions(const Context& context, const MixArguments& given)
     options.protocol = given.protocol;
     options.tie = given.tie;
     options.rounder = given.rounder;
+    options.correction = given.correction;
     options.clipSearch = !given.noClipSearch;
     options.pins = parsePins(given.pins);
     options.uniformFormats = splitList(given.uniforms);
     options.replace = given.replace;
     options.fresh = given.fresh;
+    options.runtime = given.runtime.value_or(options.runtime);
     options.device = context.common.device.value_or("cpu");
     options.seed = context.common.seed.value_or(options.seed);
     if (!given.out.ends_with(".json"))
@@ -201,6 +206,7 @@ void addMix(CLI::App& app, Context& context) {
     command->add_option("--formats", given->formats, "to choose from (default: the GGUF types of 2 to 8 bits); q4_k@nearest names the rounder too")->type_name("A,B,C");
     command->add_option("--out", given->out, "new .gguf, folder, or .json (recipe only)")->type_name("OUT");
     command->add_option("--rounder", given->rounder, "weighted or nearest; gptq: map and mix weighted, then the mix is rounded by GPTQ")->check(CLI::IsMember({"nearest", "weighted", "gptq"}));
+    command->add_option("--correction", given->correction, "--rounder gptq: share of the damage done before a site that it makes up for (default 0.5)")->check(CLI::Range(0.0, 1.0))->type_name("S");
     command->add_flag("--no-clip-search", given->noClipSearch, "affine grids: keep the full range of every group");
     command->add_option("--metric", given->metric, "fisher (KL from gradients; the default), kl (measured at the smallest format, scaled), kl-all, output")
         ->check(CLI::IsMember({"fisher", "kl", "kl-all", "output"}));
@@ -217,6 +223,7 @@ void addMix(CLI::App& app, Context& context) {
     command->add_option("--pin", given->pins, "hold sites at a format")->type_name("SITE=FORMAT");
     command->add_option("--forbid", given->forbid, "formats that no site may take, or SITE=FORMAT")->type_name("A,B");
     command->add_option("--uniform", given->uniforms, "uniform formats to evaluate beside the nearest ones")->type_name("A,B");
+    addRuntimeProfile(*command, given->runtime);
     addPlotOption(*command, given->plot);
     command->add_flag("--replace", given->replace, "replace an existing output and picture");
     addCacheOptions(*command, given->cache);

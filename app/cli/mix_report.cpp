@@ -62,8 +62,9 @@ std::string verdict(const Json& result) {
     const double theirs = rival->at("kl").get<double>();
     const double saved = rival->at("bytes").get<double>() - bytes;
     const std::string size = saved > 0 ? fmt::format("and {} smaller", formatBytes(static_cast<std::uint64_t>(saved))) : "at the same size";
-    return fmt::format("against {} ({}), the best uniform: KL {} times {}, {}\n", rival->at("format").get<std::string>(), rival->at("rounder").get<std::string>(),
-                       number(kl < theirs ? theirs / kl : kl / theirs, 3), kl < theirs ? "lower" : "HIGHER", size);
+    const double mine = number(kl, 6) == number(theirs, 6) ? theirs : kl;
+    const std::string verdict = mine == theirs ? "the same KL" : fmt::format("KL {} times {}", number(mine < theirs ? theirs / mine : mine / theirs, 3), mine < theirs ? "lower" : "HIGHER");
+    return fmt::format("against {} ({}), the best uniform: {}, {}\n", rival->at("format").get<std::string>(), rival->at("rounder").get<std::string>(), verdict, size);
 }
 
 /// Every mix tried, predicted beside measured.
@@ -143,6 +144,10 @@ std::string mixReport(const Json& result, const std::string& checkpoint, const s
     out += solution(result) + explanationsText(result, kReportedSteps) + "\n";
     out += qualityTable(result.at("table")) + "\n";
     out += verdict(result) + rounds(result) + "\n";
+    if (result.contains("runtime")) {
+        const Json& e = result.at("runtime");
+        out += fmt::format("as {} computes it: perplexity {}, KL {}\n", e.at("runtime").get<std::string>(), withError(e.at("perplexity"), e.at("perplexity_se"), 5), withError(e.at("kl_mean"), e.at("kl_se"), 3));
+    }
     out += written(result);
     out += "memory   " + formatBytes(result.at("peak_memory").get<std::uint64_t>()) + " at most\n";
     out += "log      " + logPath + "\n";

@@ -17,6 +17,11 @@ void printLine(const std::string& text) {
 }
 
 void printSchemes(const Json& r) {
+    if (r.contains("runtime")) {
+        const Json& ideal = r.at("ideal");
+        printLine(fmt::format("{:<14}{}; in exact arithmetic perplexity {}{}", "runtime", r.at("runtime").get<std::string>(), withError(ideal.at("perplexity"), ideal.at("perplexity_se"), 6),
+                              ideal.at("kl_mean").is_null() ? std::string() : ", KL " + withError(ideal.at("kl_mean"), ideal.at("kl_se"), 5)));
+    }
     if (r.contains("activations"))
         printLine(fmt::format("{:<14}{}", "activations", r.at("activations").get<std::string>()));
     if (!r.contains("kv_cache"))
@@ -133,6 +138,16 @@ std::string Table::text() const {
     for (const auto& row : rows_)
         out += line([&](std::size_t c) { return row[c]; });
     return out;
+}
+
+std::size_t commonBytes(const std::string& a, const std::string& b) {
+    std::size_t same = 0;
+    while (same < a.size() && same < b.size() && a[same] == b[same])
+        ++same;
+    const auto inside = [&](const std::string& text) { return same < text.size() && (static_cast<unsigned char>(text[same]) & 0xC0) == 0x80; };
+    while (same > 0 && (inside(a) || inside(b)))
+        --same;
+    return same;
 }
 
 } // namespace bw::cli

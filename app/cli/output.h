@@ -33,6 +33,9 @@ std::string withError(const Json& value, const Json& error, int digits);
 /// Number with `digits` significant digits, "–" for null.
 std::string number(const Json& value, int digits);
 
+/// Bytes that two texts begin with alike, never ending inside a character.
+std::size_t commonBytes(const std::string& a, const std::string& b);
+
 /// A table: columns are as wide as their widest cell; numbers right, first column and those marked left.
 class Table {
 public:

@@ -5,9 +5,11 @@
 #include "app/cli/method_options.h"
 #include "app/cli/output.h"
 #include "app/cli/run.h"
+#include "app/cli/signals.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/compute/cpu_device.h"
+#include "core/experiment/replicates.h"
 #include "core/quantize/presets.h"
 
 #include <fmt/format.h>
@@ -25,6 +27,7 @@ struct QuantizeOptions {
     CalibrationArguments calibration;
     std::optional<std::int64_t> tokens;
     std::optional<std::string> splitMaxSize;
+    std::int64_t replicates = 1;
     bool replace = false, noClipSearch = false, pure = false;
 };
 
@@ -170,10 +173,41 @@ void printQuantized(const Json& r) {
     printLine(fmt::format("{:<14}{}", "time", formatSeconds(r.at("seconds").get<double>())));
 }
 
+/// The same recipe with the seeds that follow; the file, if one is asked for, is the first's.
+int runReplicates(Context& context, Recipe recipe, std::int64_t count) {
+    RunOutcome first;
+    for (std::int64_t i = 0; i < count; ++i) {
+        RunOutcome outcome = runRecipe(context, recipe);
+        if (i == 0)
+            first = std::move(outcome);
+        ++recipe.seed;
+        recipe.exporting.path.clear();
+    }
+    const Json noise = noiseJson(noiseBand(LogReader(context.logPath()), first.run));
+    if (context.common.json) {
+        first.result["noise"] = noise;
+        printJson(first.result);
+        return kExitOk;
+    }
+    printQuantized(first.result);
+    for (const Json& figure : noise.is_null() ? Json::array() : noise.at("figures"))
+        if ((figure.at("name") == "perplexity" || figure.at("name") == "kl_mean") && figure.at("deviation") == 0.0)
+            printLine(fmt::format("{:<14}{} is the same for all {} seeds: nothing in this recipe is left to chance", "replicates", figure.at("name").get<std::string>(), noise.at("runs").size()));
+        else if (figure.at("name") == "perplexity" || figure.at("name") == "kl_mean")
+            printLine(fmt::format("{:<14}{} {} over {} seeds, deviation {}; differences up to {} are noise", "replicates", figure.at("name").get<std::string>(), number(figure.at("mean"), 6),
+                                  noise.at("runs").size(), number(figure.at("deviation"), 3), number(figure.at("half_width"), 3)));
+    printWhere(context, first.run);
+    return kExitOk;
+}
+
 int runQuantizeCommand(Context& context, const QuantizeOptions& options) {
     useCache(options.cache);
     const Recipe recipe = quantizeRecipe(context, options);
-    return planOrRun(context, recipe, printQuantized);
+    if (options.replicates == 1 || context.common.dryRun)
+        return planOrRun(context, recipe, printQuantized);
+    if (recipe.evaluation.files.empty())
+        throw Error(ErrorCode::usage, "--replicates compares figures, and nothing is measured", "add --eval-text FILE");
+    return runReplicates(context, recipe, options.replicates);
 }
 
 } // namespace
@@ -197,12 +231,14 @@ void addQuantizeCommand(CLI::App& app, Context& context) {
         ->check(CLI::IsMember({"best", "reference"}));
     addRoundingOptions(*command, options->method);
     addRuntimeOptions(*command, options->method);
+    addRuntimeProfile(*command, options->method.runtime);
     command->add_option("--imatrix", options->imatrix, "importance matrix (.gguf or .dat) for weighted rounding instead of --text")->type_name("FILE");
     command->add_flag("--no-clip-search", options->noClipSearch, "affine grids: keep the full range of every group");
     addCalibrationOptions(*command, options->calibration);
     command->add_option("--eval-text", options->evalTexts, "also measure perplexity and KL on this text")->type_name("FILE");
     command->add_option("--protocol", options->protocol, "windows:N or llama.cpp:N");
     command->add_option("--tokens", options->tokens, "at most this many evaluation tokens")->check(CLI::PositiveNumber)->type_name("N");
+    command->add_option("--replicates", options->replicates, "round and measure with so many seeds, each a run of its own: what differs less than they do is noise")->check(CLI::Range(1, 64))->type_name("N");
     command->add_option("--split-max-size", options->splitMaxSize, "write parts of at most this size, like 45G or 500M (default: one GGUF, or 5 GiB in folders)")->type_name("SIZE");
     addLayoutOptions(*command, options->method);
     command->add_flag("--replace", options->replace, "replace an existing output");

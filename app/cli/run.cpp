@@ -44,12 +44,17 @@ int printPlan(Context& context, const Recipe& recipe) {
         return refused ? kExitFailed : kExitOk;
     }
     printLine(fmt::format("plan: {} {}", recipe.kind, recipe.checkpoint));
-    for (const char* role : {"calibration", "evaluation", "sweep"})
+    for (const char* role : {"calibration", "evaluation", "prompts", "sweep"})
         if (plan.contains(role))
             printLine(fmt::format("{:<12}{}", role, plan.at(role).dump()));
     if (plan.contains("tensors")) {
         printTensors(plan);
         printSizes(plan);
+    }
+    if (plan.contains("gram_matrices")) {
+        const Json& grams = plan.at("gram_matrices");
+        const auto bytes = grams.at("bytes").get<std::uint64_t>(), limit = grams.at("limit").get<std::uint64_t>();
+        printLine(fmt::format("keeps     Gram matrices of inputs, {}{}", formatBytes(bytes), bytes <= limit ? "" : limit > 0 ? fmt::format(": not kept, past the store's limit of {}", formatBytes(limit)) : ": not kept, the cache is off"));
     }
     printLine(fmt::format("time      about {}", formatSeconds(plan.at("seconds_estimate").get<double>())));
     if (refused)

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The log: runs list, show, export, merge, salvage; rerun; compare.
+// The log: runs list, show, export, import, merge, salvage; rerun.
+#include "app/cli/cache_command.h"
 #include "app/cli/output.h"
+#include "app/cli/parts_report.h"
 #include "app/cli/run.h"
 #include "app/cli/signals.h"
 #include "core/base/atomic_file.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/experiment/merge.h"
+#include "core/experiment/replicates.h"
 #include "core/experiment/salvage.h"
+#include "core/experiment/workbench.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -19,7 +23,7 @@ struct RunsOptions {
     std::int64_t id = 0, other = 0, limit = 50;
     std::vector<std::int64_t> ids;
     std::vector<std::string> logs;
-    std::string kind, out;
+    std::string kind, out, to;
     bool replace = false;
 };
 
@@ -77,6 +81,7 @@ Json exportJson(const LogReader& log, RunId id) {
     Json out = detailJson(log.run(id));
     out["site_rounding"] = roundingJson(log.siteRounding(id));
     out["transform"] = log.transform(id);
+    out["data_warnings"] = warningsJson(log.warnings(id));
     out["sensitivities"] = out["site_statistics"] = Json::array();
     for (const SensitivityRow& cell : log.sensitivities(id))
         out["sensitivities"].push_back({{"site", cell.site}, {"format", cell.format}, {"used", cell.used}, {"metric", cell.metric},
@@ -186,9 +191,39 @@ void printTransform(const Json& fitted) {
     }
     if (fitted.contains("points"))
         printLine(table.text());
-    for (const char* kind : {"notes", "warnings"})
-        for (const Json& line : fitted.value(kind, Json::array()))
-            printLine(fmt::format("{:<12}{}", std::string_view(kind) == "notes" ? "note" : "warning", escapeForDisplay(line.get<std::string>(), 1000)));
+    for (const Json& line : fitted.value("notes", Json::array()))
+        printLine(fmt::format("{:<12}{}", "note", escapeForDisplay(line.get<std::string>(), 1000)));
+}
+
+/// What a careful engineer would say of the run's data and result.
+void printWarnings(const std::vector<DataWarning>& warnings) {
+    for (const DataWarning& warning : warnings) {
+        printLine(fmt::format("{:<12}{}", "warning", escapeForDisplay(warning.text(), 1000)));
+        if (!warning.remedy.empty())
+            printLine(fmt::format("{:<12}{}", "", escapeForDisplay(warning.remedy, 1000)));
+    }
+}
+
+/// The evaluation in a run's result, wherever its kind keeps it.
+Json evaluationOf(const Json& result) {
+    if (!result.is_object())
+        return Json::object();
+    return result.contains("evaluation") ? result.at("evaluation") : result;
+}
+
+void printNoise(const NoiseBand& band) {
+    if (band.runs.size() < 2)
+        return;
+    std::string runs;
+    for (const RunId run : band.runs)
+        runs += (runs.empty() ? "" : ", ") + std::to_string(run.value());
+    printLine(fmt::format("seeds       runs {} differ in nothing but the seed", runs));
+    Table table({{"figure", false}, {"mean"}, {"deviation"}, {"noise of a difference"}});
+    for (const char* name : {"perplexity", "kl_mean", "same_top1"})
+        if (const auto found = band.figures.find(name); found != band.figures.end())
+            table.add({name, number(found->second.mean, 6), number(found->second.deviation, 3), "± " + number(noiseHalfWidth(band, {}, name).value_or(0), 3)});
+    if (!table.empty())
+        printLine(table.text());
 }
 
 int runShow(Context& context, const RunsOptions& options) {
@@ -197,19 +232,34 @@ int runShow(Context& context, const RunsOptions& options) {
     const RunDetail run = log.run(RunId(options.id));
     const std::vector<SiteRoundingRow> rounding = log.siteRounding(run.summary.id);
     const Json fitted = log.transform(run.summary.id);
+    const std::vector<DataWarning> warnings = log.warnings(run.summary.id);
     if (context.common.json) {
         Json out = detailJson(run);
         out["site_rounding"] = roundingJson(rounding);
         out["transform"] = fitted;
+        out["data_warnings"] = warningsJson(warnings);
+        const Json evaluation = evaluationOf(log.result(run.summary.id));
+        out["by_text"] = evaluation.value("by_text", Json::array());
+        out["positions"] = evaluation.value("positions", Json::array());
+        out["noise"] = noiseJson(noiseBand(log, run.summary.id));
         printJson(out);
         return 0;
     }
     printDetail(run, rounding);
+    printParts(evaluationOf(log.result(run.summary.id)));
+    printNoise(noiseBand(log, run.summary.id));
     printTransform(fitted);
+    printWarnings(warnings);
     return 0;
 }
 
+int copyBetween(Context& context, const RunsOptions& options, const std::string& target, const std::string& source);
+
 int runExport(Context& context, const RunsOptions& options) {
+    if (!options.to.empty() && !options.out.empty())
+        throw Error(ErrorCode::usage, "--to writes a log, --out a JSON file", "name one of them");
+    if (!options.to.empty())
+        return copyBetween(context, options, options.to, context.logPath());
     const LogReader log(context.logPath());
     tellNotice(log);
     std::vector<RunId> ids;
@@ -296,6 +346,7 @@ int runSalvage(Context& context, const RunsOptions&) {
 
 int runRerun(Context& context, const RunsOptions& options) {
     Runner runner = context.runner();
+    useCache({});
     const RunOutcome outcome = withProgress(context, [&] { return runner.rerun(RunId(options.id), context.job, context.commandLine); });
     const Json& r = outcome.result;
     const bool agrees = r.at("agrees").get<bool>();
@@ -317,35 +368,28 @@ int runRerun(Context& context, const RunsOptions& options) {
     return agrees ? kExitOk : kExitThreshold;
 }
 
-int runCompare(Context& context, const RunsOptions& options) {
-    const LogReader log(context.logPath());
-    tellNotice(log);
-    const Json r = Runner::compare(log, RunId(options.id), RunId(options.other));
+/// Runs between this log and a file of their own.
+int copyBetween(Context& context, const RunsOptions& options, const std::string& target, const std::string& source) {
+    std::vector<RunId> ids;
+    for (const std::int64_t id : options.ids)
+        ids.emplace_back(id);
+    const MergeReport report = withProgress(context, [&] { return copyRuns(target, source, ids, context.job, context.common.dryRun); });
     if (context.common.json) {
-        printJson(r);
-        return 0;
+        printJson({{"from", source}, {"to", target}, {"added", report.added}, {"known", report.known}, {"named", report.named}, {"dry_run", context.common.dryRun}});
+        return kExitOk;
     }
-    const auto side = [&](const char* key) {
-        const Json& s = r.at(key);
-        return fmt::format("{}: run {}, {} {} ({})", key, s.at("run").get<std::int64_t>(), s.at("kind").get<std::string>(), s.at("name").get<std::string>(), s.at("checkpoint").get<std::string>());
-    };
-    printLine(side("a") + "\n" + side("b") + "\n");
-    Table table({{"figure", false}, {"a"}, {"b"}, {"b − a"}, {"95 % interval"}, {"", false}});
-    for (const Json& metric : r.at("metrics"))
-        table.add({metric.at("name"), number(metric.at("a"), 6), number(metric.at("b"), 6), number(metric.at("difference"), 3),
-                   metric.at("ci_low").is_number() ? fmt::format("{} … {}", number(metric.at("ci_low"), 3), number(metric.at("ci_high"), 3)) : "", metric.at("verdict")});
-    printLine(table.text());
-    if (r.at("fair").get<bool>())
-        printLine("fair: same texts, protocol, baseline and stack");
-    for (const Json& reason : r.at("unfair_because"))
-        printLine("not fair: " + reason.get<std::string>());
-    return 0;
+    printLine(fmt::format("{}{} {} new in {}, {} known", context.common.dryRun ? "nothing is written; " : "", report.added, report.added == 1 ? "run is" : "runs are", escapeForDisplay(target, 400), report.known));
+    if (report.named > 0)
+        printLine(fmt::format("{} of them {} not asked for: recipes of the others name them", report.named, report.named == 1 ? "was" : "were"));
+    return kExitOk;
 }
+
+int runImport(Context& context, const RunsOptions& options) { return copyBetween(context, options, context.logPath(), options.logs.front()); }
 
 } // namespace
 
 void addRunsCommands(CLI::App& app, Context& context) {
-    CLI::App* runs = app.add_subcommand("runs", "Look into the log: list, show, export; merge others into it; salvage a damaged one");
+    CLI::App* runs = app.add_subcommand("runs", "Look into the log: list, show, outputs, tag; export, import, merge; prune, vacuum; salvage a damaged one");
     runs->require_subcommand(1);
     runs->footer("Examples:\n  bitwright-cli runs list\n  bitwright-cli runs show 7\n  bitwright-cli runs export --out runs.json");
     auto options = std::make_shared<RunsOptions>();
@@ -362,11 +406,12 @@ void addRunsCommands(CLI::App& app, Context& context) {
     show->add_option("ID", options->id, "run")->required();
     show->footer("Examples:\n  bitwright-cli runs show 7 --json");
     act(show, runShow);
-    CLI::App* exported = runs->add_subcommand("export", "Runs with everything the log knows, as JSON");
+    CLI::App* exported = runs->add_subcommand("export", "Runs with everything the log knows, as JSON or into another log");
     exported->add_option("ID", options->ids, "runs (default: all)");
     exported->add_option("--out", options->out, "write here instead of stdout")->type_name("FILE");
     exported->add_flag("--replace", options->replace, "replace an existing file");
-    exported->footer("Examples:\n  bitwright-cli runs export 3 7 --out two.json");
+    exported->add_option("--to", options->to, "put them into this log instead, made when missing: recipes, stacks, scores, warnings, outputs and all")->type_name("FILE.db");
+    exported->footer("Runs that a recipe names (the map that a mix was solved on) go along. Examples:\n  bitwright-cli runs export 3 7 --out two.json\n  bitwright-cli runs export 3 7 --to for-a-friend.db");
     act(exported, runExport);
     CLI::App* merge = runs->add_subcommand("merge", "Take the runs of other logs into this one; shards of a sweep become one run");
     merge->add_option("LOG", options->logs, "logs to take runs from; they are only read")->required()->type_name("FILE");
@@ -374,6 +419,11 @@ void addRunsCommands(CLI::App& app, Context& context) {
                   "A run that is there already is not taken again. When shards of a sweep are missing, its run stays unfinished:\n"
                   "merge them later, or measure what they lack with 'bitwright-cli sweep --resume ID'.");
     act(merge, runMerge);
+    CLI::App* imported = runs->add_subcommand("import", "Take chosen runs of another log into this one");
+    imported->add_option("LOG", options->logs, "log to take them from; it is only read")->required()->expected(1)->type_name("FILE");
+    imported->add_option("--run", options->ids, "runs (default: all)")->type_name("ID");
+    imported->footer("A run that is there already is not taken again. Examples:\n  bitwright-cli runs import from-a-friend.db\n  bitwright-cli runs import other.db --run 3 --run 7 --dry-run");
+    act(imported, runImport);
     addAgreementCommand(*runs, context);
     CLI::App* salvage = runs->add_subcommand("salvage", "Save what can be read of a damaged log; a copy of it is kept");
     salvage->footer("Examples:\n  bitwright-cli runs salvage --log broken.db");
@@ -382,11 +432,7 @@ void addRunsCommands(CLI::App& app, Context& context) {
     rerun->add_option("ID", options->id, "run")->required();
     rerun->footer("Examples:\n  bitwright-cli rerun 7");
     act(rerun, runRerun);
-    CLI::App* compare = app.add_subcommand("compare", "Compare two logged runs, with intervals");
-    compare->add_option("A", options->id, "run")->required();
-    compare->add_option("B", options->other, "run")->required();
-    compare->footer("Examples:\n  bitwright-cli compare 5 6");
-    act(compare, runCompare);
+    addCompareCommands(app, context);
 }
 
 } // namespace bw::cli

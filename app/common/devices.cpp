@@ -10,11 +10,15 @@
 #include "gpu/vulkan_device.h"
 #endif
 
+#include <atomic>
 #include <charconv>
+#include <cstdlib>
 #include <optional>
 
 namespace bw {
 namespace {
+
+std::atomic<std::uint64_t> gpuMemory{0};
 
 constexpr std::string_view kVulkanPrefix = "vulkan:";
 
@@ -32,7 +36,21 @@ std::optional<int> vulkanIndex(std::string_view name) {
 }
 
 #if defined(BW_WITH_VULKAN)
-std::shared_ptr<Device> openVulkan(int index) { return makeVulkanDevice(index); }
+/// $XDG_CACHE_HOME/bitwright/vulkan, else ~/.cache/bitwright/vulkan; empty when there is no home.
+std::string shaderCache() {
+    if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache == '/') return std::string(cache) + "/bitwright/vulkan";
+    const char* home = std::getenv("HOME");
+    return home && *home ? std::string(home) + "/.cache/bitwright/vulkan" : std::string();
+}
+
+std::shared_ptr<Device> openVulkan(int index) {
+    VulkanOptions options;
+    options.memoryBytes = gpuMemory;
+    options.cacheFolder = shaderCache();
+    const char* unchecked = std::getenv("BITWRIGHT_GPU_UNCHECKED");
+    options.trustWrongResults = unchecked != nullptr && std::string_view(unchecked) == "1";
+    return makeVulkanDevice(index, options);
+}
 
 /// A software rasterizer calls itself a CPU: slower than our own CPU device, so "auto" passes it over.
 bool isRealGpu(const VulkanDeviceInfo& info) { return info.type == "discrete" || info.type == "integrated"; }
@@ -59,6 +77,8 @@ std::shared_ptr<Device> firstGpu() { return nullptr; }
 
 } // namespace
 
+void setGpuMemory(std::uint64_t bytes) { gpuMemory = bytes; }
+
 std::shared_ptr<Device> makeDevice(const std::string& name) {
     if (name == "cpu")
         return makeCpuDevice();
@@ -74,14 +94,15 @@ std::shared_ptr<Device> makeDevice(const std::string& name) {
 
 std::vector<DeviceRow> listDevices(std::string* why) {
     std::vector<DeviceRow> rows;
-    rows.push_back({"cpu", makeCpuDevice()->description(), {}});
+    rows.push_back({"cpu", makeCpuDevice()->description(), {}, {}});
     if (why)
         why->clear();
 #if defined(BW_WITH_VULKAN)
     for (const VulkanDeviceInfo& info : vulkanDevices(why))
         rows.push_back({"vulkan:" + std::to_string(info.index), info.name,
-                        info.type + ", Vulkan " + info.apiVersion + ", driver " + info.driver + ", " +
-                            formatBytes(info.memoryBytes)});
+                        info.type + ", Vulkan " + info.apiVersion + ", driver " + info.driver + ", " + formatBytes(info.memoryBytes) +
+                            ", bindings of " + formatBytes(info.maxBufferBytes) + ", subgroups of " + std::to_string(info.subgroupSize),
+                        info.abilities});
 #else
     if (why)
         *why = "this build has no Vulkan device";

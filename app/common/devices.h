@@ -4,6 +4,7 @@
 
 #include "core/compute/device.h"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,8 +15,12 @@ namespace bw {
 struct DeviceRow {
     std::string name;        ///< what --device takes: "cpu", "vulkan:0"
     std::string description; ///< "CPU, 2 threads, AVX-512"
-    std::string detail;      ///< type, driver, memory; empty for the CPU
+    std::string detail;      ///< type, driver, memory, limits; empty for the CPU
+    std::vector<std::string> abilities; ///< of a GPU, that its shaders could use
 };
+
+/// Most memory that a GPU opened from now on may take; 0: nine tenths of what it has. Thread safe.
+void setGpuMemory(std::uint64_t bytes);
 
 /// @param name "cpu", "vulkan:N", or "auto" (the first discrete or integrated GPU that opens, else the CPU).
 /// @throws Error usage (not a device name), deviceUnavailable (with the reason).

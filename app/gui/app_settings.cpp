@@ -40,6 +40,27 @@ void AppSettings::setTheme(Theme::Mode mode) {
     settings_.setValue(QStringLiteral("theme"), QString::fromLatin1(name));
 }
 
+ComputeSettings AppSettings::compute() const {
+    const auto value = [this](const char* name, const QVariant& usual) { return settings_.value(QStringLiteral("compute/") + QString::fromLatin1(name), usual); };
+    ComputeSettings read;
+    read.device = value("device", read.device).toString();
+    read.gpuMemory = value("gpuMemory", read.gpuMemory).toULongLong();
+    read.threads = value("threads", read.threads).toInt();
+    read.memory = value("memory", read.memory).toULongLong();
+    read.cacheFolder = value("cacheFolder", read.cacheFolder).toString();
+    read.cacheLimit = value("cacheLimit", read.cacheLimit).toULongLong();
+    return checkedCompute(read);
+}
+
+void AppSettings::setCompute(const ComputeSettings& settings) {
+    settings_.setValue(QStringLiteral("compute/device"), settings.device);
+    settings_.setValue(QStringLiteral("compute/gpuMemory"), settings.gpuMemory);
+    settings_.setValue(QStringLiteral("compute/threads"), settings.threads);
+    settings_.setValue(QStringLiteral("compute/memory"), settings.memory);
+    settings_.setValue(QStringLiteral("compute/cacheFolder"), settings.cacheFolder);
+    settings_.setValue(QStringLiteral("compute/cacheLimit"), settings.cacheLimit);
+}
+
 QStringList AppSettings::recentCheckpoints() const {
     QStringList paths = settings_.value(QStringLiteral("recentCheckpoints")).toStringList();
     paths.removeAll(QString());

@@ -3,6 +3,7 @@
 // the default, never a window that can't be seen.
 #pragma once
 
+#include "app/gui/compute_settings.h"
 #include "widgets/theme/theme.h"
 
 #include <QByteArray>
@@ -19,6 +20,9 @@ public:
 
     Theme::Mode theme() const;
     void setTheme(Theme::Mode mode);
+
+    ComputeSettings compute() const;
+    void setCompute(const ComputeSettings& settings);
 
     /// Newest first, at most eight; missing ones are still listed, the window greys them.
     QStringList recentCheckpoints() const;

@@ -50,6 +50,7 @@ void calibrationOptions(Line& line, const Recipe& r) {
     line.flag("--deduplicate", set.deduplicate);
     if (set.sampling != "even") line.option("--sampling", set.sampling);
     if (set.expertFloor > 0) line.option("--expert-floor", set.expertFloor);
+    line.flag("--grams", set.grams);
 }
 
 void rounderOptions(Line& line, const Recipe& r) {
@@ -70,7 +71,12 @@ void methodOptions(Line& line, const Recipe& r) {
     line.flag("--no-sequential", !r.gptq.sequential);
     line.flag("--refit-scales", r.gptq.refitScales);
     if (r.gptq.sweeps != usual.sweeps) line.option("--sweeps", r.gptq.sweeps);
+    if (r.gptq.correction != usual.correction) line.option("--correction", QString::number(r.gptq.correction, 'g', 12).toStdString());
     if (r.gptq.minimumTokens > 0) line.option("--minimum-tokens", r.gptq.minimumTokens);
+}
+
+void runtimeOption(Line& line, const Recipe& r) {
+    if (r.evaluation.runtime != "ideal") line.option("--runtime", r.evaluation.runtime);
 }
 
 void evaluationOptions(Line& line, const Recipe& r, const char* text) {
@@ -78,6 +84,7 @@ void evaluationOptions(Line& line, const Recipe& r, const char* text) {
     if (r.evaluation.files.empty()) return;
     line.option("--protocol", r.evaluation.protocol);
     if (r.evaluation.tokens > 0) line.option("--tokens", r.evaluation.tokens);
+    runtimeOption(line, r);
 }
 
 void sweepOptions(Line& line, const Recipe& r, std::int64_t resume) {
@@ -140,7 +147,8 @@ QString shellQuoted(const QString& argument) {
 QString commandFor(const Recipe& r, const QString& logPath, std::int64_t resume) {
     const bool evaluate = r.kind == "evaluate";
     Line line(evaluate ? QStringLiteral("eval") : QString::fromStdString(r.kind));
-    if (r.kind != "assign") line.word(r.checkpoint);
+    if (r.kind == "diagnose") line.word(std::to_string(r.diagnosis.run));
+    else if (r.kind != "assign") line.word(r.checkpoint);
     if (r.kind == "calibrate") {
         calibrationOptions(line, r);
         line.each("--eval-text", r.evaluation.files);
@@ -153,6 +161,14 @@ QString commandFor(const Recipe& r, const QString& logPath, std::int64_t resume)
     } else if (evaluate) {
         evaluationOptions(line, r, "--text");
         line.option("--base", r.base);
+        line.each("--prompts", r.tasks.prompts);
+        line.flag("--outputs", r.tasks.compare);
+        if (!r.tasks.prompts.empty()) line.option("--max-tokens", r.tasks.maxTokens);
+    } else if (r.kind == "diagnose") {
+        const Recipe::Diagnosis usual;
+        runtimeOption(line, r);
+        if (r.diagnosis.tokens != usual.tokens) line.option("--tokens", r.diagnosis.tokens);
+        if (r.diagnosis.worst > 0) line.option("--worst", r.diagnosis.worst);
     } else if (r.kind == "generate") {
         line.option("--prompt", r.generation.prompt);
         line.option("--max", r.generation.maxTokens);

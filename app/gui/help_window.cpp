@@ -91,6 +91,7 @@ HelpWindow::HelpWindow(const QString& folder, QWidget* parent)
     buildBar();
     contents_->setAccessibleName(tr("Contents"));
     contents_->setMinimumWidth(180);
+    contents_->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff); // a long title ends in …
     contents_->setStyleSheet(QStringLiteral("QListWidget::item { padding: 5px 12px; }"));
     browser_->setAccessibleName(tr("Page"));
     browser_->setOpenLinks(false);
@@ -101,7 +102,7 @@ HelpWindow::HelpWindow(const QString& folder, QWidget* parent)
     split->addWidget(contents_);
     split->addWidget(browser_);
     split->setStretchFactor(1, 1);
-    split->setSizes({220, 900});
+    split->setSizes({250, 870});
     split->setChildrenCollapsible(false);
     setCentralWidget(split);
     fillContents();

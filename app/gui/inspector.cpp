@@ -260,7 +260,11 @@ void Inspector::showCosts() {
             value->setToolTip(tr("this format was not tried at this site"));
             return;
         }
-        const QString text = withError(option->damage, option->standardError);
+        // Small figures by their power of ten: with all their zeros they would not fit beside the name.
+        const bool small = option->damage != 0 && std::abs(option->damage) < 1e-3;
+        const QString text = !small ? withError(option->damage, option->standardError)
+                             : option->standardError > 0 ? QStringLiteral("%1 ± %2").arg(figureText(option->damage, 2), figureText(option->standardError, 1))
+                                                         : figureText(option->damage, 3);
         const bool scaled = option->source == CellSource::scaled;
         value->setText(scaled ? QStringLiteral("≈ ") + text : text);
         value->setToolTip(scaled ? tr("%1; scaled from the output error, not measured").arg(what) : what);

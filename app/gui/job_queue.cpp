@@ -90,6 +90,14 @@ void JobQueue::sample() {
 
 const Job* JobQueue::currentJob() const { return current_ ? &current_->job : nullptr; }
 
+QVector<QPair<QString, QString>> JobQueue::unfinished() const {
+    QVector<QPair<QString, QString>> all;
+    if (current_ && !current_->job.again.isEmpty()) all << qMakePair(current_->job.title, current_->job.again);
+    for (const auto& [number, job] : queue_)
+        if (!job.again.isEmpty()) all << qMakePair(job.title, job.again);
+    return all;
+}
+
 Progress JobQueue::progress() const { return current_ ? current_->context->snapshot() : Progress{}; }
 
 bool JobQueue::paused() const { return current_ && current_->context->paused(); }

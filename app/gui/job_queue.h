@@ -7,7 +7,9 @@
 #include "core/experiment/runner.h"
 
 #include <QObject>
+#include <QPair>
 #include <QTimer>
+#include <QVector>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -34,6 +36,8 @@ public:
     bool busy() const { return current_ != nullptr; }
     int waiting() const { return static_cast<int>(queue_.size()); }
     const Job* currentJob() const;
+    /// Title and Job::again of those that can go on, the running one first.
+    QVector<QPair<QString, QString>> unfinished() const;
     Progress progress() const;
     bool paused() const;
 

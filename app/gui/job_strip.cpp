@@ -14,6 +14,7 @@
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QProgressBar>
+#include <QPushButton>
 #include <QToolButton>
 
 namespace bw {
@@ -40,7 +41,11 @@ JobStrip::JobStrip(JobQueue& jobs, QWidget* parent) : QWidget(parent), jobs_(job
     figures_ = label("muted", this);
     message_ = new ElidedLabel(this);
     message_->setProperty("role", QStringLiteral("muted"));
-    machine_ = label("muted", this);
+    machine_ = new QPushButton(this);
+    machine_->setProperty("role", QStringLiteral("quiet"));
+    machine_->setObjectName(QStringLiteral("job.device"));
+    machine_->setCursor(Qt::PointingHandCursor);
+    connect(machine_, &QPushButton::clicked, this, &JobStrip::settingsRequested);
     memory_ = label("muted", this);
     log_ = label("muted", this);
     bar_ = new QProgressBar(this);
@@ -86,9 +91,7 @@ JobStrip::JobStrip(JobQueue& jobs, QWidget* parent) : QWidget(parent), jobs_(job
     machineTimer_.setInterval(1000);
     connect(&machineTimer_, &QTimer::timeout, this, &JobStrip::refreshMachine);
     machineTimer_.start();
-    machine_->setText(tr("CPU · %1 · %2")
-                          .arg(counted(threadCount(), tr("1 thread"), tr("%1 threads")),
-                               QString::fromStdString(cpuInstructionSet())));
+    setDevice({});
     refreshMachine();
     refresh();
 }
@@ -96,6 +99,15 @@ JobStrip::JobStrip(JobQueue& jobs, QWidget* parent) : QWidget(parent), jobs_(job
 void JobStrip::setLogPath(const QString& path) {
     log_->setText(tr("log: %1").arg(shown(QFileInfo(path).fileName().toStdString())));
     log_->setToolTip(shown(path.toStdString()));
+}
+
+void JobStrip::setDevice(const QString& text, const QString& why) {
+    const QString threads = counted(threadCount(), tr("1 thread"), tr("%1 threads"));
+    const QString cpu = tr("CPU · %1 · %2").arg(threads, QString::fromStdString(cpuInstructionSet()));
+    machine_->setText(text.isEmpty() ? cpu : tr("%1 · %2").arg(shown(text.toStdString()), threads));
+    const QString where = why.isEmpty() ? tr("Jobs compute on this device.") : QString::fromStdString(escapeForDisplay(why.toStdString(), 400));
+    machine_->setToolTip(tr("%1 Click for the settings.").arg(where));
+    machine_->setAccessibleName(tr("Device of jobs: %1").arg(machine_->text()));
 }
 
 void JobStrip::setOpening(bool opening) {

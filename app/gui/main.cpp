@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // `bitwright`: the window. Command line of the window only; the headless program is app/cli.
+#include "app/common/crash.h"
 #include "app/common/diagnostics.h"
 #include "app/gui/display.h"
 #include "app/gui/fonts.h"
 #include "app/gui/main_window.h"
 #include "app/gui/rail.h"
 #include "app/gui/screenshot.h"
-#include "core/quantize/tensor_cache.h"
 
 #include <QApplication>
 #include <QCommandLineParser>
 #include <QFileInfo>
+#include <QSysInfo>
 #include <QTimer>
 #include <algorithm>
 #include <cstdio>
@@ -75,12 +76,15 @@ int main(int argc, char** argv) {
     const Options options = parse(app);
     bw::startDiagnostics("bitwright");
     bw::noteEvent("started, version " BW_VERSION);
-    bw::setTensorCache({bw::defaultTensorCache(), {}, 0}); // another mix rounds only what is new to it
+    const bw::CrashReport crash = bw::takeCrashReport("bitwright");
+    bw::watchCrashes("bitwright", std::string("bitwright " BW_VERSION ", Qt ") + qVersion() + ", " + QSysInfo::prettyProductName().toStdString() + ", " +
+                                      QSysInfo::kernelVersion().toStdString() + ", " + QSysInfo::currentCpuArchitecture().toStdString());
     const QString fontProblem = bw::ensureFonts();
     bw::Theme::instance().apply(themeFrom(options.theme, bw::AppSettings().theme()));
 
     bw::MainWindow window;
     bw::Studio& studio = window.studio();
+    window.useSettings();
     const bool picture = !options.screenshot.isEmpty();
     if (!picture) window.restoreSession(false);
     const QString log = options.log.isEmpty() ? QString() : QFileInfo(options.log).absoluteFilePath();
@@ -89,6 +93,7 @@ int main(int argc, char** argv) {
     QTimer::singleShot(0, &window, [&] {
         if (!fontProblem.isEmpty()) window.notice(QStringLiteral("fonts"), fontProblem);
         window.openStartLog(log);
+        if (!crash.path.empty()) window.tellCrash(QString::fromStdString(crash.path), QString::fromStdString(crash.text));
         if (!options.workspace.isEmpty()) window.showWorkspace(options.workspace);
         if (options.demo) studio.openDemo();
         if (!options.paths.isEmpty())
@@ -96,6 +101,7 @@ int main(int argc, char** argv) {
         else if (!picture && !options.demo)
             window.restoreSession(true);
         if (!options.workspace.isEmpty()) window.showWorkspace(options.workspace);
+        if (!picture) window.keepSession();
         if (picture) new bw::Screenshot(window, options.screenshot);
     });
     return QApplication::exec();

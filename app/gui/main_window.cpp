@@ -10,6 +10,7 @@
 #include "app/gui/rail.h"
 #include "app/gui/start_page.h"
 #include "app/gui/top_bar.h"
+#include "app/gui/settings_dialog.h"
 #include "core/base/text.h"
 #include "widgets/calibrate/calibrate_page.h"
 #include "widgets/compare/compare_page.h"
@@ -50,13 +51,28 @@ MainWindow::MainWindow(QWidget* parent) : QMainWindow(parent) {
     buildLayout();
     connectBars();
     connectStudio();
+    connectDevices();
+    store_ = std::make_unique<SessionStore>(studio_.session(), studio_.jobs(), *this);
+    layoutLater_.setSingleShot(true);
+    layoutLater_.setInterval(1000); // dragging an edge sends many
+    connect(&layoutLater_, &QTimer::timeout, this, &MainWindow::keepLayout);
+    for (QDockWidget* dock : {inspector_, notes_}) {
+        const auto changed = [this] {
+            if (keeping_) layoutLater_.start();
+        };
+        connect(dock, &QDockWidget::visibilityChanged, this, changed);
+        connect(dock, &QDockWidget::dockLocationChanged, this, changed);
+        connect(dock, &QDockWidget::topLevelChanged, this, changed);
+    }
     refreshStart();
     refreshRun();
     rail_->setCurrent(0);
     showPage(0);
+    docks_->setFocus(); // not the first button, which would look chosen
 }
 
 MainWindow::~MainWindow() {
+    store_.reset();
     // Pages look at the session until they are gone; it lives in studio_, which would go first.
     delete takeCentralWidget();
 }
@@ -176,6 +192,8 @@ void MainWindow::connectStudio() {
         settings_.addRecentCheckpoint(path);
         settings_.setLastCheckpoint(path);
         refreshStart();
+        restoreKept();
+        offerRoad();
     });
     connect(&session, &Session::checkpointChanged, this, [this] {
         const auto open = studio_.session().checkpoint();
@@ -189,12 +207,15 @@ void MainWindow::connectStudio() {
         studio_.session().selectRuns(a, b);
         showPage(kComparePage);
     });
+    connect(&session, &Session::reportRequested, this, &MainWindow::saveReport);
     connect(&session, &Session::copyCommandRequested, this, &MainWindow::copyCommand);
     connect(&studio_.jobs(), &JobQueue::stopped, this, [this](const QString& title, const QString& again) {
         notices_->add(QStringLiteral("stopped"), tr("%1 was stopped. What is finished is kept; it can go on from there.").arg(title), tr("Go on"),
                       [this, again] { studio_.goOn(again); });
     });
-    connect(&studio_.jobs(), &JobQueue::started, this, [this] { notices_->remove(QStringLiteral("stopped")); });
+    connect(&studio_.jobs(), &JobQueue::started, this, [this] {
+        for (const char* id : {"stopped", "road", "mix"}) notices_->remove(QString::fromLatin1(id));
+    });
     connect(&studio_.jobs(), &JobQueue::failed, this, [this](int, const JobError& error) {
         if (error.cancelled)
             strip_->showMessage(tr("Cancelled. What was finished is in the log."));
@@ -202,21 +223,25 @@ void MainWindow::connectStudio() {
             showError(tr("The job failed"), error);
     });
     connect(&studio_.jobs(), &JobQueue::finished, this,
-            [this](int, const RunOutcome& outcome) { strip_->showMessage(tr("Run %1 is done.").arg(outcome.run.value())); });
+            [this](int, const RunOutcome& outcome) {
+                strip_->showMessage(tr("Run %1 is done.").arg(outcome.run.value()));
+                tellMix(outcome.result);
+            });
 }
 
 void MainWindow::showPage(int index) {
     page_ = index;
+    if (keeping_) layoutLater_.start();
     rail_->setCurrent(index);
     const bool anything = studio_.session().checkpoint() != nullptr;
     // Runs and comparisons can be read without a checkpoint.
-    const bool start = !anything && index != kRunsPage && index != kComparePage;
+    const bool start = !anything && index != kRunsPage && index != kComparePage, bare = !anything;
     pages_->setCurrentIndex(start ? kStartPage : index);
     // Without a checkpoint there is nothing to inspect, and a table of runs wants the width.
-    if (start && !inspector_->isHidden()) {
+    if (bare && !inspector_->isHidden()) {
         inspector_->setProperty("hiddenByStart", true);
         inspector_->hide();
-    } else if (!start && inspector_->property("hiddenByStart").toBool()) {
+    } else if (!bare && inspector_->property("hiddenByStart").toBool()) {
         inspector_->setProperty("hiddenByStart", false);
         inspector_->show();
     }
@@ -258,21 +283,93 @@ void MainWindow::restoreSession(bool reopen) {
     showPage(page_); // the stored layout may show the inspector over the start page
     if (!reopen) return;
     showWorkspace(settings_.workspace());
+    kept_ = store_->read();
+    if (kept_ && !kept_->closed && !kept_->jobs.isEmpty()) offerUnfinished();
     const QString interrupted = settings_.takeInterruptedJob();
     if (!interrupted.isEmpty()) {
         studio_.goOn(interrupted);
         return;
     }
     const QString last = settings_.lastCheckpoint();
-    if (last.isEmpty()) return;
+    if (last.isEmpty()) return restoreKept();
     if (QFileInfo::exists(last))
-        studio_.openCheckpoint(last);
+        studio_.openCheckpoint(last); // what was kept comes back when it is open
     else
         notice(QStringLiteral("recent"), tr("The last checkpoint is not there any more: %1").arg(last), tr("Forget it"), [this, last] {
             settings_.removeRecentCheckpoint(last);
             settings_.setLastCheckpoint({});
             refreshStart();
         });
+}
+
+/// What the program was doing when it was cut off. A job that had not begun is as welcome as the one that had.
+void MainWindow::offerUnfinished() {
+    QStringList titles;
+    for (const auto& [title, again] : std::as_const(kept_->jobs)) titles << title;
+    notices_->add(QStringLiteral("unfinished"), tr("Not finished when the program ended: %1. What was done is in the log.").arg(titles.join(QStringLiteral(", "))), tr("Continue"),
+                  [this, jobs = kept_->jobs] {
+                      for (const auto& [title, again] : jobs) studio_.goOn(again);
+                  });
+}
+
+/// A checkpoint that nothing was measured of yet: how to get a first result.
+void MainWindow::offerRoad() {
+    const Session& session = studio_.session();
+    const auto open = session.checkpoint();
+    const auto measured = [&](const char* kind) { return session.log() && session.log()->latest(kind, open->path()) != RunId(); };
+    const bool known = !open || measured("calibrate") || measured("sweep") || measured("quantize") || measured("evaluate");
+    notices_->remove(QStringLiteral("road"));
+    if (known || !session.model() || !session.whyNoForward().isEmpty() || studio_.jobs().busy()) return;
+    notices_->addTip(QStringLiteral("road"), tr("The whole road leads to a first result: it calibrates, measures every layer, solves a mix, writes it and compares it."),
+                     tr("Start…"), [this] { runMix(); });
+}
+
+void MainWindow::restoreKept() {
+    if (!kept_) return;
+    const KeptSession kept = *std::exchange(kept_, std::nullopt);
+    store_->apply(kept);
+    if (!kept.closed && kept.done > 0 && studio_.session().undoStack()->index() > 0)
+        strip_->showMessage(tr("The recipe is as it was when the program ended, with %1 steps that can be undone.").arg(studio_.session().undoStack()->index()));
+}
+
+void MainWindow::keepSession() {
+    keeping_ = true;
+    keepLayout();
+    if (kept_ && studio_.opening()) {
+        // Not before what was kept is back: it would be written over.
+        auto* once = new QObject(this);
+        connect(&studio_, &Studio::openingChanged, once, [this, once] {
+            if (studio_.opening()) return;
+            once->deleteLater();
+            kept_.reset();
+            store_->begin();
+        }, Qt::QueuedConnection);
+        return;
+    }
+    store_->begin();
+}
+
+/// Also while it runs: a program that is killed has no time for it.
+void MainWindow::keepLayout() {
+    settings_.saveWindow(*this, *docks_);
+    settings_.setWorkspace(workspace());
+}
+
+void MainWindow::tellCrash(const QString& path, const QString& report) {
+    notice(QStringLiteral("crash"), tr("The program crashed at its last run. What is known of it is in %1; nothing was sent anywhere.").arg(path), tr("Show"), [this, path, report] {
+        showError(tr("The last run crashed"), {QStringLiteral("crash"), tr("Please report it with these details and what you were doing."), path, report, false});
+    });
+}
+
+/// What the whole road came to, with the proof a click away.
+void MainWindow::tellMix(const Json& result) {
+    if (!result.contains("chosen") || !result.contains("measured_kl")) return;
+    const QString kl = QString::number(result.at("measured_kl").get<double>(), 'g', 3);
+    const QString name = QString::fromStdString(result.at("chosen").get<std::string>());
+    const QString path = result.contains("path") ? QString::fromStdString(result.at("path").get<std::string>()) : QString();
+    notices_->addTip(QStringLiteral("mix"), path.isEmpty() ? tr("The mix is done: %1 measures KL %2 nats per token against the original.").arg(name, kl)
+                                                        : tr("The mix is done: %1 measures KL %2 nats per token against the original. It is written to %3 and was read back.").arg(name, kl, path),
+                  tr("Show the proof"), [this] { showPage(kComparePage); });
 }
 
 void MainWindow::notice(const QString& id, const QString& text, const QString& actionText, std::function<void()> action) {
@@ -284,9 +381,39 @@ void MainWindow::notice(const QString& id, const QString& text, const QString& a
 void MainWindow::openStartLog(const QString& path) {
     const QString problem = studio_.openLogOrTemporary(path);
     if (!problem.isEmpty()) notice(QStringLiteral("log"), problem, tr("Open a log…"), [this] { openLog(); });
+    notices_->remove(QStringLiteral("second"));
+    if (const qint64 process = store_->holder(); process != 0)
+        notice(QStringLiteral("second"), tr("Another window has this log open (process %1). Both can run jobs; what is open and selected is kept for that one only.").arg(process));
     const QString folder = settings_.unwritableFolder();
     if (!folder.isEmpty())
         notice(QStringLiteral("settings"), tr("Nothing can be written to %1: the window's layout and recent files are not kept.").arg(folder));
+}
+
+void MainWindow::useSettings() { studio_.setCompute(settings_.compute()); }
+
+/// Which device jobs use, and a notice when it is not the one that was asked for.
+void MainWindow::connectDevices() {
+    connect(strip_, &JobStrip::settingsRequested, this, &MainWindow::showSettings);
+    connect(&studio_, &Studio::computeApplied, this, [this] {
+        const QString device = settings_.compute().device;
+        notices_->remove(QStringLiteral("device"));
+        strip_->setDevice(device == QLatin1String("cpu") ? QString() : device);
+    });
+    connect(&studio_.devices(), &DeviceDesk::used, this,
+            [this](const QString& name, const QString& description) { strip_->setDevice(name == QLatin1String("cpu") ? QString() : description); });
+    connect(&studio_.devices(), &DeviceDesk::missing, this, [this](const QString& asked, const QString& why) {
+        const QString told = tr("%1 was asked for and can't be used, so jobs compute on the processor. The reason: %2").arg(asked, why);
+        strip_->setDevice({}, told);
+        notice(QStringLiteral("device"), told, tr("Settings…"), [this] { showSettings(); });
+    });
+    connect(&studio_.devices(), &DeviceDesk::failed, this, [this](const QString& name, const QString& why) {
+        const QString told = tr("The device %1 failed. The job goes on on the processor, and so will those after it; nothing is lost. What is known: %2").arg(name, why);
+        strip_->setDevice({}, told);
+        notice(QStringLiteral("device"), told, tr("Try the device again"), [this] {
+            studio_.devices().forgive();
+            strip_->setDevice(settings_.compute().device);
+        });
+    });
 }
 
 void MainWindow::setTheme(Theme::Mode mode) {
@@ -321,6 +448,12 @@ void MainWindow::dropEvent(QDropEvent* event) {
 void MainWindow::resizeEvent(QResizeEvent* event) {
     QMainWindow::resizeEvent(event);
     overlay_->setGeometry(rect());
+    if (keeping_) layoutLater_.start();
+}
+
+void MainWindow::moveEvent(QMoveEvent* event) {
+    QMainWindow::moveEvent(event);
+    if (keeping_) layoutLater_.start();
 }
 
 void MainWindow::closeEvent(QCloseEvent* event) {
@@ -344,8 +477,9 @@ void MainWindow::closeEvent(QCloseEvent* event) {
         if (still && !still->again.isEmpty()) settings_.setInterruptedJob(still->again);
         studio_.jobs().cancelAll();
     }
-    settings_.saveWindow(*this, *docks_);
-    settings_.setWorkspace(workspace());
+    layoutLater_.stop();
+    keepLayout();
+    store_->end();
     event->accept();
 }
 

@@ -9,6 +9,7 @@
 #include "app/gui/main_window.h"
 #include "app/gui/plan_dialog.h"
 #include "app/gui/rail.h"
+#include "app/gui/settings_dialog.h"
 #include "app/gui/start_page.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
@@ -85,6 +86,7 @@ void MainWindow::buildMenu() {
     theme->addAction(action(QStringLiteral("theme.system"), tr("Theme: as the system"), {}, [this] { setTheme(Theme::Mode::system); }));
     theme->addAction(action(QStringLiteral("theme.dark"), tr("Theme: dark"), {}, [this] { setTheme(Theme::Mode::dark); }));
     theme->addAction(action(QStringLiteral("theme.light"), tr("Theme: light"), {}, [this] { setTheme(Theme::Mode::light); }));
+    menu_->addAction(action(QStringLiteral("settings"), tr("Settings…"), QKeySequence(QStringLiteral("Ctrl+,")), [this] { showSettings(); }));
     menu_->addSeparator();
     menu_->addAction(action(QStringLiteral("help"), tr("Manual"), QKeySequence(QKeySequence::HelpContents), [this] { showHelp(); }));
     menu_->addAction(action(QStringLiteral("about"), tr("About Bitwright"), {}, [this] { showAbout(); }));
@@ -132,6 +134,14 @@ void MainWindow::openLog() {
     if (dialog.exec() == QDialog::Accepted && !dialog.selectedFiles().isEmpty()) studio_.openLog(dialog.selectedFiles().first());
 }
 
+void MainWindow::saveReport(RunId run, RunId other) {
+    const QString name = other == RunId() ? QStringLiteral("run-%1.html").arg(run.value()) : QStringLiteral("runs-%1-%2.html").arg(run.value()).arg(other.value());
+    QString path = QFileDialog::getSaveFileName(this, tr("Write report"), QDir::home().filePath(name), tr("HTML page (*.html)"));
+    if (path.isEmpty()) return;
+    if (!path.endsWith(QLatin1String(".html"))) path += QStringLiteral(".html");
+    studio_.writeReport(run, other, path, true);
+}
+
 void MainWindow::showPalette() {
     QList<PaletteEntry> entries;
     for (QAction* known : std::as_const(actions_)) {
@@ -172,6 +182,21 @@ void MainWindow::showHelp() {
     help_->activateWindow();
 }
 
+void MainWindow::showSettings() {
+    if (!settingsDialog_) {
+        settingsDialog_ = new SettingsDialog(settings_.compute(), settings_.theme(), this);
+        settingsDialog_->setAttribute(Qt::WA_DeleteOnClose);
+        connect(settingsDialog_, &SettingsDialog::themeChanged, this, &MainWindow::setTheme);
+        connect(settingsDialog_, &SettingsDialog::computeChanged, this, [this](const ComputeSettings& changed) {
+            settings_.setCompute(changed);
+            studio_.setCompute(changed);
+        });
+    }
+    settingsDialog_->show();
+    settingsDialog_->raise();
+    settingsDialog_->activateWindow();
+}
+
 void MainWindow::showAbout() {
     QMessageBox box(QMessageBox::NoIcon, tr("About Bitwright"),
                     tr("Bitwright %1\nA workbench for quantizing language models.\n\nFree software under the GNU General Public License, "
@@ -193,24 +218,30 @@ Recipe MainWindow::recipeFor(const QString& kind) const {
     return recipe;
 }
 
-bool MainWindow::askForTexts(const QString& kind) {
-    const bool evaluation = kind == QLatin1String("evaluate");
-    const auto missing = [&] {
+/// What is missing of the two is asked for in one question. @return whether all is there now.
+bool MainWindow::askForTexts(bool calibration, bool evaluation) {
+    const auto missing = [this](bool evaluationTexts) {
         const Recipe& r = studio_.session().recipe();
-        return (evaluation ? r.evaluation.files : r.calibration.files).empty();
+        return (evaluationTexts ? r.evaluation.files : r.calibration.files).empty();
     };
-    if (!missing()) return true;
-    QMessageBox ask(QMessageBox::NoIcon, tr("A text is needed"),
-                    evaluation ? tr("Evaluating needs a text that was not used for calibration.")
-                               : tr("This needs calibration texts: a few hundred kilobytes of what the model will be used for."),
-                    QMessageBox::Cancel, this);
+    const bool calibrate = calibration && missing(false), evaluate = evaluation && missing(true);
+    if (!calibrate && !evaluate) return true;
+    const QString why = calibrate && evaluate ? tr("This needs calibration texts, a few hundred kilobytes of what the model will be used for, and other texts to judge the result on.")
+                        : evaluate            ? tr("Evaluating needs a text that was not used for calibration.")
+                                              : tr("This needs calibration texts: a few hundred kilobytes of what the model will be used for.");
+    QMessageBox ask(QMessageBox::NoIcon, tr("A text is needed"), why, QMessageBox::Cancel, this);
+    ask.setObjectName(QStringLiteral("texts"));
     QPushButton* choose = ask.addButton(tr("Choose files…"), QMessageBox::AcceptRole);
     QPushButton* demo = ask.addButton(tr("Use the demo texts"), QMessageBox::AcceptRole);
+    demo->setObjectName(QStringLiteral("texts.demo"));
     ask.exec();
-    if (ask.clickedButton() == static_cast<QAbstractButton*>(choose)) addTexts(evaluation);
-    if (ask.clickedButton() == static_cast<QAbstractButton*>(demo))
-        studio_.addTexts(Studio::demoTexts(evaluation ? QStringLiteral("eval") : QStringLiteral("calib")), evaluation);
-    return !missing();
+    for (const bool forEvaluation : {false, true}) {
+        if (!(forEvaluation ? evaluate : calibrate)) continue;
+        if (ask.clickedButton() == static_cast<QAbstractButton*>(choose)) addTexts(forEvaluation);
+        if (ask.clickedButton() == static_cast<QAbstractButton*>(demo))
+            studio_.addTexts(Studio::demoTexts(forEvaluation ? QStringLiteral("eval") : QStringLiteral("calib")), forEvaluation);
+    }
+    return !(calibrate && missing(false)) && !(evaluate && missing(true));
 }
 
 bool MainWindow::askForExport(Recipe& recipe) {
@@ -242,7 +273,8 @@ void MainWindow::runKind(const QString& kind) {
     }
     const bool quantize = kind == QLatin1String("quantize");
     const bool needsText = !quantize || studio_.session().recipe().rounder == "weighted";
-    if (needsText && !askForTexts(kind)) return;
+    const bool evaluate = kind == QLatin1String("evaluate");
+    if (needsText && !askForTexts(!evaluate, evaluate)) return;
     Recipe recipe = recipeFor(kind);
     if (!quantize) {
         studio_.run(recipe);
@@ -268,7 +300,7 @@ void MainWindow::runMix() {
         strip_->showMessage(tr("Open a checkpoint first."));
         return;
     }
-    if (!askForTexts(QStringLiteral("calibrate")) || !askForTexts(QStringLiteral("evaluate"))) return;
+    if (!askForTexts(true, true)) return;
     Recipe recipe = recipeFor(QStringLiteral("sweep"));
     if (!askForExport(recipe)) return;
     Runner::MixOptions options;
@@ -284,6 +316,8 @@ void MainWindow::runMix() {
     options.evaluationTokens = recipe.evaluation.tokens;
     if (!recipe.assignment.budget.empty()) options.budget = recipe.assignment.budget;
     options.seed = recipe.seed;
+    options.device = recipe.device;
+    options.runtime = recipe.evaluation.runtime;
     studio_.runMix(options, tr("mix · the whole road"));
 }
 

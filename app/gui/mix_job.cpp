@@ -36,6 +36,10 @@ void eachOption(Options& o, const Visit& visit) {
     visit("uncertainCells", o.uncertainCells);
     visit("checkCells", o.checkCells);
     visit("measureEveryCell", o.measureEveryCell);
+    visit("transform", o.transform);
+    visit("correction", o.correction);
+    visit("fresh", o.fresh);
+    visit("runtime", o.runtime);
 }
 
 } // namespace
@@ -49,10 +53,13 @@ Json mixToJson(const Runner::MixOptions& options) {
 Runner::MixOptions mixFromJson(const Json& json) {
     Runner::MixOptions options;
     try {
-        eachOption(options, [&json](const char* name, auto& value) { json.at(name).get_to(value); });
+        eachOption(options, [&json](const char* name, auto& value) {
+            if (json.contains(name)) json.at(name).get_to(value); // an older program knew fewer
+        });
     } catch (const Json::exception& problem) {
         throw Error(ErrorCode::invalidRecipe, std::string("the stopped mix can't be read: ") + problem.what(), "Start the mix anew.");
     }
+    if (options.checkpoint.empty()) throw Error(ErrorCode::invalidRecipe, "the stopped mix names no checkpoint", "Start the mix anew.");
     return options;
 }
 

@@ -20,13 +20,13 @@ NoticeBar::NoticeBar(QWidget* parent) : QWidget(parent), lines_(new QVBoxLayout(
     hide();
 }
 
-void NoticeBar::add(const QString& id, const QString& text, const QString& actionText, std::function<void()> action) {
+void NoticeBar::addLine(const QString& id, const QString& text, const QString& actionText, std::function<void()> action, bool tip) {
     remove(id);
     auto* line = new QFrame(this);
     line->setObjectName(id);
-    line->setProperty("role", QStringLiteral("notice"));
+    line->setProperty("role", tip ? QStringLiteral("tip") : QStringLiteral("notice"));
     auto* icon = new QLabel(line);
-    const auto paint = [icon] { icon->setPixmap(Theme::instance().icon(QStringLiteral("warning")).pixmap(16, 16)); };
+    const auto paint = [icon, tip] { icon->setPixmap(Theme::instance().icon(tip ? QStringLiteral("spark") : QStringLiteral("warning")).pixmap(16, 16)); };
     paint();
     connect(&Theme::instance(), &Theme::changed, icon, paint);
     auto* words = new QLabel(QString::fromStdString(escapeForDisplay(text.toStdString(), 1000)), line);
@@ -37,7 +37,7 @@ void NoticeBar::add(const QString& id, const QString& text, const QString& actio
     auto* row = new QHBoxLayout(line);
     row->setContentsMargins(20, 6, 12, 6);
     row->setSpacing(10);
-    row->addWidget(icon, 0, Qt::AlignTop);
+    row->addWidget(icon, 0, Qt::AlignVCenter);
     row->addWidget(words, 1);
     if (action) {
         auto* button = new QPushButton(actionText, line);
@@ -53,7 +53,7 @@ void NoticeBar::add(const QString& id, const QString& text, const QString& actio
     close->setToolTip(tr("Close"));
     close->setAccessibleName(tr("Close this notice"));
     connect(close, &QToolButton::clicked, this, [this, id] { remove(id); });
-    row->addWidget(close, 0, Qt::AlignTop);
+    row->addWidget(close, 0, Qt::AlignVCenter);
     lines_->addWidget(line);
     show();
 }

@@ -5,10 +5,12 @@
 #include "app/common/resources.h"
 #include "app/gui/command_line.h"
 #include "app/gui/mix_job.h"
+#include "app/gui/outputs_job.h"
 #include "app/gui/weight_facts.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/experiment/methods.h"
+#include "core/experiment/what_if_job.h"
 
 #include <QDir>
 #include <QFileInfo>
@@ -57,13 +59,17 @@ std::vector<std::string> toStd(const QStringList& list) {
 } // namespace
 
 Studio::Studio(QObject* parent)
-    : QObject(parent), jobs_(&makeDevice), generation_(std::make_shared<std::atomic<int>>(0)) {
+    : QObject(parent), devices_(&makeDevice), jobs_([this](const std::string& name) { return devices_.make(name); }),
+      generation_(std::make_shared<std::atomic<int>>(0)) {
     connect(&session_, &Session::openRequested, this, [this](const QStringList& paths) { open(sortInputs(paths)); });
     connect(&session_, &Session::demoRequested, this, &Studio::openDemo);
     connect(&session_, &Session::runRequested, this, [this](const Recipe& r, RunId resume) { run(r, resume); });
     connect(&session_, &Session::methodsRequested, this, &Studio::tryMethods);
     connect(&session_, &Session::measureUncertainRequested, this, &Studio::measureUncertain);
+    connect(&session_, &Session::outputsRequested, this, &Studio::compareOutputs);
+    connect(&session_, &Session::diagnoseRequested, this, &Studio::diagnose);
     connect(&session_, &Session::weightViewRequested, this, &Studio::requestWeightView);
+    connect(&session_, &Session::whatIfInputRequested, this, &Studio::requestWhatIf);
     connect(&session_, &Session::siteSelected, this, &Studio::refreshSelectedView);
     connect(&session_, &Session::recipeChanged, this, &Studio::refreshSelectedView);
     connect(&session_, &Session::starRequested, this,
@@ -81,6 +87,12 @@ Studio::Studio(QObject* parent)
     connect(&poll_, &QTimer::timeout, &session_, &Session::refreshLog);
     connect(&jobs_, &JobQueue::finished, &session_, &Session::refreshLog);
     connect(&jobs_, &JobQueue::failed, &session_, &Session::refreshLog);
+    const auto settle = [this] { // before the next job begins
+        devices_.release();
+        applyComputeNow();
+    };
+    connect(&jobs_, &JobQueue::finished, this, settle);
+    connect(&jobs_, &JobQueue::failed, this, settle);
     connect(&jobs_, &JobQueue::idle, this, &Studio::checkQuiet);
     connect(&background_, &Background::idle, this, &Studio::checkQuiet);
     poll_.start();
@@ -201,7 +213,7 @@ void Studio::adopt(Opened opened) {
         session_.selectSite(QString::fromStdString(first.name));
     }
     if (demoWanted_) startDemo();
-    if (!goOnLater_.isEmpty()) goOn(std::exchange(goOnLater_, QString()));
+    for (const QString& again : std::exchange(goOnLater_, {})) goOn(again);
 }
 
 void Studio::requestFacts() {
@@ -245,6 +257,23 @@ void Studio::requestWeightView(const QString& name, const QString& format) {
         [this](const JobError& error) {
             pendingSite_.clear();
             Q_EMIT message(error.message);
+        },
+        kViewPriority);
+}
+
+void Studio::requestWhatIf(RunId run, const QString& group) {
+    using Input = std::shared_ptr<const WhatIfInput>;
+    const int number = ++whatIfAsked_;
+    background_.run<Input>(
+        [path = session_.logPath().toStdString(), run, name = group.toStdString()]() -> Input {
+            JobContext nobody;
+            return std::make_shared<const WhatIfInput>(storedWhatIfInput(LogReader(path), run, name, nobody));
+        },
+        [this, number](Input input) {
+            if (number == whatIfAsked_) session_.setWhatIfInput(std::move(input));
+        },
+        [this, number](const JobError& error) {
+            if (number == whatIfAsked_) session_.setWhatIfInput(nullptr, error.message);
         },
         kViewPriority);
 }
@@ -305,8 +334,9 @@ void Studio::tryMethods(const std::vector<MethodTrial>& trials) {
     Job job;
     job.title = tr("try %1 methods").arg(options.trials.size());
     job.again = QString::fromStdString(Json{{"methods", again}}.dump());
-    job.work = [options, log = log_.get()](Runner&, JobContext& context) { // the log outlives the queue
-        const Json ranked = bw::tryMethods(*log, &makeDevice, options, context, "bitwright (the window)");
+    const DeviceFactory devices = [this](const std::string& name) { return devices_.make(name); };
+    job.work = [options, devices, log = log_.get()](Runner&, JobContext& context) { // the log and the desk outlive the queue
+        const Json ranked = bw::tryMethods(*log, devices, options, context, "bitwright (the window)");
         return RunOutcome{RunId(ranked.at("methods").front().at("run").get<std::int64_t>()), ranked};
     };
     jobs_.submit(std::move(job));
@@ -387,7 +417,15 @@ Json Studio::plan(const Recipe& recipe) {
     if (!log_)
         throw Error(ErrorCode::logCorrupt, "No experiment log is open.", "Open or create a log file first.");
     JobContext context;
-    return Runner(*log_, &makeDevice).plan(recipe, context);
+    const auto device = [](const std::string& name) { // whether it is there is told when the job begins
+        try {
+            return makeDevice(name);
+        } catch (const Error& e) {
+            if (e.code() != ErrorCode::deviceUnavailable) throw;
+            return makeDevice("cpu");
+        }
+    };
+    return Runner(*log_, device).plan(recipe, context);
 }
 
 QString Studio::demoFolder() {
@@ -450,6 +488,7 @@ void Studio::startDemo() {
     options.length = recipe.calibration.length;
     options.sweepTokens = 1024;
     options.evaluationTokens = 4096;
+    options.device = recipe.device;
     options.replace = true;
     runMix(options, tr("demo · the whole road"));
 }
@@ -458,6 +497,11 @@ void Studio::goOn(const QString& again) {
     try {
         const Json document = parseJson(again.toStdString(), "the stopped job");
         const bool mix = document.contains("mix"), uncertain = document.contains("uncertain"), methods = document.contains("methods");
+        if (document.contains("outputs")) {
+            const Json& asked = document.at("outputs");
+            submitOutputs({asked.at("run").get<std::int64_t>(), asked.at("prompts").get<std::vector<std::string>>(), asked.at("max_tokens").get<std::int64_t>(), asked.value("device", std::string("cpu"))});
+            return;
+        }
         std::vector<MethodTrial> trials;
         if (methods)
             for (const Json& trial : document.at("methods"))
@@ -467,8 +511,8 @@ void Studio::goOn(const QString& again) {
         const std::string& wanted = mix ? options.checkpoint : recipe.checkpoint;
         const auto open = session_.checkpoint();
         if (!open || open->path() != wanted) {
-            goOnLater_ = again;
-            openCheckpoint(QString::fromStdString(wanted));
+            goOnLater_ << again;
+            if (goOnLater_.size() == 1) openCheckpoint(QString::fromStdString(wanted));
             return;
         }
         if (mix) runMix(options, QString::fromStdString(document.value("title", std::string("mix"))));
@@ -500,6 +544,37 @@ void Studio::annotate(const std::function<void(ExperimentLog&)>& write) {
     } catch (...) {
         Q_EMIT failed(tr("The log could not be written"), describeError(std::current_exception()));
     }
+}
+
+void Studio::setCompute(const ComputeSettings& settings) {
+    session_.setDevice(settings.device);
+    computeLater_ = settings;
+    if (!jobs_.busy()) applyComputeNow();
+    devices_.forgive(); // whoever chooses a device anew wants it tried
+    checkDevice(settings.device);
+}
+
+void Studio::applyComputeNow() {
+    if (const auto settings = std::exchange(computeLater_, std::nullopt)) {
+        applyCompute(*settings);
+        Q_EMIT computeApplied();
+    }
+}
+
+/// Whether the device is there is told at once, not after the first job was prepared.
+void Studio::checkDevice(const QString& name) {
+    if (name == QLatin1String("cpu") || name == QLatin1String("auto")) return;
+    background_.run<QString>(
+        [name] {
+            std::string why;
+            const std::vector<DeviceRow> rows = listDevices(&why);
+            const auto named = [&](const DeviceRow& row) { return QString::fromStdString(row.name) == name; };
+            if (std::any_of(rows.begin(), rows.end(), named)) return QString();
+            return why.empty() ? tr("this machine has no device of that number") : QString::fromStdString(why);
+        },
+        [this, name](QString why) {
+            if (!why.isEmpty() && name.toStdString() == session_.recipe().device) Q_EMIT devices_.missing(name, why);
+        });
 }
 
 void Studio::checkQuiet() {

@@ -4,13 +4,18 @@
 #pragma once
 
 #include "app/gui/background.h"
+#include "app/gui/compute_settings.h"
+#include "app/gui/device_desk.h"
 #include "app/gui/input_kind.h"
 #include "app/gui/job_queue.h"
 #include "widgets/session/session.h"
 
 #include <QTimer>
+#include <optional>
 
 namespace bw {
+
+struct OutputsJob;
 
 class Studio final : public QObject {
     Q_OBJECT
@@ -20,6 +25,9 @@ public:
 
     Session& session() { return session_; }
     JobQueue& jobs() { return jobs_; }
+    DeviceDesk& devices() { return devices_; }
+    /// Jobs that begin from now on use this of the machine.
+    void setCompute(const ComputeSettings& settings);
     /// Opens or creates the experiment log; on failure says why (failed) and there is no log.
     bool openLog(const QString& path);
     /// For the start: where `path` can't be used, a log in a new temporary folder is, so that work can begin.
@@ -39,6 +47,12 @@ public:
     void tryMethods(const std::vector<MethodTrial>& trials);
     /// Measures the cells that could change this mix and solves again; takes the mix it ends with.
     void measureUncertain(const Recipe& assign);
+    /// One page on a run or on two (report.h), written beside the window's thread; an existing file is replaced.
+    /// @param open in the person's browser afterwards.
+    void writeReport(RunId run, RunId other, const QString& path, bool open);
+    /// A job for each run that has it answer the prompts.
+    void compareOutputs(const OutputsWish& wish);
+    void diagnose(RunId run);
     /// What `run` would do. Reads files: call it on a background thread. @throws as Runner::plan.
     Json plan(const Recipe& recipe);
     /// Continues a job that was stopped, by a person or by closing. @param again as in Job::again.
@@ -58,6 +72,8 @@ Q_SIGNALS:
     void ignored(const QStringList& lines);
     void message(const QString& text);
     void becameQuiet();
+    void reportWritten(const QString& path);
+    void computeApplied(); ///< threads are what setCompute() said
 
 private:
     void useLog(const QString& path); ///< @throws Error; the former log stays then
@@ -67,10 +83,12 @@ private:
     void adopt(Opened opened);
     void requestFacts();
     void requestWeightView(const QString& site, const QString& format);
+    void requestWhatIf(RunId run, const QString& group);
     void refreshSelectedView();
     void startDemo();
     /// Queues a job whose solved mix is taken into the recipe when it is done.
     void submitSolving(Job job);
+    void submitOutputs(const OutputsJob& asked);
     RunId stoppedRunOf(const Recipe& recipe) const;
     /// Puts the formats of the newest solved mix of the open checkpoint into the recipe, as one step that can be undone.
     void takeNewestMix();
@@ -78,7 +96,11 @@ private:
     void compareNewestMix();
     void annotate(const std::function<void(ExperimentLog&)>& write);
     void checkQuiet();
+    void applyComputeNow();
+    void checkDevice(const QString& name);
 
+    DeviceDesk devices_;
+    std::optional<ComputeSettings> computeLater_; ///< waits for the running job
     std::unique_ptr<ExperimentLog> log_; // before jobs_: the running job writes here until it has ended
     Session session_;
     JobQueue jobs_;
@@ -87,8 +109,9 @@ private:
     int opening_ = 0;
     std::shared_ptr<std::atomic<int>> generation_; ///< of the open checkpoint; older results are dropped
     QString pendingSite_, pendingFormat_;
+    int whatIfAsked_ = 0;  ///< number of the last request: earlier answers come too late
     bool demoWanted_ = false;
-    QString goOnLater_; ///< waits for its checkpoint to be opened
+    QStringList goOnLater_; ///< wait for their checkpoint to be opened
 };
 
 } // namespace bw

@@ -15,6 +15,7 @@
 #include <QMenu>
 #include <QToolButton>
 #include <algorithm>
+#include <tuple>
 
 namespace bw {
 namespace {
@@ -169,6 +170,31 @@ void TopBar::fillDataMenu() {
     connect(dataMenu_->addAction(tr("Use the demo texts")), &QAction::triggered, this, &TopBar::demoTextsRequested);
 }
 
+/// What every evaluation rounds besides the weights.
+void TopBar::addRuntimeEntries() {
+    recipeMenu_->addSection(tr("Judged as"));
+    recipeMenu_->setToolTipsVisible(true);
+    const Recipe& now = session_.recipe();
+    for (const auto& [name, words, tip] :
+         {std::tuple("ideal", tr("Exact arithmetic"), tr("Only what the recipe rounds is rounded.")),
+          std::tuple("llama.cpp-cpu", tr("llama.cpp on a CPU"), tr("Inputs are rounded to 8 bits as the weight types ask, and the cache is kept in 16 bits.")),
+          std::tuple("w8a8", tr("int8 kernels (W8A8)"), tr("Inputs of every layer are rounded to int8 for each token."))}) {
+        QAction* entry = recipeMenu_->addAction(words);
+        entry->setObjectName(QStringLiteral("runtime.") + QLatin1String(name));
+        entry->setToolTip(tip);
+        entry->setCheckable(true);
+        entry->setChecked(now.evaluation.runtime == name);
+        entry->setEnabled(now.activations == "none" || std::string_view(name) == "ideal"); // inputs are rounded once
+        const std::string runtime = name;
+        const QString text = words;
+        connect(entry, &QAction::triggered, this, [this, runtime, text] {
+            Recipe changed = session_.recipe();
+            changed.evaluation.runtime = runtime;
+            session_.editRecipe(tr("Judge as %1").arg(text), std::move(changed));
+        });
+    }
+}
+
 void TopBar::fillRecipeMenu() {
     recipeMenu_->clear();
     qDeleteAll(recipeMenu_->findChildren<QMenu*>(QString(), Qt::FindDirectChildrenOnly));
@@ -205,6 +231,7 @@ void TopBar::fillRecipeMenu() {
     toggle(tr("Weigh by calibration importance"), r.rounder == "weighted",
            [](Recipe& x) { x.rounder = x.rounder == "weighted" ? "nearest" : "weighted"; });
     toggle(tr("Search the clip of each group"), r.clipSearch, [](Recipe& x) { x.clipSearch = !x.clipSearch; });
+    addRuntimeEntries();
     recipeMenu_->addSeparator();
     connect(recipeMenu_->addAction(tr("Open recipe…")), &QAction::triggered, this, &TopBar::openRecipeRequested);
     connect(recipeMenu_->addAction(tr("Save recipe as…")), &QAction::triggered, this, &TopBar::saveRecipeRequested);

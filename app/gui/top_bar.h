@@ -35,6 +35,7 @@ private:
     void showRecipe();
     void fillDataMenu();
     void fillRecipeMenu();
+    void addRuntimeEntries();
     void addTextEntries(QMenu* menu, bool evaluation);
 
     Session& session_;

@@ -64,6 +64,26 @@ void ChannelHistograms::addRow(std::int64_t first, const float* row, std::int64_
     }
 }
 
+ChannelHistograms::Counted ChannelHistograms::counted(MatrixView<const float> x, std::span<const InputSums::Channel> known, Device& device) const {
+    Counted out{top_, std::vector<std::uint32_t>(counts_.size(), 0u)};
+    std::vector<std::int32_t> least(top_.size());
+    for (std::size_t c = 0; c < top_.size(); ++c) {
+        const auto bits = std::bit_cast<std::uint32_t>(std::max(std::abs(known[c].low), std::abs(known[c].high)));
+        if (bits > 0)
+            out.tops[c] = std::max(out.tops[c], static_cast<std::int16_t>(static_cast<int>(bits >> 23) - kBias + 1));
+        least[c] = (out.tops[c] + kBias - kOctaves) * kPerOctave;
+    }
+    device.logHistograms(x, least, kSide, out.counts);
+    return out;
+}
+
+void ChannelHistograms::add(const Counted& counted) {
+    for (std::size_t c = 0; c < top_.size(); ++c)
+        raise(static_cast<std::int64_t>(c), counted.tops[c]);
+    for (std::size_t i = 0; i < counts_.size(); ++i)
+        counts_[i] += counted.counts[i];
+}
+
 void ChannelHistograms::merge(const ChannelHistograms& other) {
     if (other.channels() != channels())
         throw Error(ErrorCode::usage, fmt::format("histograms of {} and of {} channels can't be added", channels(), other.channels()));

@@ -4,6 +4,8 @@
 // the same in whatever order and parts values were added. Not for: per-tensor ranges, which have finer, equal bins (ranges.h).
 #pragma once
 
+#include "core/compute/device.h"
+
 #include <cstdint>
 #include <span>
 #include <string>
@@ -26,6 +28,13 @@ public:
     /// Counts row[0…n) as one value each of the channels first, first+1, …; not-finite values are left out. Different
     /// channels may be worked on by different threads.
     void addRow(std::int64_t first, const float* row, std::int64_t n);
+    /// Counts of all of x, T×channels and finite, as the device makes them. @param known their extremes. @throws DeviceLost.
+    struct Counted {
+        std::vector<std::int16_t> tops;
+        std::vector<std::uint32_t> counts;
+    };
+    Counted counted(MatrixView<const float> x, std::span<const InputSums::Channel> known, Device& device) const;
+    void add(const Counted& counted); ///< to what was here when it was made
     /// As if all of `other`'s values had been added here. @throws Error(usage) for another number of channels.
     void merge(const ChannelHistograms& other);
 

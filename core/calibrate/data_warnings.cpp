@@ -84,7 +84,7 @@ void addDomain(const Windows& calibration, std::span<const TokenId> evaluation, 
 
 } // namespace
 
-std::string DataWarning::text() const { return seen + ": " + why; }
+std::string DataWarning::text() const { return why.empty() ? seen : seen + ": " + why; }
 
 Overlap findOverlap(const Windows& calibration, std::span<const TokenId> evaluation, const Tokenizer* tokenizer, std::size_t limit) {
     std::unordered_set<std::uint64_t> known;

@@ -13,7 +13,9 @@
 namespace bw {
 
 struct DataWarning {
-    std::string kind;                 ///< few-samples | short-samples | overlap | domain | duplicates | skipped-files | starved-experts
+    std::string kind;                 ///< few-samples | short-samples | overlap | domain | duplicates | skipped-files | starved-experts; of a quantization
+                                      ///< scaled-channels | extreme-scales | held-scales; of a result (experiment/result_warnings.h)
+                                      ///< inversion | block-error | tokenizer | worse-than-chance | non-finite | stack
     std::string seen;                 ///< "only 12 calibration samples"
     std::string why;                  ///< why it matters
     std::string remedy;               ///< what to do

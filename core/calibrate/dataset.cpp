@@ -45,7 +45,10 @@ public:
         if (static_cast<std::int64_t>(data_.ids.size() - begun_) < options_.minTokens) {
             data_.ids.resize(begun_);
             ++data_.tooShort;
+            return;
         }
+        if (data_.ids.size() > begun_)
+            data_.documentStarts.push_back(static_cast<std::int64_t>(begun_));
     }
     /// Was a document of these bytes there before? Only asked where that leaves it out.
     bool isDuplicate(std::string digest) {
@@ -234,6 +237,7 @@ TextData loadText(const std::string& path, const Tokenizer& tokenizer, std::int6
     const std::filesystem::path named(path);
     data.name = (named.has_filename() ? named.filename() : named.parent_path().filename()).string();
     Collector out(data, tokenizer, maxTokens, options);
+    data.documentUnit = isFolder(path) ? "file or line" : isLines(path) ? "line" : "file";
     if (isFolder(path)) {
         readFolder(out, job);
     } else {
@@ -251,6 +255,8 @@ TextData loadText(const std::string& path, const Tokenizer& tokenizer, std::int6
     }
     if (maxTokens > 0 && static_cast<std::int64_t>(data.ids.size()) > maxTokens)
         data.ids.resize(static_cast<std::size_t>(maxTokens));
+    if (!isFolder(path) && !isLines(path))
+        data.documentStarts.clear(); // one file, one document: its paragraphs are looked for where they matter
     requireSomething(data, options);
     return data;
 }

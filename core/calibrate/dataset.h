@@ -28,6 +28,8 @@ struct TextData {
     std::uint64_t bytes = 0;
     std::vector<TokenId> ids;
     std::int64_t documents = 1, tooShort = 0, duplicates = 0; ///< read; left out for minTokens; left out as seen before
+    std::vector<std::int64_t> documentStarts = {}; ///< first token of each line (JSONL) or file (folder) that was read; a plain file: empty
+    std::string documentUnit = "file";             ///< what those are: file, line, "file or line"
     std::int64_t files = 1;                   ///< read
     std::vector<std::string> skipped = {};    ///< "data.bin: no text": files of a folder that were left out, at most 64 of them
     std::int64_t skippedFiles = 0;            ///< all of them; hidden files and what `include` leaves out do not count

@@ -2,11 +2,14 @@
 // Sums of outer products and quadratic forms with them, on one triangle only: half the work and half the writing.
 #include "core/calibrate/gram.h"
 
+#include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/compute/cpu_device.h"
+#include "core/compute/half_product.h"
 
 #include <algorithm>
+#include <cstring>
 #include <fmt/format.h>
 
 namespace bw {
@@ -14,6 +17,9 @@ namespace {
 
 /// Rows of A and columns of G per product: enough for full speed, little scratch, a few ms between two looks for a stop.
 constexpr std::int64_t kRows = 2048, kColumns = 384;
+/// From so many tokens a call the rounding of inputs to bf16, 2⁻⁹ of each and of either sign, is lost in what one token more
+/// would change; the products take half the time.
+constexpr std::int64_t kManyTokens = 128;
 /// Rows of a triangle that one task copies.
 constexpr std::int64_t kCopyRows = 32;
 
@@ -41,14 +47,21 @@ void symmetricTile(MatrixView<const float> lower, std::int64_t first, MatrixView
 
 } // namespace
 
-void Gram::add(MatrixView<const float> x) {
+void Gram::add(MatrixView<const float> x, Device* device) {
     if (x.cols != width_)
         throw Error(ErrorCode::usage, fmt::format("a Gram matrix of {} channels is given inputs of {}", width_, x.cols));
     if (lower_.size() == 0) {
         lower_ = Matrix(width_, width_);
         lower_.fill(0.0f);
     }
-    accumulateGram(x, lower_.view(), false);
+    const bool onDevice = device != nullptr && device->keepsResults();
+    if (device != nullptr && !onDevice) device->toHost(x);
+    if (onDevice)
+        device->gram(x, lower_.view());
+    else if (x.rows >= kManyTokens && hasHalfProducts())
+        accumulateGramHalf(x, lower_.view());
+    else
+        accumulateGram(x, lower_.view(), false);
     tokens_ += x.rows;
 }
 
@@ -120,6 +133,28 @@ void Gram::clear() {
     tokens_ = 0;
 }
 
+void Gram::encode(std::string& out) const {
+    detail::putBytes(out, tokens_);
+    for (std::int64_t i = 0; i < width_ && tokens_ > 0; ++i)
+        out.append(reinterpret_cast<const char*>(lower_.row(i)), static_cast<std::size_t>(i + 1) * sizeof(float));
+}
+
+std::optional<Gram> Gram::decode(std::string_view& in, std::int64_t width) {
+    Gram out(width);
+    if (!detail::takeBytes(in, out.tokens_) || out.tokens_ < 0) return std::nullopt;
+    if (out.tokens_ == 0) return out;
+    const std::uint64_t values = in.size() / sizeof(float), n = static_cast<std::uint64_t>(width);
+    if (width <= 0 || n > (1u << 30) || values < n * (n + 1) / 2) return std::nullopt;
+    out.lower_ = Matrix(width, width);
+    out.lower_.fill(0.0f);
+    for (std::int64_t i = 0; i < width; ++i) {
+        const std::size_t bytes = static_cast<std::size_t>(i + 1) * sizeof(float);
+        std::memcpy(out.lower_.row(i), in.data(), bytes);
+        in.remove_prefix(bytes);
+    }
+    return out;
+}
+
 void GramObserver::watch(const std::vector<int>& inputGroups) {
     grams_.clear();
     for (const int group : inputGroups)
@@ -127,7 +162,7 @@ void GramObserver::watch(const std::vector<int>& inputGroups) {
 }
 
 void GramObserver::onInput(int inputGroup, std::int64_t, MatrixView<const float> x) {
-    if (const auto found = grams_.find(inputGroup); found != grams_.end()) found->second.add(x);
+    if (const auto found = grams_.find(inputGroup); found != grams_.end()) found->second.add(x, &model_.device());
 }
 
 const Gram& GramObserver::of(int inputGroup) const {

@@ -8,6 +8,9 @@
 #include "core/model/model.h"
 
 #include <map>
+#include <optional>
+#include <string>
+#include <string_view>
 
 namespace bw {
 
@@ -18,8 +21,9 @@ public:
     explicit Gram(std::int64_t width) : width_(width) {}
     std::int64_t width() const { return width_; }
     std::int64_t tokens() const { return tokens_; }
-    /// Adds x, T×I. Only one triangle is worked on: T·I² flops. Memory is taken at the first call.
-    void add(MatrixView<const float> x);
+    /// Adds x, T×I; of 128 tokens and more rounded to bf16 where the CPU multiplies these: 2⁻⁹ of each value, of either sign. T·I² flops.
+    /// @param device  has x, and does it in f32 if it is a GPU; null: the CPU. @throws DeviceLost with nothing added.
+    void add(MatrixView<const float> x, Device* device = nullptr);
     /// The sums of both; exact but for f32 rounding. @throws Error(usage) for different widths.
     void merge(const Gram& other);
     /// Both triangles, I×I; zeros before the first add().
@@ -29,6 +33,9 @@ public:
     /// tr(A·G·Aᵀ) = Σ over tokens of ‖A·x‖², A O×I; never negative. Cost O·I² flops; some MiB of scratch.
     double quadratic(MatrixView<const float> a, JobContext& job) const;
     void clear();
+    /// Bytes for a store: one triangle, as it is. decode() takes them off the front of `in`, or nothing that could not be such bytes.
+    void encode(std::string& out) const;
+    static std::optional<Gram> decode(std::string_view& in, std::int64_t width);
 
 private:
     std::int64_t width_ = 0, tokens_ = 0;
@@ -42,6 +49,7 @@ public:
     /// Groups to collect from now on; what was collected is forgotten.
     void watch(const std::vector<int>& inputGroups);
     void onInput(int inputGroup, std::int64_t window, MatrixView<const float> x) override;
+    bool readsOnDevice() const override { return true; }
     /// Empty (0 tokens) for an expert that saw none. @throws Error(usage) for a group that is not watched.
     const Gram& of(int inputGroup) const;
 

@@ -5,6 +5,7 @@
 
 #include "core/base/parallel.h"
 #include "core/calibrate/dataset.h"
+#include "core/calibrate/input_walk.h"
 #include "core/calibrate/pass.h"
 
 #include <algorithm>
@@ -23,7 +24,7 @@ class Collectors final : public WalkVisitor, public ActivationObserver {
 public:
     /// @param finished called with the groups of a block when all windows have passed it; may be empty.
     Collectors(const Model& model, const CalibrateOptions& options, std::int64_t firstWindow, std::function<void(BlockIndex)> finished)
-        : passes(), model_(model), grams_(model), withGrams_(options.onGram), firstWindow_(firstWindow), finished_(std::move(finished)) {
+        : passes(), model_(model), recorders_(options.recorders), firstWindow_(firstWindow), finished_(std::move(finished)) {
         std::map<int, std::int64_t> channels;
         for (const InputGroup& group : model.inputGroups())
             channels[group.block.value()] += group.width;
@@ -32,14 +33,27 @@ public:
     }
     void beforeBlock(BlockIndex block, MatrixView<const float>) override { watch(block); }
     void afterBlock(BlockIndex block, MatrixView<const float>) override {
+        for (InputRecorder* recorder : recorders_)
+            recorder->endBlock();
         if (finished_)
             finished_(block);
     }
     ActivationObserver* observer(BlockIndex) override { return this; }
+    bool readsOnDevice() const override { return true; }
     void onInput(int group, std::int64_t window, MatrixView<const float> x) override {
-        passes[static_cast<std::size_t>(group)].add(firstWindow_ + window, x, model_.device());
-        if (withGrams_)
-            grams_.onInput(group, window, x);
+        if (added_ > 0 && shown_ != std::pair(group, window))
+            added_ = 0;
+        shown_ = {group, window};
+        Device& device = model_.device();
+        InputSums sums;
+        device.inputSums(x, sums);
+        if (added_ == 0) {
+            passes[static_cast<std::size_t>(group)].add(firstWindow_ + window, x, sums, device);
+            added_ = 1;
+        }
+        for (; added_ <= recorders_.size(); ++added_)
+            recorders_[added_ - 1]->add(group, firstWindow_ + window, x, &sums);
+        added_ = 0;
     }
     std::vector<int> groupsOf(BlockIndex block) const {
         std::vector<int> out;
@@ -49,18 +63,18 @@ public:
         return out;
     }
     void watch(BlockIndex block) {
-        if (withGrams_)
-            grams_.watch(groupsOf(block));
+        for (InputRecorder* recorder : recorders_)
+            recorder->beginBlock(block);
     }
-    const Gram& gram(int group) const { return grams_.of(group); }
     std::vector<GroupPass> passes;
 
 private:
     const Model& model_;
-    GramObserver grams_;
-    bool withGrams_;
+    std::vector<InputRecorder*> recorders_;
     std::int64_t firstWindow_;
     std::function<void(BlockIndex)> finished_;
+    std::pair<int, std::int64_t> shown_{-1, -1};
+    std::size_t added_ = 0; ///< of the pass and the recorders, how many have this input already: the device may fail in between
 };
 
 /// The input of the output matrix: the final norm of the last states. The logits themselves are not needed.
@@ -165,8 +179,6 @@ CalibrationResult calibrate(const Model& model, const Windows& windows, const Ca
                 options.onPass(pass, inputs[next]);
             if (options.onChannels)
                 options.onChannels(inputs[next], pass.channels());
-            if (options.onGram)
-                options.onGram(group, all->gram(group));
             pass.forgetChannels();
             ++next;
         }
@@ -174,12 +186,14 @@ CalibrationResult calibrate(const Model& model, const Windows& windows, const Ca
     Collectors collectors(model, options, 0, finished);
     all = &collectors;
     walkAll(model, windows, options.includeHead, collectors, job);
+    for (InputRecorder* recorder : options.recorders)
+        recorder->commit();
     return resultOf(std::move(inputs), windows);
 }
 
 std::vector<GroupPass> collectPass(const Model& model, const Windows& windows, const CalibrateOptions& options, std::int64_t firstWindow, JobContext& job) {
     CalibrateOptions sums = options;
-    sums.onGram = {};
+    sums.recorders = {};
     Collectors collectors(model, sums, firstWindow, {});
     walkAll(model, windows, options.includeHead, collectors, job);
     return std::move(collectors.passes);

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "core/calibrate/channel_histograms.h"
-#include "core/calibrate/gram.h"
 #include "core/calibrate/ranges.h"
 #include "core/model/walk.h"
 
@@ -54,6 +53,7 @@ struct CalibrationResult {
 };
 
 class GroupPass; // pass.h
+class InputRecorder; // input_walk.h
 
 struct CalibrateOptions {
     double percentile = 99.9;
@@ -66,8 +66,8 @@ struct CalibrateOptions {
     std::function<void(const InputStatistics&, const ChannelHistograms&)> onChannels = {};
     /// What was collected of a group and what followed from it, once its block is done; groups that no token reached are left out.
     std::function<void(const GroupPass&, const InputStatistics&)> onPass = {};
-    /// Gram matrices of the inputs are collected and handed over block by block. Memory: one block's.
-    std::function<void(int inputGroup, const Gram&)> onGram = {};
+    /// Told of every input of the same walk, and of the ends of its blocks (input_walk.h); they live until it returns.
+    std::vector<InputRecorder*> recorders = {};
 };
 
 /// One walk over the windows. @throws Error(nonFinite) at the first block that makes NaN/Inf, naming it.

@@ -12,57 +12,18 @@
 namespace bw {
 namespace {
 
-/// Channels summed by one thread at a time; fixed, so that sums do not depend on the number of threads.
+/// Channels added by one thread at a time.
 constexpr std::int64_t kChannels = 64;
-/// Tokens whose own 8-bit grids one task lays.
-constexpr std::int64_t kTokens = 16;
-/// Levels on one side of the 8-bit grid that a token is judged on.
-constexpr float kTokenLevels = 127.0f;
-/// Adding and subtracting 1.5·2^23 rounds a float of |x| < 2^22 to the nearest integer, ties to even.
-constexpr float kRoundingShift = 12582912.0f;
 
-/// Squared error and power of one token rounded to its own grid.
-void judgeToken(std::span<const float> row, double& error, double& power) {
-    float largest = 0;
-    for (const float v : row)
-        largest = std::max(largest, std::abs(v));
-    const float step = largest / kTokenLevels;
-    error = power = 0;
-    if (!(step > 0) || !(largest <= FLT_MAX))
-        return;
-    const float inverse = kTokenLevels / largest;
-    for (const float v : row) {
-        const float code = (v * inverse + kRoundingShift) - kRoundingShift;
-        const auto rest = static_cast<double>(v - code * step), value = static_cast<double>(v);
-        error += rest * rest;
-        power += value * value;
-    }
+/// The least and largest of all.
+std::pair<float, float> extremesOf(const InputSums& sums) {
+    std::pair<float, float> all{FLT_MAX, -FLT_MAX};
+    for (const InputSums::Channel& c : sums.channels)
+        all = {std::min(all.first, c.low), std::max(all.second, c.high)};
+    return all;
 }
 
-/// Sums over one window of one piece of channels.
-struct WindowSums {
-    double first[kChannels] = {}, absolute[kChannels] = {}, second[kChannels] = {}, third[kChannels] = {}, fourth[kChannels] = {};
-    float low[kChannels], high[kChannels];
-};
-
-void sumWindow(MatrixView<const float> x, std::int64_t begin, std::int64_t n, WindowSums& sums) {
-    std::fill(sums.low, sums.low + kChannels, FLT_MAX);
-    std::fill(sums.high, sums.high + kChannels, -FLT_MAX);
-    for (std::int64_t t = 0; t < x.rows; ++t) {
-        const float* row = x.row(t) + begin;
-        for (std::int64_t c = 0; c < n; ++c) {
-            const auto v = static_cast<double>(row[c]);
-            const double square = v * v;
-            sums.first[c] += v;
-            sums.absolute[c] += std::abs(v);
-            sums.second[c] += square;
-            sums.third[c] += square * v;
-            sums.fourth[c] += square * square;
-            sums.low[c] = std::min(sums.low[c], row[c]);
-            sums.high[c] = std::max(sums.high[c], row[c]);
-        }
-    }
-}
+bool isFinite(const std::pair<float, float>& extremes) { return extremes.first >= -FLT_MAX && extremes.second <= FLT_MAX; }
 
 } // namespace
 
@@ -74,74 +35,79 @@ GroupPass::GroupPass(const InputGroup& group, bool perChannel) : group_(group.na
 }
 
 void GroupPass::add(std::int64_t window, MatrixView<const float> x, Device& device) {
+    InputSums sums;
+    device.inputSums(x, sums);
+    add(window, x, sums, device);
+}
+
+void GroupPass::add(std::int64_t window, MatrixView<const float> x, const InputSums& sums, Device& device) {
     if (x.rows == 0)
         return;
     const bool fitted = window % 2 == 0;
+    const std::pair<float, float> extremes = extremesOf(sums);
+    // What the device can fail at comes first, and is added to nothing yet but by the last of it.
+    const bool counts = device.keepsResults() && isFinite(extremes);
+    ChannelHistograms& histograms = fitted ? fitChannels_ : heldOutChannels_;
+    ChannelHistograms::Counted counted;
+    if (!histograms.empty() && counts)
+        counted = histograms.counted(x, sums.channels, device);
+    if (!counts || x.stride != x.cols)
+        device.toHost(x);
     RangeHistogram& histogram = fitted ? fit_ : heldOut_;
-    if (x.stride == x.cols)
-        histogram.add({x.data, static_cast<std::size_t>(x.size())}, device);
-    else
+    if (x.stride != x.cols)
         for (std::int64_t t = 0; t < x.rows; ++t)
             histogram.add(x.rowSpan(t), device);
-    const std::int64_t pieces = (x.cols + kChannels - 1) / kChannels;
-    std::vector<std::pair<float, float>> extremes(static_cast<std::size_t>(pieces), {FLT_MAX, -FLT_MAX});
-    parallelFor(pieces, 1, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t p = begin; p < end; ++p)
-            extremes[static_cast<std::size_t>(p)] = addChannels(x, p * kChannels, std::min(x.cols, (p + 1) * kChannels), fitted);
+    else if (isFinite(extremes))
+        histogram.add({x.data, static_cast<std::size_t>(x.size())}, extremes.first, extremes.second, device);
+    else
+        histogram.add({x.data, static_cast<std::size_t>(x.size())}, device);
+    if (!histograms.empty() && counts)
+        histograms.add(counted);
+    parallelFor((x.cols + kChannels - 1) / kChannels, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t p = begin; p < end; ++p) {
+            const std::int64_t first = p * kChannels, last = std::min(x.cols, first + kChannels);
+            addChannels(sums, first, last, fitted);
+            for (std::int64_t t = 0; !histograms.empty() && !counts && t < x.rows; ++t)
+                histograms.addRow(first, x.row(t) + first, last - first);
+        }
     });
     if (fitted) {
-        std::pair<float, float> all = extremes.front();
-        for (const auto& [low, high] : extremes)
-            all = {std::min(all.first, low), std::max(all.second, high)};
-        lowSum_.add(static_cast<double>(all.first));
-        highSum_.add(static_cast<double>(all.second));
+        lowSum_.add(static_cast<double>(extremes.first));
+        highSum_.add(static_cast<double>(extremes.second));
         ++fitWindows_;
     }
-    addTokens(x, !fitted);
+    addTokens(sums, !fitted);
     tokens_ += x.rows;
 }
 
-std::pair<float, float> GroupPass::addChannels(MatrixView<const float> x, std::int64_t begin, std::int64_t end, bool fitted) {
-    WindowSums sums;
-    const std::int64_t n = end - begin;
-    sumWindow(x, begin, n, sums);
+void GroupPass::addChannels(const InputSums& sums, std::int64_t begin, std::int64_t end, bool fitted) {
     const bool firstWindow = tokens_ == 0, firstFit = fitWindows_ == 0;
-    std::pair<float, float> extremes{FLT_MAX, -FLT_MAX};
-    for (std::int64_t c = 0; c < n; ++c) {
-        Channel& channel = channels_[static_cast<std::size_t>(begin + c)];
-        channel.first.add(sums.first[c]);
-        channel.absolute.add(sums.absolute[c]);
-        channel.second.add(sums.second[c]);
-        channel.third.add(sums.third[c]);
-        channel.fourth.add(sums.fourth[c]);
-        const float low = sums.low[c], high = sums.high[c];
-        channel.low = firstWindow ? low : std::min(channel.low, low);
-        channel.high = firstWindow ? high : std::max(channel.high, high);
-        extremes = {std::min(extremes.first, low), std::max(extremes.second, high)};
+    for (std::int64_t c = begin; c < end; ++c) {
+        Channel& channel = channels_[static_cast<std::size_t>(c)];
+        const InputSums::Channel& sum = sums.channels[static_cast<std::size_t>(c)];
+        channel.first.add(sum.first);
+        channel.absolute.add(sum.absolute);
+        channel.second.add(sum.second);
+        channel.third.add(sum.third);
+        channel.fourth.add(sum.fourth);
+        channel.low = firstWindow ? sum.low : std::min(channel.low, sum.low);
+        channel.high = firstWindow ? sum.high : std::max(channel.high, sum.high);
         if (!fitted)
             continue;
-        channel.fitLow = firstFit ? low : std::min(channel.fitLow, low);
-        channel.fitHigh = firstFit ? high : std::max(channel.fitHigh, high);
-        channel.lowSum.add(static_cast<double>(low));
-        channel.highSum.add(static_cast<double>(high));
+        channel.fitLow = firstFit ? sum.low : std::min(channel.fitLow, sum.low);
+        channel.fitHigh = firstFit ? sum.high : std::max(channel.fitHigh, sum.high);
+        channel.lowSum.add(static_cast<double>(sum.low));
+        channel.highSum.add(static_cast<double>(sum.high));
     }
-    ChannelHistograms& histograms = fitted ? fitChannels_ : heldOutChannels_;
-    for (std::int64_t t = 0; !histograms.empty() && t < x.rows; ++t)
-        histograms.addRow(begin, x.row(t) + begin, n);
-    return extremes;
 }
 
-void GroupPass::addTokens(MatrixView<const float> x, bool heldOut) {
-    std::vector<double> errors(static_cast<std::size_t>(x.rows)), powers(static_cast<std::size_t>(x.rows));
-    parallelFor((x.rows + kTokens - 1) / kTokens, 1, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t t = begin * kTokens; t < std::min(x.rows, end * kTokens); ++t)
-            judgeToken(x.rowSpan(t), errors[static_cast<std::size_t>(t)], powers[static_cast<std::size_t>(t)]);
-    });
+void GroupPass::addTokens(const InputSums& sums, bool heldOut) {
     double error = 0, power = 0;
-    for (std::size_t t = 0; t < errors.size(); ++t) {
-        error += errors[t];
-        power += powers[t];
-        const auto rms = static_cast<float>(std::sqrt(powers[t] / static_cast<double>(x.cols)));
+    const auto width = static_cast<double>(channels_.size());
+    for (const InputSums::Row& row : sums.rows) {
+        error += row.error;
+        power += row.power;
+        const auto rms = static_cast<float>(std::sqrt(row.power / width));
         tokenRms_.addRow(0, &rms, 1);
     }
     tokenError_[heldOut ? 1 : 0].add(error);

@@ -32,8 +32,11 @@ struct ExactSum {
 class GroupPass {
 public:
     GroupPass(const InputGroup& group, bool perChannel);
-    /// x: T×I, all tokens of the group in one window. Even windows are fitted to, odd ones held out.
+    /// x: T×I, all tokens of the group in one window, where `device` has it. Even windows are fitted to, odd ones held out.
+    /// @throws DeviceLost with nothing added.
     void add(std::int64_t window, MatrixView<const float> x, Device& device);
+    /// The same with what inputSums() of x gave.
+    void add(std::int64_t window, MatrixView<const float> x, const InputSums& sums, Device& device);
     /// As if `other`'s windows had been added here. @throws Error(usage) for another group.
     void merge(const GroupPass& other);
     /// What follows from it. The calibrators' cost does not grow with the number of tokens.
@@ -58,9 +61,9 @@ private:
         float low = 0, high = 0;               ///< of all windows
         float fitLow = 0, fitHigh = 0;         ///< of the fitted ones
     };
-    /// Channels [begin, end) of one window; the window's extremes among them.
-    std::pair<float, float> addChannels(MatrixView<const float> x, std::int64_t begin, std::int64_t end, bool fitted);
-    void addTokens(MatrixView<const float> x, bool heldOut);
+    /// Channels [begin, end) of one window.
+    void addChannels(const InputSums& sums, std::int64_t begin, std::int64_t end, bool fitted);
+    void addTokens(const InputSums& sums, bool heldOut);
     void finishMoments(InputStatistics& out) const;
     void finishRanges(InputStatistics& out, const CalibrateOptions& options) const;
     void finishChannelRanges(InputStatistics& out, const CalibrateOptions& options) const;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Passes as bytes, for a store on disk. Whoever reads them has checked that they are whole; what is held against limits here is
 // what a wrong size would cost.
-#include "core/calibrate/bytes.h"
+#include "core/base/bytes.h"
 #include "core/calibrate/pass.h"
 
 #include <cmath>

@@ -156,6 +156,10 @@ void RangeHistogram::add(std::span<const float> x, Device& device) {
         low = v < low && v >= -FLT_MAX ? v : low;
         high = v > high && v <= FLT_MAX ? v : high;
     }
+    add(x, low, high, device);
+}
+
+void RangeHistogram::add(std::span<const float> x, float low, float high, Device& device) {
     if (low > high) {
         if (!(histogram_.high > 0))
             widen(0);

@@ -17,6 +17,8 @@ class RangeHistogram {
 public:
     explicit RangeHistogram(int bins = 4096);
     void add(std::span<const float> x, Device& device);
+    /// The same of values where `device` has them, all finite, of which the least and the largest are known.
+    void add(std::span<const float> x, float low, float high, Device& device);
     /// As if all of `other`'s values had been added here; those within f32 rounding of a bin's edge may be a bin off. @throws Error(usage) for another number of bins.
     void merge(const RangeHistogram& other);
     /// What was collected before, as a file gives it back; nothing when it is no histogram of this kind.

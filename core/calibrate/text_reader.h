@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A text file of any size in pieces that can be tokenized apart with the same result as the whole. Private to
-// core/calibrate.
+// A text file of any size in pieces that can be tokenized apart with the same result as the whole. For readers of
+// texts and prompts.
 #pragma once
 
 #include "core/base/mapped_file.h"

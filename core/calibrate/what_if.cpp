@@ -157,13 +157,17 @@ WhatIfInput::WhatIfInput(const InputStatistics& statistics, std::int64_t rows, c
             tokenRms_.emplace_back((rms.edge(0, i) + rms.edge(0, i + 1)) / 2, n / counted);
 }
 
+double smoothFactor(double channelMax, double weightMax, double alpha) {
+    return channelMax > 0 && weightMax > 0 ? std::pow(weightMax, 1 - alpha) / std::pow(channelMax, alpha) : 1.0;
+}
+
 std::vector<WhatIfInput::Change> WhatIfInput::changesFor(const WhatIf& question, WhatIfResult& out) const {
     std::vector<Change> changes(channels_.size());
     out.channelMax.resize(channels_.size());
     for (std::size_t c = 0; c < channels_.size(); ++c) {
         const Channel& channel = channels_[c];
-        if (question.alpha && channel.max > 0 && channel.weightMax > 0)
-            changes[c].factor = std::pow(static_cast<double>(channel.weightMax), 1 - *question.alpha) / std::pow(static_cast<double>(channel.max), *question.alpha);
+        if (question.alpha)
+            changes[c].factor = smoothFactor(static_cast<double>(channel.max), static_cast<double>(channel.weightMax), *question.alpha);
         const double largest = static_cast<double>(channel.max) * changes[c].factor;
         out.channelMax[c] = static_cast<float>(largest);
         changes[c].kept = question.threshold && largest > *question.threshold;

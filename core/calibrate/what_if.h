@@ -14,6 +14,9 @@
 
 namespace bw {
 
+/// What smoothing multiplies an input channel by, 1/s_j; 1 where the channel or its weights are all zero. Largest magnitudes of both.
+double smoothFactor(double channelMax, double weightMax, double alpha);
+
 /// One question. Members work in this order: smooth or rotate, outliers, clip.
 struct WhatIf {
     std::optional<double> alpha;      ///< smooth: s_j = max|X_j|^α / max|W_j|^(1−α)

@@ -128,6 +128,18 @@ std::span<const std::byte> Checkpoint::raw(const TensorInfo& tensor) const {
     return file.bytes().subspan(tensor.offset, tensor.bytes);
 }
 
+std::span<const std::byte> Checkpoint::storedRows(const TensorInfo& tensor, std::int64_t first, std::int64_t rows) const {
+    const bool inOrder = !tensor.changed && !tensor.packed && !tensor.pieces && !tensor.transposed && tensor.shape.size() >= 2;
+    if (!inOrder || (kind() == CheckpointKind::gguf && ggufPermutesRows(*this, tensor))) return {};
+    const std::uint64_t row = storageBytes(tensor.type, 1, static_cast<std::uint64_t>(tensor.cols()));
+    return raw(tensor).subspan(static_cast<std::uint64_t>(first) * row, static_cast<std::uint64_t>(rows) * row);
+}
+
+std::optional<CodedRows> Checkpoint::codedRows(const TensorInfo& tensor, std::int64_t first, std::int64_t rows) const {
+    if (impl_->derived || !tensor.packed) return std::nullopt;
+    return impl_->packed.at(tensor.name)->codedRows(impl_->files, first, rows);
+}
+
 void Checkpoint::readRows(const TensorInfo& tensor, std::int64_t first, MatrixView<float> out) const {
     const std::int64_t rows = tensor.rows(), cols = tensor.cols();
     if (out.cols != cols || first < 0 || out.rows < 0 || out.rows > rows - first)

@@ -9,9 +9,11 @@
 #include "core/base/types.h"
 #include "core/checkpoint/gguf_metadata.h"
 #include "core/checkpoint/model_config.h"
+#include "core/format/coded_rows.h"
 #include "core/format/format.h"
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -72,6 +74,11 @@ public:
 
     /// The tensor's bytes in the file's own order. @throws Error(unsupportedType) for one in several parts or changed.
     std::span<const std::byte> raw(const TensorInfo& tensor) const;
+    /// The bytes of rows [first, first+rows) where the file has them as readRows() would give them, only encoded; else empty.
+    std::span<const std::byte> storedRows(const TensorInfo& tensor, std::int64_t first, std::int64_t rows) const;
+    /// Rows [first, first+rows) of a tensor in several parts as its file codes them (CodedRows), where these are integers with a
+    /// scale and a zero point per group; else nothing. @throws Error fileChanged.
+    std::optional<CodedRows> codedRows(const TensorInfo& tensor, std::int64_t first, std::int64_t rows) const;
     /// Decodes rows [first, first+out.rows) of the tensor to f32, in parallel; GGUF's permuted Q/K rows (and biases) come
     /// back in HF order and Conv1D weights as {O, I}, so every reader sees one layout. @throws Error unsupportedType, fileChanged.
     void readRows(const TensorInfo& tensor, std::int64_t first, MatrixView<float> out) const;

@@ -11,32 +11,21 @@
 namespace bw {
 namespace {
 
-class AffineLinear final : public QuantizedLinear {
+class AffineLinear final : public IntegerLinear {
 public:
-    void readRows(const std::vector<MappedFile>& files, std::int64_t first, MatrixView<float> out) const override {
-        if (out.empty()) return;
+    void readPiece(const std::vector<MappedFile>& files, const Piece& piece) const override {
         const std::byte* words = partData(codes, files);
         const std::byte* scale = partData(scales, files);
         const std::byte* zero = hasZeros ? partData(zeros, files) : nullptr;
-        const std::byte* order = hasOrder ? partData(groupOf, files) : nullptr;
-        const int bits = grid.bits;
-        const std::int64_t rowBytes = packedWords(cols, bits) * 4, groups = std::max<std::int64_t>(1, groupsPerRow), group = cols / groups;
+        const std::int64_t rowBytes = packedWords(cols, bits) * 4;
         const auto scaleBytes = storageBytes(scales.type, 1, static_cast<std::uint64_t>(groups));
-        forRowPieces(out.rows, cols, [&](std::int64_t begin, std::int64_t count) {
-            std::vector<float> rowScales(static_cast<std::size_t>(groups));
-            std::vector<int> rowZeros(rowScales.size(), 1 << (bits - 1));
-            for (std::int64_t r = begin; r < begin + count; ++r) {
-                const std::int64_t scaleRow = groupsPerRow == 0 ? 0 : first + r;
-                decodeRow(scales.type, scale + static_cast<std::uint64_t>(scaleRow) * scaleBytes, rowScales);
-                for (std::int64_t g = 0; zero && g < groups; ++g) rowZeros[static_cast<std::size_t>(g)] = zeroAt(zero, scaleRow, g, groups);
-                const std::byte* stream = words + (first + r) * rowBytes;
-                float* values = out.row(r);
-                for (std::int64_t c = 0; c < cols; ++c) {
-                    const auto g = static_cast<std::size_t>(order ? orderAt(order, c) : c / group);
-                    values[c] = rowScales[g] * static_cast<float>(static_cast<int>(bitsAt(stream, c, bits)) - rowZeros[g]);
-                }
-            }
-        });
+        for (std::int64_t r = 0; r < piece.count; ++r) {
+            const std::int64_t row = piece.first + r, scaleRow = wholeTensor ? 0 : row;
+            decodeRow(scales.type, scale + static_cast<std::uint64_t>(scaleRow) * scaleBytes, {piece.scales + r * groups, static_cast<std::size_t>(groups)});
+            for (std::int64_t g = 0; g < groups; ++g) piece.zeros[r * groups + g] = static_cast<float>(zero ? zeroAt(zero, scaleRow, g) : 1 << (bits - 1));
+            const std::byte* stream = words + row * rowBytes;
+            for (std::int64_t c = 0; c < cols; ++c) piece.codes[r * cols + c] = static_cast<std::uint8_t>(bitsAt(stream, c, bits));
+        }
     }
 
     static std::int32_t orderAt(const std::byte* order, std::int64_t c) {
@@ -46,19 +35,19 @@ public:
     }
 
     AffineGrid grid;
-    std::int64_t groupsPerRow = 0; ///< 0: one scale for the whole tensor
-    TensorInfo codes, scales, zeros, groupOf;
-    bool hasZeros = false, hasOrder = false;
+    bool wholeTensor = false; ///< one scale for all rows
+    TensorInfo codes, scales, zeros;
+    bool hasZeros = false;
 
 private:
     /// Column g is a bit stream whose 32-bit words stand one row of words apart; codes may cross words.
-    int zeroAt(const std::byte* data, std::int64_t row, std::int64_t g, std::int64_t groups) const {
-        const std::int64_t bit = row * grid.bits;
+    int zeroAt(const std::byte* data, std::int64_t row, std::int64_t g) const {
+        const std::int64_t bit = row * bits;
         std::uint32_t low = 0, high = 0;
         std::memcpy(&low, data + (bit / 32 * groups + g) * 4, 4);
-        if (bit % 32 + grid.bits > 32) std::memcpy(&high, data + ((bit / 32 + 1) * groups + g) * 4, 4);
+        if (bit % 32 + bits > 32) std::memcpy(&high, data + ((bit / 32 + 1) * groups + g) * 4, 4);
         const std::uint64_t both = static_cast<std::uint64_t>(high) << 32 | low;
-        return static_cast<int>(both >> (bit % 32) & ((1u << grid.bits) - 1u));
+        return static_cast<int>(both >> (bit % 32) & ((1u << bits) - 1u));
     }
 };
 
@@ -92,7 +81,7 @@ void readCodeShape(const PartFinder& find, AffineLinear& linear) {
             found = bits;
         }
     if (found == 0) find.fail(ErrorCode::shapeMismatch, "weight_packed has " + std::to_string(shape[1]) + " words per row of " + std::to_string(linear.cols) + ", which fits no width of 2 to 8 bits");
-    linear.grid.bits = found;
+    linear.grid.bits = linear.bits = found;
 }
 
 void readScaleShape(const PartFinder& find, AffineLinear& linear) {
@@ -100,13 +89,16 @@ void readScaleShape(const PartFinder& find, AffineLinear& linear) {
     const auto& shape = linear.scales.shape;
     if (shape.size() == 1 && shape[0] == 1) {
         linear.grid.scope = AffineScope::tensor;
+        linear.wholeTensor = true;
+        linear.groupLength = linear.cols;
         return;
     }
     if (shape.size() != 2 || shape[0] != linear.rows || shape[1] < 1 || linear.cols % shape[1] != 0)
         find.fail(ErrorCode::shapeMismatch, "weight_scale is " + shapeText(shape) + ", which fits neither groups, channels nor the whole of " + std::to_string(linear.rows) + " × " + std::to_string(linear.cols));
-    linear.groupsPerRow = shape[1];
+    linear.groups = shape[1];
+    linear.groupLength = linear.cols / shape[1];
     linear.grid.scope = shape[1] == 1 ? AffineScope::channel : AffineScope::group;
-    if (linear.grid.scope == AffineScope::group) linear.grid.group = linear.cols / shape[1];
+    if (linear.grid.scope == AffineScope::group) linear.grid.group = linear.groupLength;
 }
 
 /// An order of −1 means none; one that is the plain order is dropped.
@@ -115,12 +107,11 @@ void readOrder(const PartFinder& find, const TensorInfo& order, AffineLinear& li
     find.requireShape(order, {linear.cols});
     linear.parts.push_back(order.name);
     const std::byte* data = find.data(order);
-    const std::int64_t groups = std::max<std::int64_t>(1, linear.groupsPerRow), length = linear.cols / groups;
     bool plain = true, none = true;
     for (std::int64_t c = 0; c < linear.cols; ++c) {
         const std::int32_t group = AffineLinear::orderAt(data, c);
-        if (group < -1 || group >= groups) find.fail(ErrorCode::invalidTensor, "weight_g_idx[" + std::to_string(c) + "] is " + std::to_string(group) + "; there are " + std::to_string(groups) + " groups");
-        plain = plain && group == c / length;
+        if (group < -1 || group >= linear.groups) find.fail(ErrorCode::invalidTensor, "weight_g_idx[" + std::to_string(c) + "] is " + std::to_string(group) + "; there are " + std::to_string(linear.groups) + " groups");
+        plain = plain && group == c / linear.groupLength;
         none = none && group == -1;
         if (group == -1 && !none) find.fail(ErrorCode::invalidTensor, "weight_g_idx[" + std::to_string(c) + "] is -1 among group numbers");
     }
@@ -142,8 +133,8 @@ QuantizedLinearPtr openPackedAffine(const PartFinder& find) {
     readScaleShape(find, *linear);
     if (const TensorInfo* zeros = find.find(".weight_zero_point")) {
         find.requireType(*zeros, {StorageType::i32, StorageType::u32});
-        const std::int64_t scaleRows = linear->groupsPerRow == 0 ? 1 : linear->rows;
-        find.requireShape(*zeros, {packedWords(scaleRows, linear->grid.bits), std::max<std::int64_t>(1, linear->groupsPerRow)});
+        const std::int64_t scaleRows = linear->wholeTensor ? 1 : linear->rows;
+        find.requireShape(*zeros, {packedWords(scaleRows, linear->grid.bits), linear->groups});
         linear->zeros = *zeros;
         linear->hasZeros = true;
         linear->parts.push_back(zeros->name);

@@ -30,40 +30,25 @@ unsigned codeAt(const std::byte* words, std::int64_t bit, int bits, std::int64_t
 }
 
 /// Both layouts: w[o][i] = scale[g(i)][o] · (code − zero[g(i)][o]).
-class WordLinear : public QuantizedLinear {
+class WordLinear : public IntegerLinear {
 public:
-    void readRows(const std::vector<MappedFile>& files, std::int64_t first, MatrixView<float> out) const override {
-        if (out.empty()) return;
+    void readPiece(const std::vector<MappedFile>& files, const Piece& piece) const override {
         const std::byte* words = partData(codes, files);
         const std::byte* zeroWords = partData(zeros, files);
         const std::byte* scaleData = partData(scales, files);
-        const std::byte* order = hasOrder ? partData(groupOf, files) : nullptr;
-        const auto scaleRow = static_cast<std::int64_t>(storageBytes(scales.type, 1, static_cast<std::uint64_t>(rows)));
-        forRowPieces(out.rows, cols, [&](std::int64_t begin, std::int64_t count) {
-            // Scales and zeros of these outputs, group by group, once.
-            std::vector<float> scale(static_cast<std::size_t>(groups * count)), all(static_cast<std::size_t>(rows));
-            std::vector<int> zero(scale.size());
-            for (std::int64_t g = 0; g < groups; ++g) {
-                decodeRow(scales.type, scaleData + g * scaleRow, all);
-                for (std::int64_t r = 0; r < count; ++r) {
-                    const std::int64_t o = first + begin + r;
-                    scale[static_cast<std::size_t>(g * count + r)] = all[static_cast<std::size_t>(o)];
-                    zero[static_cast<std::size_t>(g * count + r)] = zeroAt(zeroWords, g, o);
-                }
+        std::vector<float> scale(static_cast<std::size_t>(piece.count));
+        for (std::int64_t g = 0; g < groups; ++g) {
+            decodeRow(scales.type, scaleData + storageBytes(scales.type, 1, static_cast<std::uint64_t>(g * rows + piece.first)), scale);
+            for (std::int64_t r = 0; r < piece.count; ++r) {
+                piece.scales[r * groups + g] = scale[static_cast<std::size_t>(r)];
+                piece.zeros[r * groups + g] = static_cast<float>(zeroAt(zeroWords, g, piece.first + r));
             }
-            for (std::int64_t i = 0; i < cols; ++i) {
-                const std::int64_t g = order ? static_cast<std::int32_t>(wordAt(order, i)) : i / groupLength;
-                for (std::int64_t r = 0; r < count; ++r) {
-                    const auto at = static_cast<std::size_t>(g * count + r);
-                    out(begin + r, i) = scale[at] * static_cast<float>(static_cast<int>(weightAt(words, first + begin + r, i)) - zero[at]);
-                }
-            }
-        });
+        }
+        for (std::int64_t i = 0; i < cols; ++i) // as the words lie
+            for (std::int64_t r = 0; r < piece.count; ++r) piece.codes[r * cols + i] = static_cast<std::uint8_t>(weightAt(words, piece.first + r, i));
     }
 
-    TensorInfo codes, zeros, scales, groupOf;
-    bool hasOrder = false;
-    std::int64_t groups = 1, groupLength = 1;
+    TensorInfo codes, zeros, scales;
 
 protected:
     virtual unsigned weightAt(const std::byte* words, std::int64_t output, std::int64_t input) const = 0;
@@ -72,7 +57,6 @@ protected:
 
 class GptqLinear final : public WordLinear {
 public:
-    int bits = 4;
     bool minusOne = true;
 
 protected:

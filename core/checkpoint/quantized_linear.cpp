@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace bw {
 namespace {
@@ -26,6 +27,44 @@ void StoredFormat::encode(MatrixView<const float>, const EncodeOptions&, std::sp
 }
 void StoredFormat::decodeRows(std::span<const std::byte>, std::int64_t, std::int64_t, MatrixView<float>) const {
     throw Error(ErrorCode::unsupportedType, name() + " lies in several tensors and is read through its checkpoint");
+}
+
+void IntegerLinear::readRows(const std::vector<MappedFile>& files, std::int64_t first, MatrixView<float> out) const {
+    if (out.empty()) return;
+    const std::byte* order = hasOrder ? partData(groupOf, files) : nullptr;
+    forRowPieces(out.rows, cols, [&](std::int64_t begin, std::int64_t count) {
+        std::vector<std::uint8_t> codes(static_cast<std::size_t>(count * cols));
+        std::vector<float> scales(static_cast<std::size_t>(count * groups)), zeros(scales.size());
+        readPiece(files, {first + begin, count, codes.data(), scales.data(), zeros.data()});
+        for (std::int64_t r = 0; r < count; ++r) {
+            const std::uint8_t* code = codes.data() + r * cols;
+            const float *scale = scales.data() + r * groups, *zero = zeros.data() + r * groups;
+            float* values = out.row(begin + r);
+            if (order) {
+                for (std::int64_t c = 0; c < cols; ++c) {
+                    std::int32_t g = 0;
+                    std::memcpy(&g, order + 4 * c, 4);
+                    values[c] = scale[g] * (static_cast<float>(code[c]) - zero[g]);
+                }
+                continue;
+            }
+            for (std::int64_t g = 0; g < groups; ++g)
+                for (std::int64_t c = g * groupLength; c < std::min(cols, (g + 1) * groupLength); ++c)
+                    values[c] = scale[g] * (static_cast<float>(code[c]) - zero[g]);
+        }
+    });
+}
+
+std::optional<CodedRows> IntegerLinear::codedRows(const std::vector<MappedFile>& files, std::int64_t first, std::int64_t count) const {
+    if (hasOrder || cols % groupLength != 0) return std::nullopt;
+    CodedRows out{bits, count, cols, groupLength, {}, {}, {}};
+    out.codes.resize(static_cast<std::size_t>(count * cols));
+    out.scales.resize(static_cast<std::size_t>(count * groups));
+    out.zeros.resize(out.scales.size());
+    forRowPieces(count, cols, [&](std::int64_t begin, std::int64_t rowsHere) {
+        readPiece(files, {first + begin, rowsHere, out.codes.data() + begin * cols, out.scales.data() + begin * groups, out.zeros.data() + begin * groups});
+    });
+    return out;
 }
 
 const TensorInfo* PartFinder::find(const std::string& suffix) const {

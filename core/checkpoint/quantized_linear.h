@@ -7,9 +7,11 @@
 #include "core/base/text.h"
 #include "core/checkpoint/checkpoint.h"
 #include "core/checkpoint/quantized_config.h"
+#include "core/format/coded_rows.h"
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -33,12 +35,37 @@ public:
     virtual ~QuantizedLinear() = default;
     /// Rows [first, first + out.rows), in parallel. @throws Error(fileChanged).
     virtual void readRows(const std::vector<MappedFile>& files, std::int64_t first, MatrixView<float> out) const = 0;
+    /// Rows [first, first + count) as they are coded, in parallel; nothing where they aren't integers with equal groups of
+    /// neighbouring inputs. scale·(code − zero) is readRows() to the bit. @throws Error(fileChanged).
+    virtual std::optional<CodedRows> codedRows(const std::vector<MappedFile>& /*files*/, std::int64_t /*first*/, std::int64_t /*count*/) const { return std::nullopt; }
 
     std::int64_t rows = 0, cols = 0; ///< O, I
     FormatPtr format;                ///< for people, and for the audit of our own exports
     std::vector<std::string> parts;  ///< names of all tensors it is made of; the first one's place is the linear's
 };
 using QuantizedLinearPtr = std::unique_ptr<const QuantizedLinear>;
+
+/// Integer codes with a scale and a zero point for each group of inputs.
+class IntegerLinear : public QuantizedLinear {
+public:
+    void readRows(const std::vector<MappedFile>& files, std::int64_t first, MatrixView<float> out) const final;
+    std::optional<CodedRows> codedRows(const std::vector<MappedFile>& files, std::int64_t first, std::int64_t count) const final;
+
+protected:
+    /// Some neighbouring rows. Of `count` rows: codes count×cols, scales and zeros count×groups.
+    struct Piece {
+        std::int64_t first = 0, count = 0;
+        std::uint8_t* codes = nullptr;
+        float *scales = nullptr, *zeros = nullptr;
+    };
+    virtual void readPiece(const std::vector<MappedFile>& files, const Piece& piece) const = 0;
+
+public:
+    int bits = 4;
+    std::int64_t groups = 1, groupLength = 1; ///< of a row; the last may be shorter
+    TensorInfo groupOf;                       ///< i32: the group of each input, where they are no neighbours
+    bool hasOrder = false;
+};
 
 /// The tensors of a checkpoint by name while its quantized linears are put together.
 class PartFinder {

@@ -15,6 +15,7 @@ namespace {
 /// fp8 blocks where the configuration does not say: what every published file has.
 constexpr std::int64_t kUsualBlock = 128;
 constexpr std::int64_t kMxGroup = 32; ///< weights that share a power of two
+constexpr float kSign = 128;           ///< makes signed codes unsigned ones
 
 class ScaledLinear final : public QuantizedLinear {
 public:
@@ -35,6 +36,24 @@ public:
                 }
             }
         });
+    }
+
+    std::optional<CodedRows> codedRows(const std::vector<MappedFile>& files, std::int64_t first, std::int64_t count) const override {
+        if (codes.type != StorageType::i8 || cols % blockCols != 0) return std::nullopt;
+        const std::byte* data = partData(codes, files);
+        const std::vector<float> scale = decodeScales(scales, files), zero = hasZeros ? decodeScales(zeros, files) : std::vector<float>();
+        CodedRows out{8, count, cols, blockCols, std::vector<std::uint8_t>(static_cast<std::size_t>(count * cols)), {}, {}};
+        for (std::int64_t r = first; r < first + count; ++r)
+            for (std::int64_t block = 0; block < blocksPerRow; ++block) {
+                const auto at = static_cast<std::size_t>(r / blockRows * blocksPerRow + block);
+                out.scales.push_back(scale[at] / divisor);
+                out.zeros.push_back(kSign + (hasZeros ? zero[at] : 0.0f));
+            }
+        forRowPieces(count, cols, [&](std::int64_t begin, std::int64_t rowsHere) {
+            for (std::int64_t i = begin * cols; i < (begin + rowsHere) * cols; ++i)
+                out.codes[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(std::to_integer<int>(data[first * cols + i]) ^ 0x80);
+        });
+        return out;
     }
 
     TensorInfo codes, scales, zeros;

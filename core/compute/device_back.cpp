@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Device's reverse operations on the CPU, which every device has: the kernels of this folder spread over threads. A row
-// of activations is taken once for all its K gradients.
+// Device's copies, Gram matrices and reverse operations on the CPU, which every device has: the kernels of this folder spread over threads.
+// A row of activations is taken once for all its K gradients.
 #include "core/base/parallel.h"
 #include "core/compute/attention.h"
 #include "core/compute/cpu_device.h"
@@ -10,9 +10,32 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <cmath>
+#include <limits>
 
 namespace bw {
 namespace {
+
+/// Places of the largest values in order, of equal ones the first; NaN counts as the lowest.
+std::array<std::int32_t, RowScore::kLargest> largestOf(std::span<const float> values) {
+    constexpr std::size_t kept = RowScore::kLargest;
+    std::array<std::int32_t, kept> at{};
+    std::array<float, kept> best{};
+    at.fill(-1);
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const float v = std::isnan(values[i]) ? -std::numeric_limits<float>::infinity() : values[i];
+        if (count == kept && !(v > best[kept - 1])) continue;
+        std::size_t place = count < kept ? count++ : kept - 1;
+        for (; place > 0 && v > best[place - 1]; --place) {
+            best[place] = best[place - 1];
+            at[place] = at[place - 1];
+        }
+        best[place] = v;
+        at[place] = static_cast<std::int32_t>(i);
+    }
+    return at;
+}
 
 /// Gradients are some rows below each other for every row of activations.
 std::int64_t drawsOf(std::int64_t rows, std::int64_t gradientRows) {
@@ -68,6 +91,45 @@ void forSlopes(Activation f, MatrixView<const float> x, std::int64_t gradientRow
 }
 
 } // namespace
+
+void Device::copy(MatrixView<const float> x, MatrixView<float> y) {
+    assert(x.rows == y.rows && x.cols == y.cols);
+    parallelFor(x.rows, rowGrain(x.cols, 1), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r) std::copy_n(x.row(r), x.cols, y.row(r));
+    });
+}
+
+void Device::scoreRows(MatrixView<const float> logits, std::span<const std::int32_t> targets, std::span<RowScore> out) {
+    assert(static_cast<std::size_t>(logits.rows) == targets.size() && targets.size() == out.size());
+    constexpr std::int64_t kRows = 4; // a row takes tens of microseconds or more
+    parallelFor(logits.rows, kRows, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r) {
+            const std::span<const float> row = logits.rowSpan(r);
+            RowScore& score = out[static_cast<std::size_t>(r)];
+            score.logSumExp = logSumExp(row);
+            score.target = row[static_cast<std::size_t>(targets[static_cast<std::size_t>(r)])];
+            score.largest = largestOf(row);
+            score.top = row[static_cast<std::size_t>(score.largest[0])];
+        }
+    });
+}
+
+void Device::divergeRows(MatrixView<const float> base, MatrixView<const float> other, std::span<double> out) {
+    assert(base.rows == other.rows && base.cols == other.cols && static_cast<std::size_t>(base.rows) == out.size());
+    parallelFor(base.rows, 4, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r) out[static_cast<std::size_t>(r)] = klDivergence(base.rowSpan(r), other.rowSpan(r));
+    });
+}
+
+void Device::gram(MatrixView<const float> x, MatrixView<float> lower) {
+    accumulateGram(x, lower, false);
+}
+
+void Device::fill(MatrixView<float> x, float value) {
+    parallelFor(x.rows, rowGrain(x.cols, 1), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r) std::fill_n(x.row(r), x.cols, value);
+    });
+}
 
 void Device::multiplyBack(MatrixView<const float> dy, const DeviceWeight& w, MatrixView<float> dx, bool add) {
     if (const auto* own = dynamic_cast<const HostWeight*>(&w)) return own->multiplyBack(dy, dx, add);

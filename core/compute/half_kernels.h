@@ -16,4 +16,12 @@ void multiplyPanel(const std::uint16_t* a, std::int64_t lda, const std::uint16_t
                    const float* known, std::int64_t ldk, float* y, std::int64_t ldy, std::int64_t rows,
                    std::int64_t cols, bool add);
 
+/// Values a panel of channels is wide.
+constexpr std::int64_t kPanelChannels = 48;
+/// out[2·i], out[2·i + 1] ← bf16 of row[i], next[i] (0 without `next`) for i < n, zeros up to kPanelChannels.
+void packChannels(const float* row, const float* next, std::int64_t n, std::uint16_t* out);
+/// y[r][c] += Σ over pairs of tokens of a[pair][r]·b[pair][c] for the first `rows` and `cols` ≤ 48 channels of two panels.
+/// One chain of sums per element, in the order of the tokens.
+void multiplyChannels(const std::uint16_t* a, const std::uint16_t* b, std::int64_t pairs, float* y, std::int64_t ldy, std::int64_t rows, std::int64_t cols);
+
 } // namespace bw::half

@@ -146,6 +146,26 @@ void multiplyHalf(const HalfDifference& x, const HalfPanels& w, MatrixView<float
     if (!y.empty()) multiplyTiles(x, {kZeros, 1, HalfPanels::kOutputs, 0}, w, y, add);
 }
 
+void accumulateGramHalf(MatrixView<const float> x, MatrixView<float> gram) {
+    assert(gram.rows == x.cols && gram.cols == x.cols);
+    if (x.empty()) return;
+    constexpr std::int64_t kWide = half::kPanelChannels;
+    const std::int64_t panels = ceilDivide(x.cols, kWide), pairs = ceilDivide(x.rows, 2), panelValues = pairs * 2 * kWide;
+    const std::unique_ptr<std::uint16_t[]> packed(new std::uint16_t[static_cast<std::size_t>(panels * panelValues)]);
+    const auto wide = [&](std::int64_t p) { return std::min(kWide, x.cols - p * kWide); };
+    parallelFor(panels, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t p = begin; p < end; ++p)
+            for (std::int64_t k = 0; k < pairs; ++k)
+                half::packChannels(x.row(2 * k) + p * kWide, 2 * k + 1 < x.rows ? x.row(2 * k + 1) + p * kWide : nullptr, wide(p),
+                                   packed.get() + p * panelValues + k * 2 * kWide);
+    });
+    parallelFor(panels, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i)
+            for (std::int64_t j = 0; j <= i; ++j)
+                half::multiplyChannels(packed.get() + i * panelValues, packed.get() + j * panelValues, pairs, gram.row(i * kWide) + j * kWide, gram.stride, wide(i), wide(j));
+    });
+}
+
 void HostWeight::multiplyBack(MatrixView<const float> dy, MatrixView<float> dx, bool add) const {
     gemmTimes(dy, values, dx, add);
 }

@@ -72,6 +72,10 @@ void multiplyDifference(const HalfDifference& difference, MatrixView<const float
 /// y = x·wᵀ, or with `add` y += that; both factors rounded to bf16, sums in f32.
 void multiplyHalf(const HalfDifference& x, const HalfPanels& w, MatrixView<float> y, bool add);
 
+/// gram += xᵀ·x on and below the diagonal, x T×I rounded to bf16, sums of a call in f32; what stands above it is of no use. Needs
+/// hasHalfProducts(). Elements do not depend on the number of threads.
+void accumulateGramHalf(MatrixView<const float> x, MatrixView<float> gram);
+
 /// A weight whose products are made in bf16, forwards and backwards. 4 bytes a weight beside the exact one's.
 class HalfWeight final : public HostWeight {
 public:

@@ -58,7 +58,12 @@ void RmsNormRow(const float* HWY_RESTRICT x, const float* HWY_RESTRICT weight, f
         s1 = hn::MulAdd(a, a, s1);
     }
     const float sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
-    const float factor = 1.0f / std::sqrt(sum / static_cast<float>(n) + epsilon);
+    float factor = 1.0f / std::sqrt(sum / static_cast<float>(n) + epsilon);
+    if (!std::isfinite(sum)) { // squares of values past 1e19: a factor of 0 would make a finite row vanish without a word
+        double wide = 0;
+        for (std::int64_t j = 0; j < n; ++j) wide += static_cast<double>(x[j]) * static_cast<double>(x[j]);
+        factor = static_cast<float>(1.0 / std::sqrt(wide / static_cast<double>(n) + static_cast<double>(epsilon)));
+    }
     const VecF f = hn::Set(d, factor);
     for (i = 0; i + step <= n; i += step)
         hn::StoreU(hn::Mul(hn::Mul(hn::LoadU(d, x + i), f), hn::LoadU(d, weight + i)), d, y + i);
@@ -120,10 +125,11 @@ void SoftmaxRow(float* x, std::int64_t n, std::int64_t padded, float scale) {
     float peak = hn::GetLane(hn::MaxOfLanes(d, peaks));
     for (; i < n; ++i) peak = std::max(peak, x[i]);
 
-    const VecF factor = hn::Set(d, scale), shift = hn::Set(d, -peak * scale);
+    // The peak goes before the scale: past 2^24 the rounding of peak·scale alone would be a large exponent.
+    const VecF factor = hn::Set(d, scale), shift = hn::Set(d, peak);
     // Highway's exp turns NaN into 0: a NaN score must stay visible.
     const auto exponential = [&](VecF v) {
-        const VecF z = hn::MulAdd(v, factor, shift);
+        const VecF z = hn::Mul(hn::Sub(v, shift), factor);
         return hn::IfThenElse(hn::IsNaN(z), z, hn::Exp(d, z));
     };
     VecF sums = hn::Zero(d);

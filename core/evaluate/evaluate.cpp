@@ -3,9 +3,8 @@
 #include "core/evaluate/evaluate.h"
 
 #include "core/base/error.h"
-#include "core/base/parallel.h"
-#include "core/compute/cpu_device.h"
 #include "core/evaluate/statistics.h"
+#include "core/evaluate/top_tokens.h"
 
 #include <algorithm>
 #include <chrono>
@@ -15,15 +14,13 @@
 namespace bw {
 namespace {
 
-/// Positions handed to a thread at once: a row of logits takes tens of microseconds or more.
-constexpr std::int64_t kRows = 4;
-
 /// Everything that is known of the scored positions, in window order.
 struct Scores {
     std::vector<double> nll, baseNll, kl, deltaP, sameTop1, topOverlap;
     std::vector<detail::Prediction> predictions;
+    std::vector<std::vector<std::uint8_t>> topTokens; ///< packed, by window; no windows when they are not kept
 
-    Scores(std::size_t count, bool hasBase) : nll(count), predictions(count) {
+    Scores(std::size_t count, bool hasBase, std::int64_t windowsToKeep) : nll(count), predictions(count), topTokens(static_cast<std::size_t>(windowsToKeep)) {
         for (auto* list : {&baseNll, &kl, &deltaP, &sameTop1, &topOverlap})
             list->resize(hasBase ? count : 0);
     }
@@ -53,49 +50,83 @@ Windows limited(const Windows& windows, std::int64_t maxTokens) {
 }
 
 /// Share of the likeliest tokens of one that are among the likeliest of the other.
-double topOverlap(std::span<const float> base, std::span<const float> logits) {
-    const std::vector<std::int64_t> a = detail::largest(base, kTopOverlap), b = detail::largest(logits, kTopOverlap);
-    std::vector<std::int64_t> both;
-    std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(both));
-    return static_cast<double>(both.size()) / static_cast<double>(a.size());
+double topOverlap(const RowScore& base, const RowScore& other) {
+    const auto known = [](const RowScore& score) {
+        auto ids = score.largest;
+        std::sort(ids.begin(), ids.end());
+        return ids;
+    };
+    const auto a = known(base), b = known(other); // −1 stands first where the vocabulary is smaller
+    const auto unknown = std::count(a.begin(), a.end(), -1);
+    std::vector<std::int32_t> both;
+    std::set_intersection(a.begin() + unknown, a.end(), b.begin() + unknown, b.end(), std::back_inserter(both));
+    return static_cast<double>(both.size()) / static_cast<double>(static_cast<std::ptrdiff_t>(a.size()) - unknown);
 }
 
-void scorePosition(std::span<const float> logits, std::span<const float> base, TokenId target, std::size_t index, Scores& scores) {
-    const auto at = static_cast<std::size_t>(target);
-    const double norm = logSumExp(logits);
-    const std::int64_t top = detail::argmax(logits);
-    scores.nll[index] = norm - static_cast<double>(logits[at]);
-    scores.predictions[index] = {std::exp(static_cast<double>(logits[static_cast<std::size_t>(top)]) - norm), top == target};
-    if (base.empty())
-        return;
-    const double baseNorm = logSumExp(base);
-    scores.baseNll[index] = baseNorm - static_cast<double>(base[at]);
-    scores.kl[index] = klDivergence(base, logits);
-    scores.deltaP[index] = std::exp(-scores.nll[index]) - std::exp(-scores.baseNll[index]);
-    scores.sameTop1[index] = detail::argmax(base) == top ? 1.0 : 0.0;
-    scores.topOverlap[index] = topOverlap(base, logits);
-}
-
-void scoreWindow(const Windows& windows, const Protocol& protocol, std::int64_t window, MatrixView<const float> logits,
-                 const MatrixView<const float>* base, Scores& scores) {
-    const ScoredSpan span = scoredSpan(protocol, windows.length);
-    const auto ids = windows.window(window);
-    const std::int64_t offset = window * span.count;
-    parallelFor(span.count, kRows, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) {
-            const std::int64_t position = span.first + i;
-            const TokenId target = ids[static_cast<std::size_t>(position + 1)];
-            scorePosition(logits.rowSpan(position), base ? base->rowSpan(position) : std::span<const float>{}, target,
-                          static_cast<std::size_t>(offset + i), scores);
-        }
-    });
-    for (std::int64_t i = 0; i < span.count; ++i) {
-        const auto at = static_cast<std::size_t>(offset + i);
-        if (!std::isfinite(scores.nll[at]) || (base && !(std::isfinite(scores.kl[at]) && std::isfinite(scores.baseNll[at]))))
-            throw Error(ErrorCode::nonFinite, "the logits of window " + std::to_string(window) + ", position " + std::to_string(span.first + i) +
-                        " give no finite score", "the model's output matrix or last states hold NaN, infinities or huge values");
+/// Scores a window of logits where they lie: on the model's device, or on the host.
+class WindowScorer {
+public:
+    WindowScorer(const Model& model, const Windows& windows, const Protocol& protocol, Scores& scores)
+        : model_(model), windows_(windows), span_(scoredSpan(protocol, windows.length)), scores_(scores) {
+        for (auto* rows : {&own_, &base_}) rows->resize(static_cast<std::size_t>(span_.count));
     }
-}
+    /// @param baseModel whose logits `base` are; null without a baseline.
+    void score(std::int64_t window, MatrixView<const float> logits, const Model* baseModel = nullptr, MatrixView<const float> base = {}) {
+        const std::span<const TokenId> targets = windows_.window(window).subspan(static_cast<std::size_t>(span_.first + 1));
+        const auto offset = static_cast<std::size_t>(window * span_.count);
+        model_.device().scoreRows(logits.middleRows(span_.first, span_.count), targets, own_);
+        for (std::size_t i = 0; i < own_.size(); ++i) {
+            const RowScore& own = own_[i];
+            scores_.nll[offset + i] = own.logSumExp - static_cast<double>(own.target);
+            scores_.predictions[offset + i] = {std::exp(static_cast<double>(own.top) - own.logSumExp), own.largest[0] == targets[i]};
+        }
+        if (baseModel != nullptr) compare(offset, targets, logits, *baseModel, base);
+        requireFinite(window, offset, baseModel != nullptr);
+        if (!scores_.topTokens.empty()) keepTopTokens(window, targets, logits, baseModel, base);
+    }
+
+private:
+    /// Few logits of each row are wanted, but which is known only now: a device gives back the rows. A window that is scored twice is kept once.
+    void keepTopTokens(std::int64_t window, std::span<const TokenId> targets, MatrixView<const float> logits, const Model* baseModel, MatrixView<const float> base) {
+        const MatrixView<const float> rows = logits.middleRows(span_.first, span_.count);
+        model_.device().toHost(rows);
+        if (baseModel != nullptr) baseModel->device().toHost(base.middleRows(span_.first, span_.count));
+        std::vector<std::uint8_t>& packed = scores_.topTokens[static_cast<std::size_t>(window)];
+        packed.clear();
+        for (std::size_t i = 0; i < own_.size(); ++i) {
+            const std::int64_t position = span_.first + static_cast<std::int64_t>(i);
+            packTopTokens(baseModel != nullptr ? topTokens(own_[i], logits.rowSpan(position), base_[i], base.rowSpan(position), targets[i]) : topTokens(own_[i], logits.rowSpan(position), targets[i]), packed);
+        }
+    }
+
+    void compare(std::size_t offset, std::span<const TokenId> targets, MatrixView<const float> logits, const Model& baseModel, MatrixView<const float> base) {
+        const MatrixView<const float> rows = base.middleRows(span_.first, span_.count);
+        baseModel.device().scoreRows(rows, targets, base_);
+        if (&baseModel.device() != &model_.device()) baseModel.device().toHost(rows);
+        model_.device().divergeRows(rows, logits.middleRows(span_.first, span_.count), std::span(scores_.kl).subspan(offset, base_.size()));
+        for (std::size_t i = 0; i < base_.size(); ++i) {
+            const std::size_t at = offset + i;
+            scores_.baseNll[at] = base_[i].logSumExp - static_cast<double>(base_[i].target);
+            scores_.deltaP[at] = std::exp(-scores_.nll[at]) - std::exp(-scores_.baseNll[at]);
+            scores_.sameTop1[at] = base_[i].largest[0] == own_[i].largest[0] ? 1.0 : 0.0;
+            scores_.topOverlap[at] = topOverlap(base_[i], own_[i]);
+        }
+    }
+    void requireFinite(std::int64_t window, std::size_t offset, bool compared) const {
+        for (std::size_t i = 0; i < own_.size(); ++i) {
+            const std::size_t at = offset + i;
+            if (std::isfinite(scores_.nll[at]) && (!compared || (std::isfinite(scores_.kl[at]) && std::isfinite(scores_.baseNll[at])))) continue;
+            throw Error(ErrorCode::nonFinite, "the logits of window " + std::to_string(window) + ", position " + std::to_string(span_.first + static_cast<std::int64_t>(i)) +
+                        " give no finite score", "the model's output matrix or last states hold NaN, infinities or huge values");
+        }
+    }
+
+    const Model& model_;
+    const Windows& windows_;
+    const ScoredSpan span_;
+    Scores& scores_;
+    std::vector<RowScore> own_, base_;
+};
 
 Evaluation summarize(const Windows& windows, const EvaluateOptions& options, const Scores& scores, bool hasBase) {
     Evaluation e;
@@ -151,10 +182,13 @@ Evaluation summarize(const Windows& windows, const EvaluateOptions& options, con
             squares += d * d;
         e.deltaPRms = std::sqrt(squares / static_cast<double>(e.tokens));
     }
+    for (const std::vector<std::uint8_t>& window : scores.topTokens)
+        e.topTokens.insert(e.topTokens.end(), window.begin(), window.end());
     if (options.keepTokens)
         for (std::size_t i = 0; i < scores.nll.size(); ++i)
             e.tokensScored.push_back({static_cast<float>(scores.nll[i]), hasBase ? static_cast<float>(scores.baseNll[i]) : 0.0f,
-                                      hasBase ? static_cast<float>(scores.kl[i]) : 0.0f});
+                                      hasBase ? static_cast<float>(scores.kl[i]) : 0.0f,
+                                      static_cast<std::uint8_t>((scores.predictions[i].correct ? kTokenWasLikeliest : 0) | (hasBase && scores.sameTop1[i] > 0.5 ? kSameLikeliest : 0))});
     return e;
 }
 
@@ -183,11 +217,11 @@ Evaluation evaluatePerplexity(const Model& model, const WeightSource* source, co
     const Stopwatch watch;
     const Windows windows = limited(allWindows, options.maxTokens);
     checkRequest(windows, options);
-    Scores scores(scoredCount(windows, options), false);
+    Scores scores(scoredCount(windows, options), false, options.keepTokens ? windows.count : 0);
     const ScratchMatrix states = walkBlocks(model, windows, source, nullptr, job, "evaluate");
-    walkHead(model, windows, states.view(), source, job, [&](std::int64_t window, MatrixView<const float> logits) {
-        scoreWindow(windows, options.protocol, window, logits, nullptr, scores);
-    });
+    WindowScorer scorer(model, windows, options.protocol, scores);
+    walkHeadOnDevice(model, windows, states.view(), source, job,
+                     [&](std::int64_t window, MatrixView<const float> logits) { scorer.score(window, logits); });
     Evaluation e = summarize(windows, options, scores, false);
     setSpeed(e, windows, watch);
     return e;
@@ -201,19 +235,20 @@ Evaluation evaluateAgainstBase(const Model& model, const WeightSource* source, c
     if (model.config().vocabulary != base.config().vocabulary)
         throw Error(ErrorCode::vocabularyMismatch, "the model has " + std::to_string(model.config().vocabulary) + " tokens, its baseline " +
                     std::to_string(base.config().vocabulary), "compare models with the same tokenizer");
-    Scores scores(scoredCount(windows, options), true);
-    const ScratchMatrix baseStates = walkBlocks(base, windows, baseSource, nullptr, job, "evaluate baseline");
+    Scores scores(scoredCount(windows, options), true, options.keepTokens ? windows.count : 0);
+    const ScratchMatrix baseStates = options.baseStates ? options.baseStates(windows, job) : walkBlocks(base, windows, baseSource, nullptr, job, "evaluate baseline");
     const ScratchMatrix states = walkBlocks(model, windows, source, nullptr, job, "evaluate");
     job.beginStage("compare", windows.tokens(), "tokens");
     const HeadWeightsPtr baseHead = base.loadHead(baseSource), head = model.loadHead(source);
+    WindowScorer scorer(model, windows, options.protocol, scores);
     Matrix baseLogits(windows.length, base.config().vocabulary), logits(windows.length, model.config().vocabulary);
     for (std::int64_t w = 0; w < windows.count; ++w) {
         job.checkpoint();
-        base.logits(*baseHead, baseStates.view().middleRows(w * windows.length, windows.length), baseLogits.view());
-        job.checkpoint();
-        model.logits(*head, states.view().middleRows(w * windows.length, windows.length), logits.view());
-        const MatrixView<const float> baseView = baseLogits.view();
-        scoreWindow(windows, options.protocol, w, logits.view(), &baseView, scores);
+        base.withLogits(*baseHead, baseStates.view().middleRows(w * windows.length, windows.length), baseLogits.view(), [&] {
+            job.checkpoint();
+            model.withLogits(*head, states.view().middleRows(w * windows.length, windows.length), logits.view(),
+                             [&] { scorer.score(w, logits.view(), &base, baseLogits.view()); });
+        });
         job.advance(windows.length);
     }
     Evaluation e = summarize(windows, options, scores, true);

@@ -3,9 +3,11 @@
 #pragma once
 
 #include "core/calibrate/dataset.h"
+#include "core/evaluate/parts.h"
 #include "core/evaluate/reliability.h"
 #include "core/model/walk.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,11 +19,13 @@ inline constexpr std::int64_t kTopOverlap = 10;
 struct EvaluateOptions {
     Protocol protocol;
     std::int64_t maxTokens = 0; ///< 0 = whole text
-    bool keepTokens = false;    ///< also per-token values (nll, KL) for plots
+    bool keepTokens = false;    ///< also per-token values (nll, KL, marks, likeliest tokens) for plots and comparisons
+    /// The baseline's final states over these windows, where they may be known already; empty: it is walked.
+    std::function<ScratchMatrix(const Windows&, JobContext&)> baseStates = {};
 };
 
 /// One scored position.
-struct TokenScore { float nll = 0, baseNll = 0, kl = 0; };
+struct TokenScore { float nll = 0, baseNll = 0, kl = 0; std::uint8_t marks = 0; }; ///< marks: kTokenWasLikeliest, kSameLikeliest
 
 struct Evaluation {
     std::string protocol;
@@ -40,6 +44,7 @@ struct Evaluation {
     double deltaPP01 = 0, deltaPP05 = 0, deltaPMedian = 0, deltaPP95 = 0, deltaPP99 = 0; ///< percentiles of p(token) − base p(token)
     std::vector<double> windowNll;                 ///< sum per window
     std::vector<TokenScore> tokensScored;          ///< when keepTokens
+    std::vector<std::uint8_t> topTokens;           ///< when keepTokens: packTopTokens of each scored position in turn
     double seconds = 0, tokensPerSecond = 0;
 };
 

@@ -13,7 +13,7 @@ namespace bw {
 struct PairedDifference {
     double difference = 0, standardError = 0;
     double low = 0, high = 0;   ///< interval of the asked confidence
-    std::int64_t blocks = 0, blockTokens = 0;
+    std::int64_t blocks = 0, blockTokens = 0; ///< tokens: on average
     /// Zero is outside the interval.
     bool distinguishable() const { return low > 0 || high < 0; }
 };
@@ -29,5 +29,12 @@ struct PairedOptions {
 /// nothing is known: the interval is infinite.
 /// @throws Error(usage) for different lengths or none. Cost: resamples × blocks.
 PairedDifference pairedDifference(std::span<const float> a, std::span<const float> b, std::int64_t windows, const PairedOptions& options = {});
+
+/// The same with blocks of given lengths, documents say: whole ones are drawn, long ones weigh more. Fewer than
+/// kLeastDocuments tell nothing: the interval is infinite.
+/// @throws Error(usage) also for lengths that do not add up to the values, or none ≥ 1.
+PairedDifference pairedByBlocks(std::span<const float> a, std::span<const float> b, std::span<const std::int64_t> lengths, const PairedOptions& options = {});
+/// Intervals from fewer blocks than this miss the truth far too often.
+inline constexpr std::int64_t kLeastDocuments = 12;
 
 } // namespace bw

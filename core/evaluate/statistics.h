@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Means with errors, quantiles and calibration figures of scored positions. Knows nothing of models. Private to
-// core/evaluate and its tests.
+// core/evaluate and core/diagnose.
 #pragma once
 
 #include "core/evaluate/reliability.h"

@@ -3,18 +3,15 @@
 // and every later question. A cache: an entry is used only when its key and checksums hold, and a folder that cannot be read or
 // written costs time, never an error. Not for: rounded tensors (core/quantize/tensor_cache.h), figures (log.h).
 //
-// One file per calibration, FOLDER/ab/abcd….calibration, named by the SHA-256 of its key; little endian:
-//   "BWCALIB1" · u64 bytes of the key · key · records · u64 0 · u64 number of records · SHA-256 of the records' digests, 64 hex digits
-//   record: u64 bytes of the group's name · name · u64 bytes · contents · SHA-256 of name and contents, 64 hex digits
-// so that one group is read, and checked, without the others.
+// One file per calibration, FOLDER/ab/abcd….calibration, named by the SHA-256 of its key; a record for each group (record_cache.h).
 #pragma once
 
-#include "core/base/atomic_file.h"
-#include "core/base/hash.h"
+#include "core/base/record_cache.h"
+#include "core/calibrate/input_store.h"
 #include "core/calibrate/pass.h"
 #include "core/calibrate/what_if.h"
+#include "core/evaluate/baseline_store.h"
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,14 +29,11 @@ struct StoredInput {
 
 class CalibrationStore {
 public:
-    struct Options {
-        std::string folder;                 ///< empty = no store
-        std::optional<std::uint64_t> limit; ///< bytes of all entries; none = 2 GiB or a tenth of the free disk; 0 = only read
-    };
-    struct Size { std::int64_t entries = 0; std::uint64_t bytes = 0, limit = 0; };
+    using Options = DiskCache::Options; ///< limit: none = 2 GiB or a tenth of the free disk
+    using Size = DiskCache::Size;
 
     /// Touches no file.
-    explicit CalibrationStore(Options options) : options_(std::move(options)) {}
+    explicit CalibrationStore(Options options);
 
     /// Everything that decides the statistics: weights, windows, and the executable and processor that walked them.
     static std::string keyOf(const std::string& checkpointSha256, const Windows& windows, const std::string& program);
@@ -54,47 +48,42 @@ public:
     std::optional<StoredInput> group(const std::string& id, const std::string& name, JobContext& job);
     /// Names of an entry's groups; empty when there is none.
     std::vector<std::string> groups(const std::string& id);
-    bool has(const std::string& id) const;
+    bool has(const std::string& id) const { return files_.has(id); }
 
     /// Writes an entry group by group; nothing appears before commit(). After a failure nothing more is tried.
     class Writer {
     public:
         Writer(CalibrationStore& store, const std::string& key);
         void add(const GroupPass& pass, const std::vector<std::string>& sites, std::int64_t rows, const InputStatistics& statistics);
-        void commit();
+        void commit() { records_.commit(); }
         /// Why nothing is stored; empty when all is well.
-        const std::string& problem() const { return problem_; }
+        const std::string& problem() const { return records_.problem(); }
 
     private:
-        template <class Body>
-        void attempt(Body body);
-        CalibrationStore& store_;
-        std::unique_ptr<AtomicFile> file_;
-        Sha256 digests_;
-        std::uint64_t records_ = 0;
-        std::string problem_;
+        RecordWriter records_;
     };
 
     /// Entries in the folder (other files are not counted) and their limit.
-    Size size() const;
+    Size size() const { return files_.size(); }
     /// Removes all entries and what killed writers left; other files stay. Returns the entries removed.
-    std::int64_t clear();
+    std::int64_t clear() { return files_.clear(); }
 
 private:
     friend class Writer;
-    struct Entry { std::string path; std::uint64_t bytes = 0; std::int64_t used = 0; };
-    std::string pathOf(const std::string& id) const;
-    std::vector<Entry> scan() const;
-    std::uint64_t limitFor(std::uint64_t used) const;
-    /// Removes what was not used for longest until `bytes` more fit. False when they never will.
-    bool makeRoom(std::uint64_t bytes, const std::string& except);
-    Options options_;
+    DiskCache files_;
 };
 
 /// Beside the cache of rounded tensors that this process uses; without a folder when that is off (core/quantize/tensor_cache.h).
 CalibrationStore::Options calibrationStore();
+/// The same for Gram matrices (core/calibrate/input_store.h), with the limit of the tensors.
+InputStore::Options inputStoreOptions();
 /// The folder for a given folder of rounded tensors.
 std::string calibrationFolder(const std::string& tensorFolder);
+std::string gramFolder(const std::string& tensorFolder);
+
+/// Likewise for the states of baselines; also while a run is repeated: they are its input, and their key names program and weights.
+BaselineStore::Options baselineStore();
+std::string baselineFolder(const std::string& tensorFolder);
 
 /// Ready for questions. @throws Error(usage) for statistics without histograms of channels.
 WhatIfInput whatIfInput(const StoredInput& stored);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Two logged runs side by side: differences with 95 % intervals, and whether the comparison is fair.
-#include "core/evaluate/paired.h"
+#include "core/experiment/baseline_check.h"
+#include "core/experiment/compare_tokens.h"
+#include "core/experiment/replicates.h"
 #include "core/experiment/runner.h"
 
 #include <cmath>
@@ -17,7 +19,7 @@ enum class Better { lower, higher, neither };
 
 Better betterOf(const std::string& metric) {
     static const std::set<std::string> lower{"perplexity", "nll", "ece", "brier", "kl_mean", "bytes", "bits_per_weight"};
-    static const std::set<std::string> higher{"same_top1"};
+    static const std::set<std::string> higher{"same_top1", "top1", "choice_accuracy", "cloze_accuracy", "exact_match"};
     if (lower.contains(metric))
         return Better::lower;
     return higher.contains(metric) ? Better::higher : Better::neither;
@@ -29,16 +31,6 @@ struct Difference {
     bool hasError = false;
     std::string how;
 };
-
-/// Both runs scored the same tokens, so what the text adds to the spread cancels.
-std::optional<Difference> paired(const std::vector<float>& a, const std::vector<float>& b, std::int64_t windows) {
-    if (a.size() != b.size() || a.empty())
-        return std::nullopt;
-    const PairedDifference d = pairedDifference(a, b, windows);
-    if (d.blocks < 2)
-        return std::nullopt;
-    return Difference{d.difference, d.low, d.high, true, fmt::format("paired, {} blocks of {} tokens", d.blocks, d.blockTokens)};
-}
 
 Difference unpaired(const MetricRow& a, const MetricRow& b) {
     Difference d{b.value - a.value, 0, 0, false, "no error known"};
@@ -61,24 +53,39 @@ const char* verdict(const Difference& d, Better better, bool exact) {
     return (d.value < 0) == (better == Better::lower) ? "b is better" : "b is worse";
 }
 
-struct Pairing { std::optional<Difference> nll, kl; };
-
-/// How many windows the run's tokens came from; 1 when it does not say.
-std::int64_t windowsOf(const RunDetail& run) {
-    for (const MetricRow& metric : run.summary.metrics)
-        if (metric.name == "evaluation_windows")
-            return static_cast<std::int64_t>(metric.value);
-    return 1;
+/// exp is steep but smooth: the paired interval of the mean log-likelihood times the perplexity, to first order.
+Difference ofPerplexity(double a, double b, const PairedFigure& nll) {
+    const double scale = 0.5 * (a + b);
+    const double difference = b - a;
+    return {difference, difference + (nll.low - nll.windows.difference) * scale, difference + (nll.high - nll.windows.difference) * scale, true, nll.how};
 }
 
-Pairing pairTokens(const LogReader& log, RunId a, RunId b, std::int64_t windows) {
-    const std::optional<TokenScoreRow> left = log.tokenScores(a), right = log.tokenScores(b);
-    if (!left || !right || left->ids != right->ids)
-        return {};
-    return {paired(left->nll, right->nll, windows), paired(left->kl, right->kl, windows)};
+Difference differenceOf(const MetricRow& a, const MetricRow& b, const TokenComparison& tokens) {
+    const auto found = tokens.figures.find(a.name == "perplexity" ? "nll" : a.name);
+    if (found == tokens.figures.end())
+        return unpaired(a, b);
+    const PairedFigure& paired = found->second;
+    if (a.name == "perplexity")
+        return ofPerplexity(a.value, b.value, paired);
+    return {paired.windows.difference, paired.low, paired.high, true, paired.how};
 }
 
-Json compareMetrics(const RunDetail& a, const RunDetail& b, const Pairing& pairing) {
+struct Bands { NoiseBand a, b; };
+
+/// What two runs of one recipe with different seeds would differ by is no difference between recipes.
+std::string heldAgainstNoise(Difference& d, std::string verdict, const Bands& bands, const std::string& metric) {
+    const std::optional<double> band = noiseHalfWidth(bands.a, bands.b, metric);
+    if (!band)
+        return verdict;
+    const std::size_t runs = bands.a.runs.size() + (bands.a.runs == bands.b.runs ? 0 : bands.b.runs.size());
+    const bool inside = std::abs(d.value) <= *band;
+    d.how += fmt::format("; seeds of {} runs differ by ±{:.3g}", runs, *band);
+    if (inside && (verdict == "b is better" || verdict == "b is worse"))
+        return "not distinguishable";
+    return verdict;
+}
+
+Json compareMetrics(const RunDetail& a, const RunDetail& b, const TokenComparison& tokens, const Bands& bands) {
     std::map<std::string, const MetricRow*> right;
     for (const MetricRow& metric : b.summary.metrics)
         right[metric.name] = &metric;
@@ -87,19 +94,11 @@ Json compareMetrics(const RunDetail& a, const RunDetail& b, const Pairing& pairi
         const auto found = right.find(metric.name);
         if (found == right.end())
             continue;
-        Difference d = unpaired(metric, *found->second);
-        if (metric.name == "nll" && pairing.nll)
-            d = *pairing.nll;
-        if (metric.name == "kl_mean" && pairing.kl)
-            d = *pairing.kl;
-        if (metric.name == "perplexity" && pairing.nll) {
-            // exp is steep but smooth: the paired interval of the mean log-likelihood times the perplexity, to first order.
-            const double scale = 0.5 * (metric.value + found->second->value);
-            d.low = d.value + (pairing.nll->low - pairing.nll->value) * scale;
-            d.high = d.value + (pairing.nll->high - pairing.nll->value) * scale;
-            d.hasError = true;
-            d.how = pairing.nll->how;
-        }
+        const bool refused = !tokens.whyNot.empty() && isOfTokens(metric.name);
+        Difference d = refused ? Difference{found->second->value - metric.value, 0, 0, false, "not the same tokens"} : differenceOf(metric, *found->second, tokens);
+        std::string judged = refused ? "not comparable" : verdict(d, betterOf(metric.name), metric.name == "bytes" || metric.name == "bits_per_weight");
+        if (!refused)
+            judged = heldAgainstNoise(d, std::move(judged), bands, metric.name);
         rows.push_back({{"name", metric.name},
                         {"unit", metric.unit},
                         {"a", metric.value},
@@ -108,7 +107,7 @@ Json compareMetrics(const RunDetail& a, const RunDetail& b, const Pairing& pairi
                         {"ci_low", d.hasError ? Json(d.low) : Json()},
                         {"ci_high", d.hasError ? Json(d.high) : Json()},
                         {"interval", d.how},
-                        {"verdict", verdict(d, betterOf(metric.name), metric.name == "bytes" || metric.name == "bits_per_weight")}});
+                        {"verdict", judged}});
     }
     return rows;
 }
@@ -121,7 +120,7 @@ std::set<std::string> textsOf(const RunDetail& run, const std::string& role) {
     return out;
 }
 
-std::vector<std::string> unfairReasons(const RunDetail& a, const RunDetail& b) {
+std::vector<std::string> unfairReasons(const LogReader& log, const RunDetail& a, const RunDetail& b) {
     std::vector<std::string> reasons;
     const auto differ = [&](const std::string& what, const std::string& left, const std::string& right) {
         if (left != right)
@@ -131,11 +130,14 @@ std::vector<std::string> unfairReasons(const RunDetail& a, const RunDetail& b) {
     if (textsOf(a, "evaluation") != textsOf(b, "evaluation"))
         reasons.emplace_back("evaluated on different texts");
     differ("protocol", left.evaluation.protocol, right.evaluation.protocol);
+    differ("runtime", left.evaluation.runtime, right.evaluation.runtime);
     differ("evaluation tokens", std::to_string(left.evaluation.tokens), std::to_string(right.evaluation.tokens));
     if (a.summary.status != "done" || b.summary.status != "done")
         reasons.push_back(fmt::format("not both are finished: {} and {}", a.summary.status, b.summary.status));
     const auto baseOf = [](const Recipe& r) { return r.kind == "quantize" && r.base.empty() ? r.checkpoint : r.base; };
     differ("baseline of the KL", baseOf(left), baseOf(right));
+    if (const std::string was = loggedBaseline(log, a.summary.id), is = loggedBaseline(log, b.summary.id); !was.empty() && !is.empty())
+        differ("weights of the baseline", was.substr(0, 12), is.substr(0, 12));
     differ("program", a.stack.program, b.stack.program);
     differ("device", a.stack.device, b.stack.device);
     differ("CPU", a.stack.cpu, b.stack.cpu);
@@ -174,10 +176,18 @@ Json siteErrors(const RunDetail& a, const RunDetail& b) {
 
 Json Runner::compare(const LogReader& log, RunId a, RunId b) {
     const RunDetail left = log.run(a), right = log.run(b);
-    const std::vector<std::string> reasons = unfairReasons(left, right);
+    std::vector<std::string> reasons = unfairReasons(log, left, right);
+    const TokenComparison tokens = compareTokens(log, left, right);
+    if (!tokens.whyNot.empty())
+        reasons.push_back("figures by token can't be compared: " + tokens.whyNot);
+    const Bands bands{noiseBand(log, a), noiseBand(log, b)};
     return {{"a", sideJson(left)},
             {"b", sideJson(right)},
-            {"metrics", compareMetrics(left, right, pairTokens(log, a, b, windowsOf(left)))},
+            {"metrics", compareMetrics(left, right, tokens, bands)},
+            {"tokens", tokens.toJson()},
+            {"by_text", tokens.byText},
+            {"positions", tokens.byPosition},
+            {"noise", {{"a", noiseJson(bands.a)}, {"b", noiseJson(bands.b)}}},
             {"fair", reasons.empty()},
             {"unfair_because", reasons},
             {"recipe_changes", recipeChanges(left, right)},

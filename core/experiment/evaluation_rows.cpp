@@ -2,6 +2,8 @@
 // Names of evaluation figures, in one place.
 #include "core/experiment/evaluation_rows.h"
 
+#include <cmath>
+
 namespace bw {
 
 std::vector<MetricRow> evaluationMetrics(const Evaluation& e) {
@@ -68,8 +70,31 @@ Json evaluationJson(const Evaluation& e) {
     return out;
 }
 
-TokenScoreRow tokenScoreRow(const Evaluation& evaluation, const Windows& windows) {
+Json partsJson(const std::vector<PartFigures>& parts, bool hasBase) {
+    Json out = Json::array();
+    for (const PartFigures& part : parts) {
+        Json& made = out.emplace_back(Json{{"name", part.name}, {"tokens", part.tokens}, {"nll", part.nll}, {"nll_se", part.nllStandardError}, {"perplexity", std::exp(part.nll)}, {"top1", part.top1}});
+        if (hasBase)
+            made.update(Json{{"kl_mean", part.klMean}, {"kl_se", part.klStandardError}, {"same_top1", part.sameTop1}});
+    }
+    return out;
+}
+
+void addParts(Json& out, const TokenScoreRow& row, std::int64_t windows) {
+    const TokenFigures scores{row.nll, row.kl, row.marks};
+    const Protocol protocol = parseProtocol(out.at("protocol").get<std::string>());
+    out["by_text"] = partsJson(figuresByText(scores, row.texts, windows), !row.kl.empty());
+    for (std::size_t i = 0; i < out["by_text"].size(); ++i) {
+        out["by_text"][i]["documents"] = row.texts[i].documents.size();
+        out["by_text"][i]["document"] = row.texts[i].unit;
+    }
+    out["positions"] = partsJson(figuresByPosition(scores, windows, firstScoredPosition(protocol, protocol.length)), !row.kl.empty());
+}
+
+TokenScoreRow tokenScoreRow(const Evaluation& evaluation, const Windows& windows, std::vector<ScoredText> texts) {
     TokenScoreRow row;
+    row.texts = std::move(texts);
+    row.topTokens = evaluation.topTokens;
     const std::int64_t scored = windows.count > 0 ? evaluation.tokens / windows.count : 0;
     for (std::int64_t w = 0; w < windows.count; ++w) {
         const std::span<const TokenId> ids = windows.window(w).last(static_cast<std::size_t>(scored));
@@ -77,6 +102,7 @@ TokenScoreRow tokenScoreRow(const Evaluation& evaluation, const Windows& windows
     }
     for (const TokenScore& score : evaluation.tokensScored) {
         row.nll.push_back(score.nll);
+        row.marks.push_back(score.marks);
         if (evaluation.hasBase)
             row.kl.push_back(score.kl);
     }

@@ -19,6 +19,8 @@ namespace {
 constexpr std::string_view kUsualMix = "q4_k_m";
 /// Of llama.cpp's mixes those that are the best of their size as a rule; older and special ones are left to those who know why.
 constexpr std::array<std::string_view, 10> kGoodMixes{"q2_k", "q3_k_s", "q3_k_m", "iq4_xs", "q4_k_s", "q4_k_m", "q5_k_s", "q5_k_m", "q6_k", "q8_0"};
+constexpr std::int64_t kCorrectionTokens = 8192; ///< with less text drift correction can hurt
+constexpr double kCorrection = 0.5;
 constexpr std::array kCodeBits{8, 4, 3, 2}; ///< of integer codes that kernels exist for, largest first
 
 /// The size that was asked for in bits per weight of the sites; 0 when none was.
@@ -87,6 +89,12 @@ public:
         r.exporting = {};
         return r;
     }
+    /// GPTQ on top of it. Drift correction halves what GPTQ leaves again, but not all of what it finds in little text is there.
+    Recipe byGptq(Recipe r) const {
+        r.rounder = "gptq";
+        r.gptq.correction = from_.calibration.samples * from_.calibration.length >= kCorrectionTokens ? kCorrection : 0;
+        return r;
+    }
     /// The same for a layout that keeps embedding and head as the checkpoint has them, as its loaders want.
     Recipe forLayout(const std::string& format, const char* layout) const {
         Recipe r = base(format);
@@ -150,15 +158,15 @@ std::string mixWithin(const Proposals& out, double bits) {
 /// GGUF for llama.cpp: its k-quants, better rounded.
 void proposeGguf(double bits, bool apple, Proposals& out) {
     const std::string mix = mixWithin(out, bits), name = upper(mix), format = "mix:" + mix;
-    Recipe gptq = out.base(format);
-    gptq.rounder = "gptq";
+    const Recipe gptq = out.byGptq(out.base(format));
     Recipe awq = gptq;
     awq.transform = "awq";
     Recipe weighted = out.base(format);
     weighted.rounder = "weighted";
     out.add(name + " with GPTQ",
             "The blocks llama.cpp reads as ever, at the same size, but each column makes up for the rounding of those "
-            "before it. Takes minutes where nearest takes seconds.",
+            "before it, "
+            "and each site for those before it where there is text enough. Takes minutes where nearest takes seconds.",
             gptq);
     if (foldsScales(out.model()))
         out.add(name + ", AWQ scales, then GPTQ",
@@ -186,8 +194,7 @@ void proposeNvidiaWeights(double bits, Proposals& out) {
     const std::int64_t group = groupFor(out.model());
     const int codes = codeBitsWithin(out, bits, group);
     const std::string even = affine(codes, group, "sym"), free = affine(codes, group, "asym");
-    Recipe gptq = out.forLayout(even, "gptq");
-    gptq.rounder = "gptq";
+    const Recipe gptq = out.byGptq(out.forLayout(even, "gptq"));
     out.add("GPTQ, " + even,
             "Loads in vLLM, SGLang and transformers; fast kernels run it at 4 and 8 bits. Symmetric, so that no loader's "
             "zero-point convention matters.",
@@ -199,9 +206,8 @@ void proposeNvidiaWeights(double bits, Proposals& out) {
         out.add("AWQ, " + free, "Needs few texts and hardly overfits to them: for models whose use differs from the calibration text.", awq);
     }
     if (codes <= 4 && foldsScales(out.model())) {
-        Recipe both = out.forLayout(even, layout);
+        Recipe both = out.byGptq(out.forLayout(even, layout));
         both.transform = "awq";
-        both.rounder = "gptq";
         out.add("AWQ scales, then GPTQ, " + even, "Scales first, compensation after: often the least damage at this size.", both);
     }
     if (codes != 4 || !foldsScales(out.model()))
@@ -230,8 +236,7 @@ void proposeCpuActivations(Proposals& out) {
     Recipe q8 = out.base("q8_0");
     q8.activations = "q8_0";
     out.add("Q8_0, activations in blocks of 8 bits", "What llama.cpp's CPU kernels compute with; practically lossless.", q8);
-    Recipe q6 = out.base("q6_k");
-    q6.rounder = "gptq";
+    Recipe q6 = out.byGptq(out.base("q6_k"));
     q6.activations = "q8_k";
     out.add("Q6_K with GPTQ, activations in blocks of 8 bits", "A quarter smaller for little more damage.", q6);
 }
@@ -276,7 +281,7 @@ std::string methodName(const Recipe& recipe) {
         if (part.name == "rotate") join("rotation");
         if (part.name == "outliers") join(part.options.contains("threshold") ? "LLM.int8()" : "sparse outliers");
     }
-    if (recipe.rounder == "gptq") join("GPTQ");
+    if (recipe.rounder == "gptq") join(recipe.gptq.correction > 0 ? "GPTQ with correction" : "GPTQ");
     if (recipe.rounder == "weighted") join("importance-weighted");
     if (recipe.rounder == "stochastic") join("stochastic");
     if (name.empty()) name = "nearest";

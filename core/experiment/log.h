@@ -3,12 +3,13 @@
 // `ExperimentLog` is the one writer of a process; `LogReader` opens its own read-only connection per thread.
 // Tables: checkpoints, datasets, stacks, runs, metrics, site_statistics, histograms, sensitivities, fisher_probes,
 // assignments, site_rounding, transforms, warnings, range_errors, channel_statistics, expert_coverage, outputs, artifacts,
-// notes, tags (see schema.h). Times are UTC ISO 8601.
+// output_pairs, notes, tags (see schema.h). Times are UTC ISO 8601.
 #pragma once
 
 #include "core/base/json.h"
 #include "core/calibrate/data_warnings.h"
 #include "core/calibrate/observers.h"
+#include "core/evaluate/parts.h"
 #include "core/experiment/recipe.h"
 #include "core/quantize/export.h"
 #include "core/sensitivity/sensitivity.h"
@@ -38,6 +39,7 @@ struct RunSummary {
     std::vector<std::string> tags;
     bool starred = false;
     std::string note;
+    std::string checkpointPath;
 };
 
 struct CheckpointRow { std::int64_t id = 0; std::string path, name, kind, family; std::int64_t parameters = 0; std::uint64_t bytes = 0; double bitsPerWeight = 0; };
@@ -68,7 +70,16 @@ struct EarlierRun {
     std::vector<ArtifactRow> artifacts;
 };
 /// Per-token scores of an evaluation kept for plots (window order).
-struct TokenScoreRow { std::vector<float> nll, kl; std::vector<TokenId> ids; };
+struct TokenScoreRow {
+    std::vector<float> nll, kl;
+    std::vector<TokenId> ids;
+    std::vector<std::uint8_t> marks = {};  ///< kTokenWasLikeliest, kSameLikeliest; empty for runs of older versions
+    std::vector<ScoredText> texts = {};    ///< in window order; empty for runs of older versions
+    std::vector<std::uint8_t> topTokens = {}; ///< packed as TopTokenTable reads them; empty for runs of older versions
+};
+
+/// Both models' outputs to one prompt; `json` as schema.cpp says.
+struct OutputPairRow { std::string promptId, prompt; std::int64_t divergence = -1; double cosine = 1; Json json; };
 
 /// Everything about one run.
 struct RunDetail {
@@ -92,7 +103,11 @@ public:
     ~LogReader();
     /// What a person should know about this log ("made by a newer version: only read"); mostly empty.
     const std::string& notice() const;
-    std::vector<RunSummary> runs(std::int64_t limit = 10000) const; ///< newest first
+    /// Newest first. @param before  only runs older than this one: a page ends with the run that the next one begins behind.
+    /// Cost: about 10 µs a run.
+    std::vector<RunSummary> runs(std::int64_t limit = 10000, RunId before = {}) const;
+    /// Finished runs of the same recipe but for seed, name and where a file goes, this one included if it is finished; oldest first.
+    std::vector<RunId> replicates(RunId id) const;
     RunDetail run(RunId id) const;                                   ///< @throws Error(unknownRun)
     /// Of the weights that a finished run worked on; empty while it is not known.
     std::string checkpointSha256(RunId id) const;
@@ -111,6 +126,7 @@ public:
     std::vector<RangeErrorRow> rangeErrors(RunId id) const;     ///< by input, scope and calibrator
     std::vector<ChannelStatisticsRow> channelStatistics(RunId id) const; ///< by input
     std::vector<ExpertCoverageRow> expertCoverage(RunId id) const;       ///< by block and expert
+    std::vector<OutputPairRow> outputPairs(RunId id) const;              ///< in the order of the prompts
     /// Latest finished run of a kind for a checkpoint path; none → RunId(0).
     RunId latest(const std::string& kind, const std::string& checkpointPath) const;
     /// Grows with every commit by any connection: poll it (about 4 Hz) to know when to read again.
@@ -153,11 +169,15 @@ public:
     void addArtifact(RunId id, const ArtifactRow& artifact);
     void addOutput(RunId id, const OutputRow& output);
     void addTokenScores(RunId id, const TokenScoreRow& scores);
+    /// In place of those that the run had.
+    void setOutputPairs(RunId id, const std::vector<OutputPairRow>& rows);
     void addSiteRounding(RunId id, const std::vector<SiteRoundingRow>& rows);
     /// The run's one transform; a later call replaces it.
     void setTransform(RunId id, const Json& transform);
     /// In place of the warnings that the run had.
     void setWarnings(RunId id, const std::vector<DataWarning>& warnings);
+    /// Behind those that the run has.
+    void addWarnings(RunId id, const std::vector<DataWarning>& warnings);
     void addExpertCoverage(RunId id, const std::vector<ExpertCoverageRow>& rows);
     /// What the run gave its caller, without "sites" and "cells", which are rows.
     void setResult(RunId id, const Json& result);

@@ -4,8 +4,10 @@
 #include "core/experiment/schema.h"
 #include "core/sensitivity/fisher.h"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
+#include <sqlite3.h>
 #include <unordered_map>
 
 namespace bw {
@@ -45,10 +47,10 @@ std::vector<T> blobOf(SQLite::Statement& row, int column) {
     return out;
 }
 
-constexpr int kVersionWithProbes = 4, kVersionWithMethods = 5;
+constexpr int kVersionWithProbes = 4, kVersionWithMethods = 5, kVersionWithPairs = 6, kVersionWithParts = 7, kVersionWithTop = 8;
 
 constexpr const char* kSummaryColumns =
-    "SELECT r.id, r.kind, r.name, r.status, c.name, r.started_at, r.seconds, r.error, r.starred, coalesce(n.text, '') "
+    "SELECT r.id, r.kind, r.name, r.status, c.name, r.started_at, r.seconds, r.error, r.starred, coalesce(n.text, ''), c.path "
     "FROM runs r JOIN checkpoints c ON c.id = r.checkpoint LEFT JOIN notes n ON n.run = r.id ";
 
 RunSummary summaryOf(SQLite::Statement& row) {
@@ -63,33 +65,49 @@ RunSummary summaryOf(SQLite::Statement& row) {
     out.error = text(row, 7);
     out.starred = row.getColumn(8).getInt() != 0;
     out.note = text(row, 9);
+    out.checkpointPath = text(row, 10);
     return out;
-}
-
-MetricRow metricOf(SQLite::Statement& row) {
-    MetricRow metric{text(row, 1), realOf(row, 2), std::nullopt, text(row, 4)};
-    if (!row.getColumn(3).isNull())
-        metric.standardError = row.getColumn(3).getDouble();
-    return metric;
 }
 
 void addMetricsAndTags(SQLite::Database& database, std::vector<RunSummary>& runs) {
     if (runs.empty())
         return;
-    std::unordered_map<std::int64_t, RunSummary*> byId;
-    for (RunSummary& run : runs)
-        byId[run.id.value()] = &run;
+    // Both come newest first. Hundreds of thousands of rows: SQLite's own calls cost half of the wrapper's, which counts references for every column.
     const std::int64_t oldest = runs.back().id.value(), newest = runs.front().id.value();
-    SQLite::Statement metrics(database, "SELECT run, name, value, standard_error, unit FROM metrics WHERE run BETWEEN ? AND ? ORDER BY run, name");
-    bindValues(metrics, oldest, newest);
-    while (metrics.executeStep())
-        if (const auto found = byId.find(metrics.getColumn(0).getInt64()); found != byId.end())
-            found->second->metrics.push_back(metricOf(metrics));
-    SQLite::Statement tags(database, "SELECT run, tag FROM tags WHERE run BETWEEN ? AND ? ORDER BY run, tag");
-    bindValues(tags, oldest, newest);
-    while (tags.executeStep())
-        if (const auto found = byId.find(tags.getColumn(0).getInt64()); found != byId.end())
-            found->second->tags.push_back(text(tags, 1));
+    const auto each = [&](const char* sql, const auto& take) {
+        sqlite3_stmt* raw = nullptr;
+        if (sqlite3_prepare_v2(database.getHandle(), sql, -1, &raw, nullptr) != SQLITE_OK)
+            throw SQLite::Exception(database.getHandle());
+        const std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt*)> statement(raw, sqlite3_finalize);
+        sqlite3_bind_int64(raw, 1, oldest);
+        sqlite3_bind_int64(raw, 2, newest);
+        auto run = runs.begin();
+        int state = sqlite3_step(raw);
+        for (; state == SQLITE_ROW; state = sqlite3_step(raw)) {
+            const std::int64_t id = sqlite3_column_int64(raw, 0);
+            while (run != runs.end() && run->id.value() > id)
+                ++run;
+            if (run != runs.end() && run->id.value() == id)
+                take(*run, raw);
+        }
+        if (state != SQLITE_DONE)
+            throw SQLite::Exception(database.getHandle(), state);
+    };
+    const auto words = [](sqlite3_stmt* row, int column) {
+        const auto* bytes = static_cast<const char*>(sqlite3_column_blob(row, column));
+        return bytes == nullptr ? std::string() : std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(row, column)));
+    };
+    each("SELECT run, name, value, standard_error, unit FROM metrics WHERE run BETWEEN ? AND ? ORDER BY run DESC, name DESC", [&](RunSummary& run, sqlite3_stmt* row) {
+        const auto real = [&](int column) { return sqlite3_column_type(row, column) == SQLITE_NULL ? std::numeric_limits<double>::quiet_NaN() : sqlite3_column_double(row, column); };
+        if (run.metrics.empty())
+            run.metrics.reserve(32);
+        run.metrics.push_back({words(row, 1), real(2), sqlite3_column_type(row, 3) == SQLITE_NULL ? std::optional<double>() : sqlite3_column_double(row, 3), words(row, 4)});
+    });
+    each("SELECT run, tag FROM tags WHERE run BETWEEN ? AND ? ORDER BY run DESC, tag DESC", [&](RunSummary& run, sqlite3_stmt* row) { run.tags.push_back(words(row, 1)); });
+    for (RunSummary& run : runs) { // by name
+        std::reverse(run.metrics.begin(), run.metrics.end());
+        std::reverse(run.tags.begin(), run.tags.end());
+    }
 }
 
 CheckpointRow checkpointOf(SQLite::Statement& row) {
@@ -151,6 +169,27 @@ std::vector<float> floatsOf(const std::string& json) {
     return out;
 }
 
+/// Nothing where it does not add up to the scored tokens: another program wrote it.
+std::vector<ScoredText> scoredTextsOf(const std::string& json, std::size_t tokens) {
+    std::vector<ScoredText> out;
+    std::int64_t left = static_cast<std::int64_t>(tokens);
+    const Json texts = parseJson(json, "texts of scored tokens");
+    if (!texts.is_array())
+        return {};
+    for (const Json& text : texts) {
+        if (!text.is_object() || !text.contains("documents") || !text.at("documents").is_array())
+            return {};
+        ScoredText& made = out.emplace_back(ScoredText{text.value("name", std::string()), text.value("unit", std::string()), {}});
+        for (const Json& count : text.at("documents")) {
+            if (!count.is_number_integer() || count.get<std::int64_t>() < 1 || count.get<std::int64_t>() > left)
+                return {};
+            made.documents.push_back(count.get<std::int64_t>());
+            left -= made.documents.back();
+        }
+    }
+    return left == 0 ? out : std::vector<ScoredText>{};
+}
+
 } // namespace
 
 std::vector<DatasetRow> datasetRows(SQLite::Database& database, RunId run) {
@@ -193,14 +232,29 @@ LogReader::~LogReader() = default;
 
 const std::string& LogReader::notice() const { return impl_->notice; }
 
-std::vector<RunSummary> LogReader::runs(std::int64_t limit) const {
+std::vector<RunSummary> LogReader::runs(std::int64_t limit, RunId before) const {
     return impl_->read([&](SQLite::Database& database) {
         std::vector<RunSummary> out;
-        SQLite::Statement rows(database, std::string(kSummaryColumns) + "ORDER BY r.id DESC LIMIT ?");
-        bindValues(rows, limit);
+        SQLite::Statement rows(database, std::string(kSummaryColumns) + "WHERE r.id < ? ORDER BY r.id DESC LIMIT ?");
+        bindValues(rows, before.value() == 0 ? INT64_MAX : before.value(), limit);
         while (rows.executeStep())
             out.push_back(summaryOf(rows));
         addMetricsAndTags(database, out);
+        return out;
+    });
+}
+
+std::vector<RunId> LogReader::replicates(RunId id) const {
+    return impl_->read([&](SQLite::Database& database) {
+        requireRun(database, id, impl_->path);
+        std::vector<RunId> out;
+        // What stands before "export" is the same text, which is cheaper to see than JSON to take apart.
+        SQLite::Statement rows(database, "WITH mine AS (SELECT kind, checkpoint, substr(recipe, 1, instr(recipe, '\"export\"')) AS head, json_remove(recipe, '$.seed', '$.name', '$.export.path', '$.export.replace') AS what FROM runs WHERE id = ?) "
+                                         "SELECT r.id FROM runs r JOIN mine ON r.kind = mine.kind AND r.checkpoint = mine.checkpoint "
+                                         "WHERE r.status = 'done' AND substr(r.recipe, 1, instr(r.recipe, '\"export\"')) = mine.head AND json_remove(r.recipe, '$.seed', '$.name', '$.export.path', '$.export.replace') = mine.what ORDER BY r.id");
+        bindValues(rows, id);
+        while (rows.executeStep())
+            out.push_back(RunId(rows.getColumn(0).getInt64()));
         return out;
     });
 }
@@ -319,11 +373,20 @@ std::vector<SiteStatisticsRow> LogReader::siteStatistics(RunId id) const {
 
 std::optional<TokenScoreRow> LogReader::tokenScores(RunId id) const {
     return impl_->read([&](SQLite::Database& database) -> std::optional<TokenScoreRow> {
-        SQLite::Statement row(database, "SELECT ids, nll, kl FROM token_scores WHERE run = ?");
+        const int version = logVersion(database);
+        const bool parts = version >= kVersionWithParts, top = version >= kVersionWithTop;
+        SQLite::Statement row(database, std::string("SELECT ids, nll, kl") + (parts ? ", marks, texts" : "") + (top ? ", top_tokens" : "") + " FROM token_scores WHERE run = ?");
         bindValues(row, id);
         if (!row.executeStep())
             return std::nullopt;
-        return TokenScoreRow{blobOf<float>(row, 1), blobOf<float>(row, 2), blobOf<TokenId>(row, 0)};
+        TokenScoreRow out{blobOf<float>(row, 1), blobOf<float>(row, 2), blobOf<TokenId>(row, 0)};
+        if (parts) {
+            out.marks = blobOf<std::uint8_t>(row, 3);
+            out.texts = scoredTextsOf(text(row, 4), out.nll.size());
+        }
+        if (top)
+            out.topTokens = blobOf<std::uint8_t>(row, 5);
+        return out;
     });
 }
 
@@ -405,6 +468,19 @@ std::vector<ExpertCoverageRow> LogReader::expertCoverage(RunId id) const {
         bindValues(rows, id);
         while (rows.executeStep())
             out.push_back({rows.getColumn(0).getInt(), rows.getColumn(1).getInt(), rows.getColumn(2).getInt64()});
+        return out;
+    });
+}
+
+std::vector<OutputPairRow> LogReader::outputPairs(RunId id) const {
+    return impl_->read([&](SQLite::Database& database) {
+        std::vector<OutputPairRow> out;
+        if (logVersion(database) < kVersionWithPairs)
+            return out;
+        SQLite::Statement rows(database, "SELECT prompt_id, prompt, divergence, cosine, json FROM output_pairs WHERE run = ? ORDER BY position");
+        bindValues(rows, id);
+        while (rows.executeStep())
+            out.push_back({text(rows, 0), text(rows, 1), rows.getColumn(2).getInt64(), rows.getColumn(3).getDouble(), parseJson(text(rows, 4), "outputs of a prompt")});
         return out;
     });
 }

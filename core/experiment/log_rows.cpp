@@ -205,8 +205,12 @@ void ExperimentLog::addOutput(RunId id, const OutputRow& output) {
 void ExperimentLog::addTokenScores(RunId id, const TokenScoreRow& scores) {
     impl_->transact([&](SQLite::Database& database) {
         impl_->requireRun(id);
-        execute(database, "INSERT OR REPLACE INTO token_scores (run, tokens, ids, nll, kl) VALUES (?,?,?,?,?)", id,
-                static_cast<std::int64_t>(scores.nll.size()), bytesOf(scores.ids), bytesOf(scores.nll), bytesOf(scores.kl));
+        Json texts = Json::array();
+        for (const ScoredText& text : scores.texts)
+            texts.push_back({{"name", text.name}, {"unit", text.unit}, {"documents", text.documents}});
+        execute(database, "INSERT OR REPLACE INTO token_scores (run, tokens, ids, nll, kl, marks, texts, top_tokens) VALUES (?,?,?,?,?,?,?,?)", id,
+                static_cast<std::int64_t>(scores.nll.size()), bytesOf(scores.ids), bytesOf(scores.nll), bytesOf(scores.kl), bytesOf(scores.marks),
+                texts.dump(-1, ' ', false, Json::error_handler_t::replace), bytesOf(scores.topTokens));
     });
 }
 
@@ -226,14 +230,29 @@ void ExperimentLog::setTransform(RunId id, const Json& transform) {
     });
 }
 
+namespace {
+
+void insertWarnings(SQLite::Database& database, RunId id, const std::vector<DataWarning>& warnings) {
+    std::int64_t position = lookUp(database, 0, "SELECT coalesce(max(position) + 1, 0) FROM warnings WHERE run = ?", id);
+    for (const DataWarning& warning : warnings)
+        execute(database, "INSERT INTO warnings (run, position, kind, seen, why, remedy, details) VALUES (?,?,?,?,?,?,?)", id, position++, warning.kind,
+                warning.seen, warning.why, warning.remedy, Json(warning.details).dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+} // namespace
+
 void ExperimentLog::setWarnings(RunId id, const std::vector<DataWarning>& warnings) {
     impl_->transact([&](SQLite::Database& database) {
         impl_->requireRun(id);
         execute(database, "DELETE FROM warnings WHERE run = ?", id);
-        std::int64_t position = 0;
-        for (const DataWarning& warning : warnings)
-            execute(database, "INSERT INTO warnings (run, position, kind, seen, why, remedy, details) VALUES (?,?,?,?,?,?,?)", id, position++, warning.kind,
-                    warning.seen, warning.why, warning.remedy, Json(warning.details).dump(-1, ' ', false, Json::error_handler_t::replace));
+        insertWarnings(database, id, warnings);
+    });
+}
+
+void ExperimentLog::addWarnings(RunId id, const std::vector<DataWarning>& warnings) {
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        insertWarnings(database, id, warnings);
     });
 }
 
@@ -242,6 +261,17 @@ void ExperimentLog::addExpertCoverage(RunId id, const std::vector<ExpertCoverage
         impl_->requireRun(id);
         for (const ExpertCoverageRow& row : rows)
             execute(database, "INSERT OR REPLACE INTO expert_coverage (run, block, expert, tokens) VALUES (?,?,?,?)", id, row.block, row.expert, row.tokens);
+    });
+}
+
+void ExperimentLog::setOutputPairs(RunId id, const std::vector<OutputPairRow>& rows) {
+    impl_->transact([&](SQLite::Database& database) {
+        impl_->requireRun(id);
+        execute(database, "DELETE FROM output_pairs WHERE run = ?", id);
+        std::int64_t position = 0;
+        for (const OutputPairRow& row : rows)
+            execute(database, "INSERT INTO output_pairs (run, position, prompt_id, prompt, divergence, cosine, json) VALUES (?,?,?,?,?,?,?)", id, position++, row.promptId, row.prompt,
+                    row.divergence, row.cosine, row.json.dump(-1, ' ', false, Json::error_handler_t::replace));
     });
 }
 

@@ -410,6 +410,47 @@ std::unique_ptr<SQLite::Database> openTarget(const std::string& path, bool prete
 
 } // namespace
 
+namespace {
+
+/// Keeps the cards of chosen runs and of those that their recipes name. Returns how many of the latter.
+std::int64_t choose(Source& source, const std::vector<RunId>& runs) {
+    std::map<std::int64_t, const RunCard*> byId;
+    for (const RunCard& card : source.cards)
+        byId[card.id] = &card;
+    std::set<std::int64_t> wanted;
+    std::vector<std::int64_t> open;
+    for (const RunId run : runs) {
+        if (!byId.contains(run.value()))
+            throw Error(ErrorCode::unknownRun, fmt::format("there is no run {} in {}", run.value(), source.path), "'bitwright-cli runs list' shows all runs");
+        if (wanted.insert(run.value()).second)
+            open.push_back(run.value());
+    }
+    const std::size_t asked = wanted.size();
+    while (!open.empty()) {
+        const std::int64_t id = open.back();
+        open.pop_back();
+        for (const std::int64_t named : detail::runsNamedBy(byId.at(id)->recipe))
+            if (byId.contains(named) && wanted.insert(named).second) // one that was pruned stays a bare number
+                open.push_back(named);
+    }
+    std::erase_if(source.cards, [&](const RunCard& card) { return !wanted.contains(card.id); });
+    return static_cast<std::int64_t>(wanted.size() - asked);
+}
+
+MergeReport mergeOpened(const std::string& target, std::vector<Source>& opened, JobContext& job, bool pretend) {
+    job.beginStage("merge: writing", 0, "runs");
+    return guarded(target, [&] {
+        const std::unique_ptr<SQLite::Database> database = openTarget(target, pretend);
+        SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+        MergeReport report = Merge(*database, target, opened, job).run();
+        job.checkpoint();
+        transaction.commit();
+        return report;
+    });
+}
+
+} // namespace
+
 MergeReport mergeLogs(const std::string& target, const std::vector<std::string>& sources, JobContext& job, bool pretend) {
     if (sources.empty())
         throw Error(ErrorCode::usage, "there is no log to merge", "name the logs whose runs are to be taken over");
@@ -420,15 +461,16 @@ MergeReport mergeLogs(const std::string& target, const std::vector<std::string>&
         opened.push_back(openSource(path, target));
         job.advance();
     }
-    job.beginStage("merge: writing", 0, "runs");
-    return guarded(target, [&] {
-        const std::unique_ptr<SQLite::Database> database = openTarget(target, pretend);
-        SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
-        MergeReport report = Merge(*database, target, opened, job).run();
-        job.checkpoint();
-        transaction.commit();
-        return report;
-    });
+    return mergeOpened(target, opened, job, pretend);
+}
+
+MergeReport copyRuns(const std::string& target, const std::string& source, const std::vector<RunId>& runs, JobContext& job, bool pretend) {
+    std::vector<Source> opened;
+    opened.push_back(openSource(source, target));
+    const std::int64_t named = runs.empty() ? 0 : choose(opened.front(), runs);
+    MergeReport report = mergeOpened(target, opened, job, pretend);
+    report.named = named;
+    return report;
 }
 
 } // namespace bw

@@ -22,6 +22,7 @@ struct MergedSweep {
 struct MergeReport {
     std::int64_t added = 0;            ///< runs that were new here, shards included
     std::int64_t known = 0;            ///< runs that were here already, by what they are
+    std::int64_t named = 0;            ///< copyRuns: of the runs it took, those that only recipes of chosen ones name
     std::int64_t completed = 0;        ///< of the known ones: unfinished here, further on there
     std::vector<MergedSweep> sweeps;
 };
@@ -36,5 +37,9 @@ struct MergeReport {
 /// Error fileNotFound, logTooNew, logCorrupt, logBusy, diskFull, cancelled.
 /// @param pretend  works on a copy in memory: what would be done is reported, the target is neither made nor changed.
 MergeReport mergeLogs(const std::string& target, const std::vector<std::string>& sources, JobContext& job, bool pretend = false);
+
+/// Chosen runs of one log into another, with everything that hangs on them, and the runs that their recipes name (their maps). Empty: all.
+/// @throws as mergeLogs, and Error(unknownRun) for a run that the source lacks.
+MergeReport copyRuns(const std::string& target, const std::string& source, const std::vector<RunId>& runs, JobContext& job, bool pretend = false);
 
 } // namespace bw

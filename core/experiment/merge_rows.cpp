@@ -12,7 +12,7 @@ namespace bw::detail {
 namespace {
 
 /// Places in a recipe that hold numbers of runs.
-constexpr const char* kRunNumbers[] = {"/sweep/order_run", "/assignment/sweep_run", "/assignment/scale_run"};
+constexpr const char* kRunNumbers[] = {"/sweep/order_run", "/assignment/sweep_run", "/assignment/scale_run", "/assignment/start_run", "/diagnosis/run"};
 constexpr const char* kRunLists[] = {"/assignment/measured_runs"};
 
 Json withoutRunNumbers(Json recipe) {
@@ -110,6 +110,22 @@ std::vector<RunCard> readCards(SQLite::Database& database, const std::string& lo
             }
     }
     return cards;
+}
+
+std::set<std::int64_t> runsNamedBy(const Json& recipe) {
+    std::set<std::int64_t> out;
+    const auto take = [&](const Json& number) {
+        if (number.is_number_integer() && number.get<std::int64_t>() > 0)
+            out.insert(number.get<std::int64_t>());
+    };
+    for (const char* path : kRunNumbers)
+        if (const Json::json_pointer at(path); recipe.contains(at))
+            take(recipe.at(at));
+    for (const char* path : kRunLists)
+        if (const Json::json_pointer at(path); recipe.contains(at) && recipe.at(at).is_array())
+            for (const Json& number : recipe.at(at))
+                take(number);
+    return out;
 }
 
 bool renumberRecipe(Json& recipe, const std::map<std::int64_t, std::int64_t>& renumbered) {

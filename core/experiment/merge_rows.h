@@ -32,6 +32,8 @@ struct RunCard {
 };
 
 std::vector<RunCard> readCards(SQLite::Database& database, const std::string& log);
+/// Runs that a recipe names; 0 is none.
+std::set<std::int64_t> runsNamedBy(const Json& recipe);
 /// `recipe` with the runs it names renumbered; what `renumbered` lacks stays. Returns whether anything changed.
 bool renumberRecipe(Json& recipe, const std::map<std::int64_t, std::int64_t>& renumbered);
 

@@ -12,6 +12,7 @@ std::string MixJob::mapRounder() const { return options_.rounder == "gptq" ? "we
 
 void MixJob::takeGptq(MixCandidate& candidate) const {
     candidate.rounder = candidate.recipe.rounder = "gptq";
+    candidate.recipe.gptq.correction = options_.correction;
     candidate.name += " + GPTQ";
     candidate.recipe.name = "measure: " + candidate.name;
     candidate.predicted.reset();

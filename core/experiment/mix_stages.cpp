@@ -67,6 +67,11 @@ void MixJob::requireWritable() {
         return;
     Recipe planned = withAbsolutePaths(measuring(recipe("quantize", ""), ""));
     planned.assignment.format = options_.formats.front();
+    // One site of each other format, since not every container holds all of them side by side.
+    auto format = options_.formats.begin() + 1;
+    for (const Site& site : model_->sites())
+        if (site.block.value() >= 0 && format != options_.formats.end())
+            planned.assignment.rules.push_back({site.name, *format++});
     planned.exporting = {options_.outPath, options_.replace};
     planned = withAbsolutePaths(planned);
     if (!options_.fresh && !planned.exporting.replace)

@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/format/storage_type.h"
+#include "core/quantize/outlier_split.h"
 #include "core/quantize/presets.h"
 
 #include <algorithm>
@@ -99,6 +100,10 @@ ExportOptions exportOptions(const Recipe& recipe) {
 
 ExportPlan planFor(const Model& model, const std::vector<SiteFormat>& formats, const Recipe& recipe) {
     const ExportOptions options = exportOptions(recipe);
+    if (!recipe.exporting.path.empty() && !outlierSplit(parseTransform(recipe.transform)).empty())
+        throw Error(ErrorCode::formatDoesNotFit, "no file holds what an outlier split keeps beside the grid",
+                    "leave the output path away to measure it; for a file, smooth and rotate move outliers where a grid can hold them, --set SITE=keep keeps whole layers, "
+                    "and bitsandbytes finds outlier channels itself: int8:channel:sym with --layout bnb");
     if (!recipe.exporting.path.empty())
         return planExport(model, formats, recipe.exporting.path, recipe.exporting.replace, options);
     try {
@@ -107,7 +112,9 @@ ExportPlan planFor(const Model& model, const std::vector<SiteFormat>& formats, c
             return planWithoutContainer(model, formats, "no file this program writes holds all these formats");
         return plan;
     } catch (const Error& e) {
-        if (e.code() != ErrorCode::unsupportedModel && e.code() != ErrorCode::unsupportedTokenizer && e.code() != ErrorCode::diskFull &&
+        // A mix that no container holds is only measured; where one is named its refusal stands.
+        const bool free = options.layout.empty() && options.profile.empty();
+        if (!(e.code() == ErrorCode::formatDoesNotFit && free) && e.code() != ErrorCode::unsupportedModel && e.code() != ErrorCode::unsupportedTokenizer && e.code() != ErrorCode::diskFull &&
             e.code() != ErrorCode::permissionDenied)
             throw;
         return planWithoutContainer(model, formats, "no container");

@@ -33,8 +33,9 @@ Json auditJson(const AuditReport& audit) {
 }
 
 /// All that the figures depend on: the recipe but for its name, where the result goes and how its formats were found.
-std::string evaluationKey(const Stage& stage, const QuantizedModel& quantized) {
+std::string evaluationKey(const Stage& stage, const QuantizedModel& quantized, const std::string& runtime) {
     Json key = stage.recipe.toJson();
+    key["evaluation"]["runtime"] = runtime;
     for (const char* other : {"name", "export", "assignment"})
         key.erase(other);
     Json formats = Json::array();
@@ -44,7 +45,7 @@ std::string evaluationKey(const Stage& stage, const QuantizedModel& quantized) {
     return key.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-Evaluation evaluateAnew(const Stage& stage, const Model& worked, const QuantizedModel& quantized, const TextSet& texts) {
+Evaluation evaluateAnew(const Stage& stage, const Model& worked, const WeightSource& quantized, const TextSet& texts) {
     const Recipe& recipe = stage.recipe;
     EvaluateOptions options;
     options.protocol = parseProtocol(recipe.evaluation.protocol);
@@ -52,7 +53,16 @@ Evaluation evaluateAnew(const Stage& stage, const Model& worked, const Quantized
     const bool ownBase = recipe.base.empty();
     const std::shared_ptr<const Model> other = ownBase ? nullptr : stage.bench.model(recipe.base, recipe.device, stage.model.nonFinite());
     const Model& base = ownBase ? stage.model : *other;
+    options.baseStates = [&](const Windows& windows, JobContext& job) { return stage.bench.baseStates(base, windows, job); };
     return evaluateAgainstBase(worked, &quantized, base, nullptr, texts.windows, options, stage.job);
+}
+
+const Evaluation& evaluated(const Stage& stage, const Model& worked, const QuantizedModel& quantized, const std::string& runtime, std::shared_ptr<const RuntimeRounding> rounding, const TextSet& texts) {
+    const std::string key = evaluationKey(stage, quantized, runtime);
+    auto known = stage.bench.evaluations().find(key);
+    if (known == stage.bench.evaluations().end())
+        known = stage.bench.evaluations().emplace(key, evaluateAnew(stage, worked, RunWith(&quantized, std::move(rounding)), texts)).first;
+    return known->second;
 }
 
 /// What calibration fitted, as files state it.
@@ -102,15 +112,18 @@ Json writeAndAudit(const Stage& stage, const Model& worked, const QuantizedModel
     return out;
 }
 
-Json evaluateQuantized(const Stage& stage, const Model& worked, const QuantizedModel& quantized, const TextSet& texts) {
-    const std::string key = evaluationKey(stage, quantized);
-    auto known = stage.bench.evaluations().find(key);
-    if (known == stage.bench.evaluations().end())
-        known = stage.bench.evaluations().emplace(key, evaluateAnew(stage, worked, quantized, texts)).first;
-    const Evaluation& evaluation = known->second;
+Json evaluateQuantized(const Stage& stage, const Model& worked, const QuantizedModel& quantized, const TextSet& texts, const RuntimeSchemes& schemes, TokenScoreRow& scores) {
+    const std::string& runtime = stage.recipe.evaluation.runtime;
+    const Evaluation& evaluation = evaluated(stage, worked, quantized, runtime, evaluationRounding(stage, worked, schemes, &quantized), texts);
     stage.log().addMetrics(stage.run, evaluationMetrics(evaluation));
-    stage.log().addTokenScores(stage.run, tokenScoreRow(evaluation, texts.windows));
+    scores = tokenScoreRow(evaluation, texts.windows, stage.bench.scoredParts(worked, stage.recipe, texts));
+    stage.log().addTokenScores(stage.run, scores);
     Json out = evaluationJson(evaluation);
+    addParts(out, scores, evaluation.windows);
+    if (runtime != "ideal")
+        addRuntime(stage, evaluated(stage, worked, quantized, "ideal", schemes.rounding, texts), out);
+    if (!stage.recipe.base.empty())
+        out["base_sha256"] = stage.bench.checkpointSha256(*stage.bench.model(stage.recipe.base, stage.recipe.device, stage.model.nonFinite()), stage.job);
     addSchemes(stage, worked, evaluation, texts.windows, out);
     return out;
 }

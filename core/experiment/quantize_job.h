@@ -22,6 +22,7 @@ GptqOptions gptqOptions(const Recipe& recipe);
 struct QuantizeTexts {
     std::optional<TextSet> calibration; ///< absent when nothing of the recipe looks at inputs
     std::optional<TextSet> evaluation;
+    std::vector<DataWarning> warnings; ///< of both, which are in the log
 };
 /// Loads what the recipe names before any work, so that a missing file costs seconds, not the whole run; logs the texts and
 /// their warnings. @throws Error(usage) when calibration text is needed and none is named.
@@ -41,14 +42,14 @@ struct RoundedModel {
     Json cache;                   ///< what the cache of rounded tensors did; null without one
 };
 /// Rounds every site as the recipe and its own choice say; `schemes` are what it is run with.
-/// @throws Error(usage) for an outlier split together with GPTQ.
 RoundedModel roundModel(const Stage& stage, const WorkedModel& worked, const ExportPlan& plan, const QuantizeTexts& texts, const RuntimeSchemes& schemes,
                         std::vector<SiteFormat> formats);
 
 /// Writes, audits and logs the file or folder; the audit as JSON.
 Json writeAndAudit(const Stage& stage, const Model& worked, const QuantizedModel& quantized, const ExportPlan& plan, bool replace, const QuantizeTexts& texts, const RuntimeSchemes& schemes);
 
-/// Against the recipe's baseline, or the stage's model as it was before any transform; logged.
-Json evaluateQuantized(const Stage& stage, const Model& worked, const QuantizedModel& quantized, const TextSet& texts);
+/// Against the recipe's baseline, or the stage's model as it was before any transform, as the recipe's runtime computes; logged.
+/// @param scores gets its scores by token.
+Json evaluateQuantized(const Stage& stage, const Model& worked, const QuantizedModel& quantized, const TextSet& texts, const RuntimeSchemes& schemes, TokenScoreRow& scores);
 
 } // namespace bw

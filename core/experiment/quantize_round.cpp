@@ -34,7 +34,7 @@ bool asksFor(const SiteFormat& format, const Recipe& recipe, std::string_view ro
 
 GptqOptions gptqOptions(const Recipe& recipe) {
     const Recipe::Gptq& g = recipe.gptq;
-    return {g.damping, g.activationOrder, g.sequential, clipsOutputs(recipe), g.refitScales, static_cast<int>(g.sweeps), g.minimumTokens};
+    return {g.damping, g.activationOrder, g.sequential, clipsOutputs(recipe), g.refitScales, static_cast<int>(g.sweeps), g.minimumTokens, g.correction};
 }
 
 RounderOptions rounderOf(const Recipe& recipe) {
@@ -56,30 +56,33 @@ RoundedModel roundModel(const Stage& stage, const WorkedModel& worked, const Exp
     };
     const bool byGptq = any("gptq");
     const OutlierSplit split = outlierSplit(parseTransform(recipe.transform));
-    if (byGptq && !split.empty())
-        throw Error(ErrorCode::usage, "GPTQ and an outlier split do not go together here: both say what becomes of a large weight", "leave out one of them; --rounder weighted goes with outliers");
-    if (clipsOutputs(recipe) && !split.empty())
-        throw Error(ErrorCode::usage, "clip and an outlier split do not go together here: both say what becomes of a large weight", "leave out one of them");
     std::shared_ptr<const Calibrated> calibrated;
     ImportanceLookup importance = [](const Site&) { return std::span<const float>(); };
-    if (byGptq || any("weighted")) {
+    // GPTQ takes the importance of its sites from their Hessians: a walk for it is worth its time for others only.
+    const bool looksUp = std::any_of(formats.begin(), formats.end(), [&](const SiteFormat& f) {
+        const bool embedding = worked.model.site(f.site).kind == SiteKind::tokenEmbedding;
+        return asksFor(f, recipe, "weighted") || (asksFor(f, recipe, "gptq") && embedding);
+    });
+    if (looksUp || (byGptq && split.weights > 0)) {
         calibrated = stage.bench.calibrated(worked.model, recipe, stage.job);
         importance = roundingImportance(worked.model, recipe, *calibrated);
     }
+    KeptLookup kept;
+    if (!split.empty())
+        kept = [&](const Site& site, MatrixView<const float> weight) {
+            const bool hasColumns = site.inputGroup >= 0 && !schemes.outlierColumns.empty();
+            return keptWeights(weight, hasColumns ? schemes.outlierColumns[static_cast<std::size_t>(site.inputGroup)] : std::vector<std::int32_t>(), split.weights, importance(site));
+        };
     const StageClock::time_point begun = StageClock::now();
     if (byGptq) {
         for (SiteFormat& format : formats)
             if (format.rounder.empty())
                 format.rounder = recipe.rounder;
-        out.model = gptqModel(worked.model, formats, texts.calibration->windows, importance, rounderOf(recipe), gptqOptions(recipe), &out.report, stage.job);
+        out.model = gptqModel(worked.model, formats, texts.calibration->windows, importance, rounderOf(recipe), gptqOptions(recipe), &out.report, stage.job, kept);
     } else if (clipsOutputs(recipe)) {
-        out.model = clippedModel(worked.model, formats, texts.calibration->windows, importance, rounderOf(recipe), stage.job);
+        out.model = clippedModel(worked.model, formats, texts.calibration->windows, importance, rounderOf(recipe), stage.job, kept, stage.bench.inputStore(worked.model, stage.job));
     } else {
         const std::unique_ptr<TensorCache> cache = cacheFor(stage, worked, plan);
-        const KeptLookup kept = [&](const Site& site, MatrixView<const float> weight) {
-            const bool hasColumns = site.inputGroup >= 0 && !schemes.outlierColumns.empty();
-            return keptWeights(weight, hasColumns ? schemes.outlierColumns[static_cast<std::size_t>(site.inputGroup)] : std::vector<std::int32_t>(), split.weights, importance(site));
-        };
         out.model = split.empty() ? QuantizedModel::build(worked.model, formats, importance, rounderOf(recipe), stage.job, cache.get())
                                   : buildAround(worked.model, formats, importance, rounderOf(recipe), kept, stage.job);
         if (cache && !cache->problem().empty())

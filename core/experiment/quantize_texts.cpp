@@ -35,7 +35,7 @@ QuantizeTexts prepareTexts(const Stage& stage) {
         throw Error(ErrorCode::usage, readerOf(recipe) + " looks at calibration text, and none is named",
                     recipe.rounder == "weighted" ? "add --text FILE or --imatrix FILE, or use --rounder nearest" : "add --text FILE (.txt or .jsonl)");
     out.calibration = stage.bench.calibrationTexts(stage.model, recipe, stage.job);
-    checkTexts(stage, *out.calibration, out.evaluation ? &*out.evaluation : nullptr);
+    out.warnings = checkTexts(stage, *out.calibration, out.evaluation ? &*out.evaluation : nullptr);
     for (const TextData& text : out.calibration->texts)
         stage.log().addDataset(stage.run, text, "calibration");
     return out;

@@ -4,9 +4,11 @@
 #include "core/experiment/recipe.h"
 
 #include "core/calibrate/dataset.h"
+#include "core/evaluate/tasks.h"
 #include "core/experiment/recipe_section.h"
 #include "core/quantize/export.h"
 #include "core/quantize/rules.h"
+#include "core/quantize/runtime_profile.h"
 
 #include <charconv>
 #include <string_view>
@@ -66,6 +68,7 @@ void readSet(RecipeSection& section, const std::vector<std::string>& files, Reci
     section.flag("deduplicate", out.deduplicate);
     section.choice("sampling", out.sampling, {"even", "random", "balanced"});
     section.integer("expert_floor", out.expertFloor, 0, kManyTokens);
+    section.flag("grams", out.grams);
 }
 
 void readCalibration(RecipeSection& top, Recipe& recipe) {
@@ -98,6 +101,7 @@ void readEvaluation(RecipeSection& top, Recipe::Evaluation& out) {
     section.text("protocol", out.protocol);
     checkParses("evaluation.protocol", out.protocol, [](const std::string& text) { parseProtocol(text); });
     section.integer("tokens", out.tokens, 0, kManyTokens);
+    section.choice("runtime", out.runtime, runtimeProfileNames());
     section.close();
 }
 
@@ -285,6 +289,43 @@ void readExport(RecipeSection& top, Recipe::Export& out) {
     section.close();
 }
 
+void readTasks(RecipeSection& top, Recipe::Tasks& out) {
+    const Json* json = top.find("tasks");
+    if (!json)
+        return;
+    RecipeSection section(*json, "tasks");
+    section.texts("prompts", out.prompts);
+    section.integer("max_tokens", out.maxTokens, 1, 1 << 20);
+    section.flag("compare", out.compare);
+    if (const Json* thresholds = section.find("thresholds")) {
+        if (!thresholds->is_object())
+            refuseRecipe(section.at("thresholds"), "must be an object of figure: limit");
+        out.thresholds.clear();
+        for (const auto& entry : thresholds->items()) {
+            const std::string path = section.at("thresholds." + entry.key());
+            if (!entry.value().is_string())
+                refuseRecipe(path, "must be text like \">= 0.35\"");
+            checkParses(path, entry.value().get<std::string>(), [](const std::string& text) { parseThreshold(text); });
+            out.thresholds[entry.key()] = entry.value().get<std::string>();
+        }
+    }
+    section.close();
+}
+
+void readDiagnosis(RecipeSection& top, Recipe::Diagnosis& out) {
+    const Json* json = top.find("diagnosis");
+    if (!json)
+        return;
+    RecipeSection section(*json, "diagnosis");
+    section.integer("run", out.run, 0, INT64_MAX);
+    section.integer("tokens", out.tokens, 2, kManyTokens);
+    section.integer("probes", out.probes, 1, 1 << 20);
+    section.real("share", out.share, 0.01, 0.99);
+    section.integer("worst", out.worst, 0, 1000);
+    section.texts("recalibrate", out.recalibrate);
+    section.close();
+}
+
 void readGeneration(RecipeSection& top, Recipe::Generation& out) {
     const Json* json = top.find("generation");
     if (!json)
@@ -338,9 +379,10 @@ Json Recipe::toJson() const {
           {"min_length", calibrationSet.minLength},
           {"deduplicate", calibrationSet.deduplicate},
           {"sampling", calibrationSet.sampling},
-          {"expert_floor", calibrationSet.expertFloor}}},
+          {"expert_floor", calibrationSet.expertFloor},
+          {"grams", calibrationSet.grams}}},
         {"importance", importance},
-        {"evaluation", {{"files", evaluation.files}, {"protocol", evaluation.protocol}, {"tokens", evaluation.tokens}}},
+        {"evaluation", {{"files", evaluation.files}, {"protocol", evaluation.protocol}, {"tokens", evaluation.tokens}, {"runtime", evaluation.runtime}}},
         {"sweep",
          {{"formats", sweep.formats},
           {"metric", sweep.metric},
@@ -382,6 +424,8 @@ Json Recipe::toJson() const {
         {"activations", activations},
         {"kv_cache", kvCache},
         {"export", {{"path", exporting.path}, {"replace", exporting.replace}, {"part_bytes", exporting.partBytes}, {"layout", exporting.layout}, {"profile", exporting.profile}}},
+        {"tasks", {{"prompts", tasks.prompts}, {"max_tokens", tasks.maxTokens}, {"compare", tasks.compare}, {"thresholds", tasks.thresholds}}},
+        {"diagnosis", {{"run", diagnosis.run}, {"tokens", diagnosis.tokens}, {"probes", diagnosis.probes}, {"share", diagnosis.share}, {"worst", diagnosis.worst}, {"recalibrate", diagnosis.recalibrate}}},
         {"generation",
          {{"prompt", generation.prompt},
           {"max_tokens", generation.maxTokens},
@@ -394,7 +438,7 @@ Recipe Recipe::fromJson(const Json& json) {
     Recipe recipe;
     RecipeSection top(json, "");
     readVersion(top);
-    top.choice("kind", recipe.kind, {"calibrate", "sweep", "assign", "quantize", "evaluate", "generate"});
+    top.choice("kind", recipe.kind, {"calibrate", "sweep", "assign", "quantize", "evaluate", "generate", "diagnose"});
     top.text("name", recipe.name);
     top.text("checkpoint", recipe.checkpoint);
     top.text("base", recipe.base);
@@ -409,7 +453,12 @@ Recipe Recipe::fromJson(const Json& json) {
     readMethods(top, recipe);
     readExport(top, recipe.exporting);
     readGeneration(top, recipe.generation);
+    readTasks(top, recipe.tasks);
+    readDiagnosis(top, recipe.diagnosis);
     top.close();
+    if (recipe.evaluation.runtime != "ideal" && recipe.activations != "none")
+        refuseRecipe("evaluation.runtime", "is \"" + recipe.evaluation.runtime + "\", which rounds activations itself, and \"activations\" is \"" + escapeForDisplay(recipe.activations) + "\"",
+                     "use one of the two");
     return recipe;
 }
 

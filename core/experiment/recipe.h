@@ -17,7 +17,7 @@ namespace bw {
 /// Version 1 of the document. Unknown keys are Error(invalidRecipe) naming the key's path ("data.calibrte").
 struct Recipe {
     static constexpr int kVersion = 1;
-    std::string kind = "quantize"; ///< calibrate | sweep | assign | quantize | evaluate | generate
+    std::string kind = "quantize"; ///< calibrate | sweep | assign | quantize | evaluate | generate | diagnose
     std::string name;              ///< for people
     std::string checkpoint;        ///< path
     std::string base;              ///< path of the baseline for KL; empty = none (quantize: the checkpoint itself)
@@ -36,6 +36,7 @@ struct Recipe {
         bool deduplicate = false;               ///< repeated documents and windows are left out
         std::string sampling = "even";          ///< even | random (by the seed) | balanced (more windows for experts that see little)
         std::int64_t expertFloor = 0;           ///< balanced: tokens that every expert should see; 0 = 128
+        bool grams = false;                     ///< kind calibrate: Gram matrices are left in the store for searches of scales and clips
     } calibrationSet;
     /// Further keys of "calibration". Protocol empty: `samples` windows of `length` spread over the texts; "llama.cpp:512",
     /// "windows:512": all windows of each text one after the other, cut as that protocol says, at most `tokens` (0 = all).
@@ -46,7 +47,7 @@ struct Recipe {
     } chunks;
     /// Importance-matrix file for the weighted rounder, instead of calibration texts; empty = none.
     std::string importance;
-    struct Evaluation { std::vector<std::string> files; std::string protocol = "windows:256"; std::int64_t tokens = 0; } evaluation;
+    struct Evaluation { std::vector<std::string> files; std::string protocol = "windows:256"; std::int64_t tokens = 0; std::string runtime = "ideal"; } evaluation; ///< runtime: one of runtimeProfileNames()
 
     /// `tokens`: only that many of the calibration tokens are swept (evenly spread windows, at least one); 0 = all.
     struct Sweep {
@@ -97,6 +98,7 @@ struct Recipe {
         bool activationOrder = true, sequential = true, refitScales = false;
         std::int64_t sweeps = 8;              ///< over all columns afterwards, at most; 0 … 64
         std::int64_t minimumTokens = 0;       ///< an expert with fewer is rounded weighted; 0 = a quarter of its input width
+        double correction = 0;                ///< share of the damage done before a site that it makes up for; 0 … 1
     } gptq;
     bool clipSearch = true;
     std::string search = "best";              ///< scales of GGML blocks: best, or reference = ggml's own rounding
@@ -110,6 +112,24 @@ struct Recipe {
         std::string layout = {};    ///< one of exportLayoutNames(); empty = by path and formats
         std::string profile = {};   ///< one of exportProfileNames(); empty = the layout's own
     } exporting;
+
+    /// Kind evaluate: prompt sets besides or instead of texts.
+    struct Tasks {
+        std::vector<std::string> prompts;              ///< JSONL files (prompts.h)
+        std::int64_t maxTokens = 64;                   ///< of a generated answer
+        bool compare = false;                          ///< with a baseline: both models' outputs side by side
+        std::map<std::string, std::string> thresholds; ///< figure → ">= 0.35": what must hold
+    } tasks;
+
+    /// Kind diagnose: everything else is the recipe of the run that is diagnosed.
+    struct Diagnosis {
+        std::int64_t run = 0;                 ///< quantize or evaluate run
+        std::int64_t tokens = 2048;           ///< of its evaluation text, spread evenly
+        std::int64_t probes = 256;            ///< of the sketch that says where to look first
+        double share = 0.8;                   ///< of the loss that the culprits must explain
+        std::int64_t worst = 0;               ///< so many of the worst tokens are traced to the sites behind them
+        std::vector<std::string> recalibrate; ///< calibration texts to try besides the run's own; empty = don't
+    } diagnosis;
 
     struct Generation { std::string prompt; std::int64_t maxTokens = 64; double temperature = 0, topP = 1; } generation;
 

@@ -21,7 +21,10 @@ void readGptq(RecipeSection& top, Recipe::Gptq& out) {
     section.flag("refit_scales", out.refitScales);
     section.integer("sweeps", out.sweeps, 0, 64);
     section.integer("minimum_tokens", out.minimumTokens, 0, 1 << 30);
+    section.real("correction", out.correction, 0, 1);
     section.close();
+    if (out.correction > 0 && !out.sequential)
+        refuseRecipe("gptq.correction", "needs sites that see what was rounded before them", "set gptq.sequential to true");
     if (out.refitScales && out.activationOrder)
         refuseRecipe("gptq.refit_scales", "needs columns in index order: their groups are reached one after the other", "set gptq.activation_order to false");
 }
@@ -47,7 +50,8 @@ Json gptqJson(const Recipe& recipe) {
             {"sequential", recipe.gptq.sequential},
             {"refit_scales", recipe.gptq.refitScales},
             {"sweeps", recipe.gptq.sweeps},
-            {"minimum_tokens", recipe.gptq.minimumTokens}};
+            {"minimum_tokens", recipe.gptq.minimumTokens},
+            {"correction", recipe.gptq.correction}};
 }
 
 namespace {

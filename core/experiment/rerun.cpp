@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Repeating a logged run and holding its figures against the first time.
+#include "core/experiment/baseline_check.h"
+#include "core/experiment/replicates.h"
+#include "core/experiment/result_warnings.h"
+#include "core/experiment/stack.h"
 #include "core/experiment/workbench.h"
 #include "core/quantize/tensor_cache.h"
 
@@ -8,7 +12,6 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <map>
-#include <set>
 
 namespace bw {
 namespace {
@@ -20,30 +23,10 @@ constexpr double kSameStack = 1e-9;
 /// Other instruction sets add in another order: relative differences of perplexity and KL up to some 1e-5 were seen.
 constexpr double kOtherStack = 1e-4;
 
-/// Figures of the moment, not of the result.
-bool isTiming(const std::string& metric) {
-    static const std::set<std::string> names{"tokens_per_second", "evaluation_seconds", "rounding_seconds", "peak_memory"};
-    return names.contains(metric) || metric.starts_with("device.");
-}
-
 double relativeDifference(double was, double is) {
     if (was == is || (std::isnan(was) && std::isnan(is)))
         return 0;
     return std::abs(was - is) / std::max({std::abs(was), std::abs(is), 1e-300});
-}
-
-std::vector<std::string> stackChanges(const StackRow& was, const StackRow& is) {
-    std::vector<std::string> out;
-    const auto change = [&](const char* what, const std::string& a, const std::string& b) {
-        if (a != b)
-            out.push_back(fmt::format("{}: {} → {}", what, a, b));
-    };
-    change("program", was.program, is.program);
-    change("compiler", was.compiler, is.compiler);
-    change("libraries", was.libraries, is.libraries);
-    change("CPU", was.cpu, is.cpu);
-    change("device", was.device, is.device);
-    return out;
 }
 
 Json compareFigures(const RunDetail& was, const RunDetail& is, double tolerance, bool& agrees) {
@@ -131,6 +114,10 @@ RunOutcome Runner::rerun(RunId id, JobContext& job, const std::string& commandLi
         throw Error(ErrorCode::usage, fmt::format("run {} is {}: there are no complete figures to repeat", id.value(), was.summary.status),
                     was.summary.kind == "sweep" ? fmt::format("finish it with: sweep --resume {}", id.value()) : "rerun a run that is done");
     Recipe recipe = Recipe::fromJson(was.recipe);
+    {
+        Workbench bench(log_, devices_);
+        requireSameBaseline(bench, reader, id, recipe, job);
+    }
     const bool exports = !recipe.exporting.path.empty() && recipe.kind == "quantize";
     if (exports)
         recipe.exporting.path = besidePath(recipe.exporting.path, id.value());
@@ -157,6 +144,8 @@ RunOutcome Runner::rerun(RunId id, JobContext& job, const std::string& commandLi
             log_.addArtifact(outcome.run, artifact);
         }
     }
+    if (!changes.empty())
+        log_.addWarnings(outcome.run, {stackWarning(id, changes, agrees)});
     return {outcome.run,
             {{"run", outcome.run.value()},
              {"of", id.value()},

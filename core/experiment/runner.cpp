@@ -3,6 +3,7 @@
 #include "core/experiment/runner.h"
 
 #include "core/experiment/plan_rows.h"
+#include "core/experiment/result_warnings.h"
 #include "core/experiment/stack.h"
 #include "core/experiment/workbench.h"
 #include "core/model/non_finite.h"
@@ -29,7 +30,9 @@ StageFunction stageOf(const std::string& kind) {
         return runEvaluate;
     if (kind == "generate")
         return runGenerate;
-    throw Error(ErrorCode::invalidRecipe, "there is no run of kind '" + kind + "'", "kinds: calibrate, sweep, assign, quantize, evaluate, generate");
+    if (kind == "diagnose")
+        return runDiagnose;
+    throw Error(ErrorCode::invalidRecipe, "there is no run of kind '" + kind + "'", "kinds: calibrate, sweep, assign, quantize, evaluate, generate, diagnose");
 }
 
 /// A resumed run must be the one that was begun: cells of two different sweeps must never meet in one map.
@@ -49,26 +52,34 @@ void requireSameSweep(const ExperimentLog& log, RunId id, const Recipe& recipe) 
 }
 
 /// The log says what ran on the device and what fell back to the CPU.
-void logOperations(ExperimentLog& log, RunId run, const Device& device, JobContext& job) {
+void logOperations(Workbench& bench, RunId run, const Device& device, JobContext& job) {
     std::vector<MetricRow> rows;
     std::string onCpu;
     for (const auto& [operation, counts] : device.operationCounts()) {
         rows.push_back({"device." + operation + ".on_device", static_cast<double>(counts.onDevice), std::nullopt, "calls"});
         rows.push_back({"device." + operation + ".on_cpu", static_cast<double>(counts.onCpu), std::nullopt, "calls"});
         if (counts.onCpu > 0)
-            onCpu += (onCpu.empty() ? "" : ", ") + operation;
+            onCpu += fmt::format("{}{} ({} of {})", onCpu.empty() ? "" : ", ", operation, counts.onCpu, counts.onCpu + counts.onDevice);
     }
     rows.push_back({"peak_memory", static_cast<double>(peakMemoryBytes()), std::nullopt, "bytes"});
-    log.addMetrics(run, rows);
-    if (!onCpu.empty() && device.name() != "cpu")
-        job.note(fmt::format("{} has no kernel for {}: these ran on the CPU", device.name(), onCpu));
+    bench.log().addMetrics(run, rows);
+    if (const std::string failure = device.failure(); !failure.empty())
+        bench.warn(job, fmt::format("{} {}; the results are whole", device.name(), failure));
+    else if (!onCpu.empty() && device.name() != "cpu")
+        job.note(fmt::format("without a kernel on {}, or room for it, these ran on the CPU: {}", device.name(), onCpu));
 }
 
 /// Damaged weights that count as zero are told and counted: metrics of the run, and "non_finite" of its result.
-Json logNonFinite(Workbench& bench, RunId run, const Model& model, JobContext& job) {
+Json logNonFinite(Workbench& bench, RunId run, const Model& model, JobContext& job, std::vector<DataWarning>& warnings) {
     std::int64_t weights = 0, blocks = 0;
     Json tensors = Json::array();
-    for (const NonFiniteTensor& tensor : findNonFinite(model, job)) {
+    const std::vector<NonFiniteTensor> found = findNonFinite(model, job);
+    if (!found.empty()) {
+        warnings.push_back(nonFiniteWarning(found, ""));
+        warnings.back().why = "they count as zero: the model is not what its makers left";
+        warnings.back().remedy = "get the file again";
+    }
+    for (const NonFiniteTensor& tensor : found) {
         bench.warn(job, tensor.text() + ", and count as zero");
         weights += tensor.weights;
         blocks += tensor.blocks;
@@ -80,11 +91,12 @@ Json logNonFinite(Workbench& bench, RunId run, const Model& model, JobContext& j
 }
 
 /// A result that is no number, explained by the tensors that hold none either.
-void explainNonFinite(Error& error, const Model& model, JobContext& job) noexcept {
-    if (error.code() != ErrorCode::nonFinite || model.nonFinite() == NonFinite::zero)
+void explainNonFinite(Error& error, ExperimentLog& log, RunId run, const Model& model, JobContext& job) noexcept {
+    if (error.code() != ErrorCode::nonFinite)
         return;
     try {
-        const std::vector<NonFiniteTensor> found = findNonFinite(model, job);
+        const std::vector<NonFiniteTensor> found = model.nonFinite() == NonFinite::zero ? std::vector<NonFiniteTensor>() : findNonFinite(model, job);
+        log.addWarnings(run, {nonFiniteWarning(found, error.message())});
         for (std::size_t i = 0; i < found.size() && i < 3; ++i)
             error.add("damaged", found[i].text());
         if (!found.empty())
@@ -112,6 +124,8 @@ RunOutcome runLogged(Workbench& bench, const Recipe& asked, JobContext& job, con
     const StageFunction function = stageOf(recipe.kind);
     if (resume.value() != 0)
         requireSameSweep(bench.log(), resume, recipe);
+    if (recipe.kind == "diagnose")
+        requireDiagnosable(LogReader(bench.log().path()), recipe);
     const std::shared_ptr<const Model> model = bench.model(recipe);
     RunId run = resume;
     if (resume.value() != 0)
@@ -124,19 +138,21 @@ RunOutcome runLogged(Workbench& bench, const Recipe& asked, JobContext& job, con
         {
             const JobScope scope(&job);
             const std::string sha256 = bench.checkpointSha256(*model, job);
-            const Json damaged = model->nonFinite() == NonFinite::zero ? logNonFinite(bench, run, *model, job) : Json();
+            std::vector<DataWarning> warnings;
+            const Json damaged = model->nonFinite() == NonFinite::zero ? logNonFinite(bench, run, *model, job, warnings) : Json();
             result = function(stage);
+            bench.log().addWarnings(run, warnings); // behind the stage's own, which it sets
             if (!damaged.is_null())
                 result["non_finite"] = damaged;
             result["checkpoint_sha256"] = sha256;
         }
-        logOperations(bench.log(), run, model->device(), job);
+        logOperations(bench, run, model->device(), job);
         bench.log().setResult(run, result);
         bench.log().finishRun(run, RunStatus::done);
         result["run"] = run.value();
         return {run, std::move(result)};
     } catch (Error& e) {
-        explainNonFinite(e, *model, job);
+        explainNonFinite(e, bench.log(), run, *model, job);
         const bool cancelled = e.code() == ErrorCode::cancelled;
         finishQuietly(bench.log(), run, cancelled ? RunStatus::cancelled : RunStatus::failed, cancelled ? "" : e.oneLine(), job);
         e.add("run", std::to_string(run.value()));

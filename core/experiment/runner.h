@@ -45,6 +45,7 @@ public:
         /// Folded in before the map is made. Rounder "gptq": map, mix and rivals are weighted; then the mix, what measured best
         /// and the best list are rounded by GPTQ, measured again, and the best of them is handed out.
         std::string transform = "none";
+        double correction = 0.5; ///< rounder "gptq": Recipe::Gptq::correction
         std::map<std::string, std::string> pins; ///< site pattern → format
         /// Metric "kl" measures every site at the smallest format only and scales the other formats by their output errors
         /// (Recipe::Assignment::scaleRun); true measures every cell.
@@ -59,6 +60,8 @@ public:
         std::int64_t uncertainCells = 0;
         /// Measure everything anew, whatever the log holds.
         bool fresh = false;
+        /// The mix is measured once more as this runtime computes (runtimeProfileNames()); it is chosen by exact arithmetic.
+        std::string runtime = "ideal";
     };
     /// Resumable as a whole: stages that the log holds finished with the same content are taken from it, a stopped sweep
     /// goes on, so that the same call after a stop or a kill continues behind the last finished stage. "stages" says for
@@ -84,7 +87,9 @@ public:
     /// an assign. @throws Error(usage) for a map that is not in nats.
     RunOutcome measureUncertain(const RefineOptions& options, JobContext& job, const std::string& commandLine);
 
-    /// Compares two logged runs: metrics with differences and 95 % intervals, fair or why not.
+    /// Compares two logged runs: metrics with differences and 95 % intervals, fair or why not. Figures by token are paired, the wider of the
+    /// intervals over windows and over documents counts; over other tokens they are "not comparable". A difference inside what the runs' replicates (same
+    /// recipe, other seeds) differ by is "not distinguishable". Also "tokens", "by_text", "positions" (compare_tokens.h), "noise" (replicates.h).
     static Json compare(const LogReader& log, RunId a, RunId b);
     /// Repeats a logged run as a new one and tells whether its figures agree. On the same stack figures must be equal to
     /// 1e-9 relative; after a change of program, libraries, CPU or device to 1e-4 (round-off of other kernels).

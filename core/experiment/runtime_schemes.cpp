@@ -124,6 +124,26 @@ RuntimeSchemes runtimeSchemes(const Stage& stage, const Model& model) {
     return out;
 }
 
+std::shared_ptr<const RuntimeRounding> evaluationRounding(const Stage& stage, const Model& model, const RuntimeSchemes& schemes, const QuantizedModel* quantized) {
+    switch (parseRuntimeProfile(stage.recipe.evaluation.runtime)) {
+    case RuntimeProfile::ideal: return schemes.rounding;
+    case RuntimeProfile::w8a8: return makeRuntimeRounding(ActivationRounding::fit(model, parseActivationScheme("a8:token"), nullptr), schemes.cache);
+    case RuntimeProfile::llamaCppCpu: return llamaCppCpuRounding(model, weightTypes(model, quantized), schemes.cache);
+    }
+    return nullptr;
+}
+
+void addRuntime(const Stage& stage, const Evaluation& ideal, Json& out) {
+    if (stage.recipe.evaluation.runtime == "ideal")
+        return;
+    out["runtime"] = stage.recipe.evaluation.runtime;
+    out["ideal"] = {{"perplexity", ideal.perplexity}, {"perplexity_se", ideal.perplexityStandardError}, {"kl_mean", ideal.hasBase ? Json(ideal.klMean) : Json()}, {"kl_se", ideal.hasBase ? Json(ideal.klStandardError) : Json()}};
+    std::vector<MetricRow> metrics{{"perplexity_ideal", ideal.perplexity, ideal.perplexityStandardError, ""}};
+    if (ideal.hasBase)
+        metrics.push_back({"kl_mean_ideal", ideal.klMean, ideal.klStandardError, "nats/token"});
+    stage.log().addMetrics(stage.run, metrics);
+}
+
 void addSchemes(const Stage& stage, const Model& model, const Evaluation& evaluation, const Windows& windows, Json& out) {
     if (const ActivationScheme scheme = parseActivationScheme(stage.recipe.activations); !scheme.empty())
         out["activations"] = scheme.text();

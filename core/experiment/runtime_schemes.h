@@ -6,7 +6,7 @@
 #include "core/evaluate/evaluate.h"
 #include "core/experiment/log.h"
 #include "core/experiment/workbench.h"
-#include "core/quantize/cache_scheme.h"
+#include "core/quantize/runtime_profile.h"
 
 namespace bw {
 
@@ -20,6 +20,15 @@ struct RuntimeSchemes {
 /// @param model  that runs: the stage's own, or one with the transform folded in; static scales are fitted on the
 /// calibration text that the recipe names. @throws Error(usage) when such scales need a text and none is named.
 RuntimeSchemes runtimeSchemes(const Stage& stage, const Model& model);
+
+/// What an evaluation of `model` rounds at run time: the recipe's schemes, or what its runtime profile does, with the recipe's
+/// cache. @param quantized  what weights become; null = the checkpoint's. @throws Error(usage) when that runtime has no
+/// product for a site's format.
+std::shared_ptr<const RuntimeRounding> evaluationRounding(const Stage& stage, const Model& model, const RuntimeSchemes& schemes, const QuantizedModel* quantized);
+
+/// "runtime" and, of the same weights in exact arithmetic, "ideal" {perplexity, perplexity_se, kl_mean, kl_se} into an evaluation's
+/// JSON, and the metrics "perplexity_ideal" and "kl_mean_ideal"; nothing where the recipe's runtime is ideal.
+void addRuntime(const Stage& stage, const Evaluation& ideal, Json& out);
 
 /// Must a walk over calibration text come before the recipe's schemes are known?
 bool schemesReadText(const Recipe& recipe);

@@ -61,7 +61,7 @@ std::string freeName(const std::string& path) {
 /// Parents before children.
 constexpr std::array kTables{"checkpoints", "stacks", "datasets", "runs", "run_datasets", "metrics", "site_statistics", "clip_ranges", "histograms",
                              "sensitivities", "fisher_probes", "assignments", "outputs", "token_scores", "artifacts", "notes", "tags",
-                             "results", "site_rounding", "transforms", "warnings", "range_errors", "channel_statistics", "expert_coverage"};
+                             "results", "site_rounding", "transforms", "warnings", "range_errors", "channel_statistics", "expert_coverage", "output_pairs"};
 
 using DatabasePtr = std::unique_ptr<SQLite::Database>;
 

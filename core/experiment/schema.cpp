@@ -284,12 +284,37 @@ CREATE TABLE expert_coverage ( -- calibration tokens that were routed to each ex
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+constexpr std::string_view kOutputPairs = R"sql(
+CREATE TABLE output_pairs ( -- what a model and its baseline wrote to the same prompt
+  run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  prompt_id TEXT NOT NULL,
+  prompt TEXT NOT NULL,
+  divergence INTEGER NOT NULL,     -- first new token that differs; -1: the same text
+  cosine REAL NOT NULL,            -- of last hidden states over the baseline's text
+  json TEXT NOT NULL CHECK (json_valid(json)), -- base, model: {text, ids, under_base, under_model, collapse}; top_base, top_model, lowest_cosine, edit_distance
+  PRIMARY KEY (run, position)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr std::string_view kTokenParts = R"sql(
+ALTER TABLE token_scores ADD COLUMN marks BLOB NOT NULL DEFAULT x'';  -- uint8 per token: 1 it was the model's likeliest, 2 model and baseline find the same likeliest; empty: not recorded
+ALTER TABLE token_scores ADD COLUMN texts TEXT NOT NULL DEFAULT '[]'; -- JSON, in window order: [{"name", "unit", "documents": [scored tokens of each]}]
+)sql";
+
+constexpr std::string_view kTopTokens = R"sql(
+ALTER TABLE token_scores ADD COLUMN top_tokens BLOB NOT NULL DEFAULT x''; -- likeliest tokens of model and baseline: per token a count (bit 7: with baseline), then per candidate its id (LEB128), p and baseline's p (float16)
+)sql";
+
 constexpr std::array kMigrations{
     Migration{1, "tables", kTables},
     Migration{2, "views for the sqlite3 shell", kViews},
     Migration{3, "results of finished runs, so that a stopped mix goes on where it was", kResults},
     Migration{4, "projections of the Fisher sketch, and how many tokens a site saw", kFisher},
     Migration{5, "rounding of sites, transforms, warnings, errors of ranges, channels and experts", kMethods},
+    Migration{6, "outputs of two models side by side", kOutputPairs},
+    Migration{7, "likeliest tokens, texts and documents of scored tokens", kTokenParts},
+    Migration{8, "candidates at scored tokens", kTopTokens},
 };
 
 bool hasForeignTables(SQLite::Database& database) {

@@ -95,4 +95,18 @@ std::uint64_t peakMemoryBytes() {
     return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024; // Linux counts KiB
 }
 
+std::vector<std::string> stackChanges(const StackRow& was, const StackRow& is) {
+    std::vector<std::string> out;
+    const auto change = [&](const char* what, const std::string& a, const std::string& b) {
+        if (a != b)
+            out.push_back(fmt::format("{}: {} → {}", what, a, b));
+    };
+    change("program", was.program, is.program);
+    change("compiler", was.compiler, is.compiler);
+    change("libraries", was.libraries, is.libraries);
+    change("CPU", was.cpu, is.cpu);
+    change("device", was.device, is.device);
+    return out;
+}
+
 } // namespace bw

@@ -101,13 +101,6 @@ Json coverExperts(const Stage& stage, const CalibrationResult& result, std::vect
     return {{"floor", floor}, {"below_floor", below}, {"tokens", list}};
 }
 
-Json warningsJson(const std::vector<DataWarning>& warnings) {
-    Json out = Json::array();
-    for (const DataWarning& w : warnings)
-        out.push_back({{"kind", w.kind}, {"seen", w.seen}, {"why", w.why}, {"remedy", w.remedy}, {"details", w.details}});
-    return out;
-}
-
 } // namespace
 
 Json runCalibrate(const Stage& stage) {
@@ -144,6 +137,8 @@ Json runCalibrate(const Stage& stage) {
              {"data_warnings", warningsJson(warnings)}};
     if (!calibrated->storeId.empty())
         out["statistics"] = {{"id", calibrated->storeId}, {"taken", calibrated->fromStore}};
+    if (const Json report = stage.bench.inputStoreReport(stage.job); !report.is_null())
+        out["gram_matrices"] = report;
     if (!experts.is_null())
         out["experts"] = experts;
     return out;

@@ -2,6 +2,7 @@
 // The quantize stage: plan → transform → round → write and audit (when the recipe names an export) → evaluate (when it names
 // texts). Without an export it simulates: the same weights, judged without a file.
 #include "core/experiment/quantize_job.h"
+#include "core/experiment/result_warnings.h"
 #include "core/experiment/reuse.h"
 #include "core/experiment/runtime_schemes.h"
 
@@ -55,27 +56,44 @@ Json gptqReport(const Stage& stage, const Model& model, const std::vector<GptqSi
 }
 
 Json transformJson(const TransformedModel& made) {
-    return {{"text", made.fitted.text}, {"notes", made.fitted.notes}, {"warnings", made.fitted.warnings}, {"fold_points", made.fitted.scales.size()}, {"seconds", made.seconds}};
+    Json warnings = Json::array();
+    for (const DataWarning& warning : made.fitted.warnings)
+        warnings.push_back(warning.text());
+    return {{"text", made.fitted.text}, {"notes", made.fitted.notes}, {"warnings", warnings}, {"fold_points", made.fitted.scales.size()}, {"seconds", made.seconds}};
 }
 
 /// Scales that did not fit an f16 and stand at its largest number: the weights they belong to came out too small.
-void warnAboutHeldScales(const Stage& stage, const Model& model, const QuantizedModel& quantized, Json& out) {
+void warnAboutHeldScales(const Stage& stage, const Model& model, const QuantizedModel& quantized, Json& out, std::vector<DataWarning>& warnings) {
     std::int64_t held = 0, sites = 0;
     std::string names;
+    std::vector<std::string> all;
     for (const Site& site : model.sites()) {
         const QuantizedTensor* tensor = quantized.find(site.id);
         const std::int64_t here = tensor ? countHeldScales(*tensor->format, tensor->bytes, site.rows, site.cols) : 0;
         held += here;
-        if (here > 0 && ++sites <= 3)
+        if (here == 0)
+            continue;
+        all.push_back(fmt::format("{}: {}", site.name, here));
+        if (++sites <= 3)
             names += (names.empty() ? "" : ", ") + site.name;
     }
     out["held_scales"] = held;
     stage.log().addMetrics(stage.run, {{"held_scales", static_cast<double>(held), std::nullopt, "scales"}});
     if (held == 0)
         return;
-    const std::string warning = fmt::format("{} scales of {} sites are past the largest f16 and were held at 65504: {}{}", held, sites, names, sites > 3 ? " …" : "");
-    stage.bench.warn(stage.job, warning);
-    out["warnings"].push_back(warning);
+    const DataWarning& warning = warnings.emplace_back(DataWarning{"held-scales", fmt::format("{} scales of {} sites are past the largest f16 and were held at 65504 ({}{})", held, sites, names, sites > 3 ? " …" : ""),
+                                                                   "the weights that they belong to come out too small", "look for damaged weights there; keep these sites with --set SITE=keep", std::move(all)});
+    stage.bench.warn(stage.job, warning.text());
+    out["warnings"].push_back(warning.text());
+}
+
+/// Which walks were not needed, or left something for the next run.
+void logInputStore(const Stage& stage, Json& out) {
+    const Json report = stage.bench.inputStoreReport(stage.job);
+    if (report.is_null())
+        return;
+    out["gram_matrices"] = report;
+    stage.log().addMetrics(stage.run, {{"gram_matrices_taken", report.at("taken").get<double>(), std::nullopt, "walks"}});
 }
 
 /// The plan of the model that will be written; a transform may have changed what tensors there are.
@@ -139,6 +157,20 @@ std::vector<AssignmentRow> logRounded(const Stage& stage, const Model& model, co
     return rows;
 }
 
+/// The evaluation, and what can be said of the result only with it.
+Json evaluateAndWarn(const Stage& stage, const Model& worked, const QuantizedModel& quantized, const std::vector<SiteFormat>& formats, const RuntimeSchemes& schemes,
+                     const std::vector<GptqSite>& report, const TextSet& texts, Json& out) {
+    TokenScoreRow scores;
+    Json evaluation = evaluateQuantized(stage, worked, quantized, texts, schemes, scores);
+    std::vector<DataWarning> warnings;
+    for (std::optional<DataWarning> found : {inversionWarning(stage, formats, report, texts, scores), checkBlocks({worked, worked, &quantized}, texts, stage.job),
+                                             chanceWarning(stage.model, evaluation.at("nll").get<double>())})
+        if (found)
+            warnings.push_back(std::move(*found));
+    addResultWarnings(stage, warnings, out);
+    return evaluation;
+}
+
 } // namespace
 
 Json runQuantize(const Stage& stage) {
@@ -150,18 +182,20 @@ Json runQuantize(const Stage& stage) {
     ExportPlan plan = checkedPlan(stage, stage.model, asked, planned);
     const QuantizeTexts texts = prepareTexts(stage);
 
-    const WorkedModel worked = workedModel(stage, asPlanned(asked, plan));
+    const std::vector<SiteFormat> untransformed = asPlanned(asked, plan);
+    const WorkedModel worked = workedModel(stage, untransformed);
     if (worked.transform) {
         asked = recipeFormats(worked.model, stage.recipe);
         plan = checkedPlan(stage, worked.model, asked, planned);
     }
     const RuntimeSchemes schemes = runtimeSchemes(stage, worked.model);
     const RoundedModel rounded = roundModel(stage, worked, plan, texts, schemes, shareGlobalScales(worked.model, asPlanned(asked, plan)));
-    rounded.model->setRounding(schemes.rounding);
+    rounded.model->setRounding(schemes.rounding); // what the audit holds the file to; evaluation may follow a runtime beside it
     const QuantizedModel& quantized = *rounded.model;
     const KeptSizes kept = keptSizes(worked.model, quantized);
     const std::vector<AssignmentRow> rows = logRounded(stage, worked.model, plan, rounded, kept);
 
+    std::vector<DataWarning> warnings = texts.warnings;
     Json out{{"bytes", plan.fileBytes + kept.bytes},
              {"bits_per_weight", bitsPerWeight(worked.model, plan, kept)},
              {"file_bits_per_weight", plan.bitsPerWeight + 8.0 * static_cast<double>(kept.bytes) / static_cast<double>(std::max<std::int64_t>(1, worked.model.checkpoint().parameters()))},
@@ -174,24 +208,28 @@ Json runQuantize(const Stage& stage) {
     if (worked.transform) {
         out["transform"] = transformJson(*worked.transform);
         stage.log().setTransform(stage.run, toJson(worked.transform->fitted));
-        for (const auto* told : {&worked.transform->fitted.warnings, &worked.transform->fitted.notes})
-            for (const std::string& warning : *told)
-                out["warnings"].push_back(warning);
+        for (const DataWarning& warning : worked.transform->fitted.warnings)
+            out["warnings"].push_back(warning.text());
+        for (const std::string& note : worked.transform->fitted.notes)
+            out["warnings"].push_back(note);
+        warnings.insert(warnings.end(), worked.transform->fitted.warnings.begin(), worked.transform->fitted.warnings.end());
     }
     if (!outlierSplit(parseTransform(stage.recipe.transform)).empty())
         out["outliers"] = outliersJson(stage, worked.model, schemes, kept);
     if (!rounded.report.empty())
         out["gptq"] = gptqReport(stage, worked.model, rounded.report);
+    logInputStore(stage, out);
     if (!rounded.cache.is_null())
         out["tensor_cache"] = rounded.cache;
-    warnAboutHeldScales(stage, worked.model, quantized, out);
+    warnAboutHeldScales(stage, worked.model, quantized, out, warnings);
+    stage.log().setWarnings(stage.run, warnings);
     if (!stage.recipe.exporting.path.empty()) {
         out["path"] = plan.path;
         out["parts"] = std::max<std::size_t>(1, plan.files.size());
         out["audit"] = writeAndAudit(stage, worked.model, quantized, plan, planned.exporting.replace, texts, schemes);
     }
     if (texts.evaluation)
-        out["evaluation"] = evaluateQuantized(stage, worked.model, quantized, *texts.evaluation);
+        out["evaluation"] = evaluateAndWarn(stage, worked.model, quantized, untransformed, schemes, rounded.report, *texts.evaluation, out);
     out["seconds"] = secondsSince(begun);
     return out;
 }

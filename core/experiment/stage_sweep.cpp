@@ -51,8 +51,8 @@ SweepTexts sweepTexts(const Stage& stage) {
     return out;
 }
 
-GptqSweep gptqOf(const Recipe& recipe, const SweepTexts& texts) {
-    return {&texts.all, gptqOptions(recipe), recipe.rounder == "gptq"};
+GptqSweep gptqOf(const Stage& stage, const SweepTexts& texts) {
+    return {&texts.all, gptqOptions(stage.recipe), stage.recipe.rounder == "gptq", stage.bench.inputStore(stage.model, stage.job)};
 }
 
 /// Values of an earlier map as the order of this one.
@@ -81,7 +81,7 @@ SweepOptions sweepOptions(const Stage& stage, const SweepTexts& texts) {
     options.metric = parseMetric(wanted.metric);
     options.formats = wanted.formats;
     options.rounder = rounderOf(stage.recipe);
-    options.gptq = gptqOf(stage.recipe, texts);
+    options.gptq = gptqOf(stage, texts);
     options.sites = wanted.sites;
     options.context = parseContext(wanted.context);
     options.rest = wanted.rest;
@@ -116,7 +116,7 @@ void sketch(const Stage& stage, const SweepTexts& texts, const std::vector<Sensi
     FisherOptions options;
     options.formats = wanted.formats;
     options.rounder = rounderOf(stage.recipe);
-    options.gptq = gptqOf(stage.recipe, texts);
+    options.gptq = gptqOf(stage, texts);
     options.activations = wanted.activations;
     options.keys = wanted.keys;
     options.values = wanted.values;

@@ -3,9 +3,13 @@
 #include "core/experiment/workbench.h"
 
 #include "core/checkpoint/digest.h"
+#include "core/compute/cpu_device.h"
+#include "core/experiment/calibration_store.h"
 #include "core/experiment/importance.h"
+#include "core/experiment/stack.h"
 #include "core/sensitivity/experts.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
 
@@ -75,10 +79,32 @@ TextSet Workbench::evaluationTexts(const Model& model, const Recipe& recipe, Job
         if (recipe.evaluation.tokens > 0 && left < protocol.length && set.windows.count > 0)
             break;
         set.texts.push_back(text(model, file, {}, job));
+        const std::int64_t before = set.windows.count;
         append(set.windows, cutWindows(set.texts.back(), protocol, *tokenizer(model), recipe.evaluation.tokens > 0 ? left : 0));
+        set.counts.push_back(set.windows.count - before);
         left = recipe.evaluation.tokens - set.windows.tokens();
     }
     return set;
+}
+
+ScratchMatrix Workbench::baseStates(const Model& model, const Windows& windows, JobContext& job) {
+    const auto walk = [&] { return walkBlocks(model, windows, nullptr, nullptr, job, "baseline"); };
+    BaselineStore store(baselineStore());
+    const auto isOwn = [&](const auto& entry) { return entry.second.get() == &model; };
+    if (store.off() || std::none_of(models_.begin(), models_.end(), isOwn)) // a derived checkpoint has no files to tell it by
+        return walk();
+    const std::string how = fmt::format("{}, {}, {}, {}", buildIdentity(), cpuDescription(), model.device().description(), model.nonFinite() == NonFinite::zero ? "non-finite as zero" : "as stored");
+    const std::string key = BaselineStore::keyOf(checkpointSha256(model, job), windows, how);
+    if (auto states = store.read(key, windows.tokens(), model.config().width, job))
+        return std::move(*states);
+    ScratchMatrix states = walk();
+    if (const std::string problem = store.write(key, states.view(), job); !problem.empty())
+        warn(job, problem);
+    return states;
+}
+
+std::vector<ScoredText> Workbench::scoredParts(const Model& model, const Recipe& recipe, const TextSet& evaluation) {
+    return scoredTexts(evaluation.texts, evaluation.counts, evaluation.windows, parseProtocol(recipe.evaluation.protocol), *tokenizer(model));
 }
 
 void Workbench::warn(JobContext& job, const std::string& warning) {
@@ -96,6 +122,13 @@ ImportanceLookup roundingImportance(const Model& model, const Recipe& recipe, co
     const StarvedPolicy policy = parseStarvedPolicy(recipe.assignment.starved);
     const std::vector<StarvedExpert> starved = starvedExperts(model.sites(), tokens, {policy, kMinExpertTokens});
     return starved.empty() ? calibrated.lookup() : expertImportance(model.sites(), starved, policy, tokens, calibrated.lookup());
+}
+
+Json warningsJson(const std::vector<DataWarning>& warnings) {
+    Json out = Json::array();
+    for (const DataWarning& w : warnings)
+        out.push_back({{"kind", w.kind}, {"seen", w.seen}, {"why", w.why}, {"remedy", w.remedy}, {"details", w.details}});
+    return out;
 }
 
 std::vector<DataWarning> checkTexts(const Stage& stage, const TextSet& calibration, const TextSet* evaluation) {
@@ -130,6 +163,10 @@ Recipe withAbsolutePaths(Recipe recipe) {
     for (const auto& [file, weight] : recipe.calibrationSet.weights)
         weights[absolutePath(file)] = weight;
     recipe.calibrationSet.weights = std::move(weights);
+    for (std::string& file : recipe.tasks.prompts)
+        file = absolutePath(file);
+    for (std::string& file : recipe.diagnosis.recalibrate)
+        file = absolutePath(file);
     recipe.importance = absolutePath(recipe.importance);
     recipe.exporting.path = absolutePath(recipe.exporting.path);
     return recipe;

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/calibrate/data_warnings.h"
+#include "core/calibrate/input_store.h"
 #include "core/calibrate/observers.h"
 #include "core/experiment/runner.h"
 #include "core/quantize/transform.h"
@@ -23,6 +24,7 @@ struct TextSet {
     std::vector<TextData> texts;
     Windows windows;
     std::vector<DataWarning> reading = {}; ///< what was left out, and repeats
+    std::vector<std::int64_t> counts = {}; ///< evaluation: windows of each text
     std::vector<TokenId> ids() const; ///< all texts, one after another
 };
 
@@ -59,11 +61,20 @@ public:
     /// @throws Error(usage) when no file is named.
     TextSet calibrationTexts(const Model& model, const Recipe& recipe, JobContext& job);
     TextSet evaluationTexts(const Model& model, const Recipe& recipe, JobContext& job);
+    /// Which scored tokens are of which text and document.
+    std::vector<ScoredText> scoredParts(const Model& model, const Recipe& recipe, const TextSet& evaluation);
     /// @param whole calibrators of every channel and facts of the weights too, as the calibrate stage reports them.
     std::shared_ptr<const Calibrated> calibrated(const Model& model, const Recipe& recipe, JobContext& job, bool whole = false);
     /// The model with the recipe's transform folded in, fitted for rounding to `formats`; null when the recipe
     /// has none. Valid while this object lives.
     const TransformedModel* transformed(const Model& model, const Recipe& recipe, const std::vector<SiteFormat>& formats, JobContext& job);
+    /// Where Gram matrices of a model's inputs are kept; null when nothing is to be kept.
+    InputStore* inputStore(const Model& model, JobContext& job);
+    /// What all of them did so far, for the run's result and the user; null where none was asked.
+    Json inputStoreReport(JobContext& job);
+    /// The states that enter the final norm of a full checkpoint over these windows: from the store on disk, else by a walk
+    /// that leaves them there. @param model  one that this workbench opened from a path; of others a walk.
+    ScratchMatrix baseStates(const Model& model, const Windows& windows, JobContext& job);
     /// Evaluations of this job by everything they depend on, so that what was measured and is then written is not measured
     /// twice.
     std::map<std::string, Evaluation>& evaluations() { return evaluations_; }
@@ -80,11 +91,12 @@ private:
     std::map<std::string, std::shared_ptr<const Calibrated>> calibrations_;
     std::map<std::string, std::unique_ptr<TransformedModel>> transformed_;
     std::map<std::string, Evaluation> evaluations_;
+    std::map<const Checkpoint*, std::unique_ptr<InputStore>> inputStores_;
     std::set<std::string> warned_;
     std::map<std::string, TextSet> calibrationSets_; ///< by everything that decides the windows
     const TextData& text(const Model& model, const std::string& path, const TextOptions& options, JobContext& job);
     /// From the store on disk, else by a walk that leaves them there.
-    CalibrationResult statistics(const Model& model, const Windows& windows, bool whole, Calibrated& made, JobContext& job);
+    CalibrationResult statistics(const Model& model, const Windows& windows, bool whole, bool grams, Calibrated& made, JobContext& job);
     TextSet makeCalibrationTexts(const Model& model, const Recipe& recipe, JobContext& job);
     /// Windows that bring every expert to the recipe's floor of tokens, of a pool four times as large as asked for.
     void balance(const Model& model, const Recipe& recipe, const std::vector<const TextData*>& texts, Sampling sampling, SampledWindows& out, JobContext& job);
@@ -109,12 +121,19 @@ Json runAssign(const Stage& stage);
 Json runQuantize(const Stage& stage);
 Json runEvaluate(const Stage& stage);
 Json runGenerate(const Stage& stage);
+Json runDiagnose(const Stage& stage);
+
+/// Before a run is logged for it. @throws Error(usage) for a run that can't be diagnosed as this recipe asks: unfinished, of another
+/// kind, without a baseline, or without a text.
+void requireDiagnosable(const LogReader& log, const Recipe& recipe);
 
 /// Importance for rounding by the recipe's policy for experts that saw too few tokens. Valid while `calibrated` lives.
 ImportanceLookup roundingImportance(const Model& model, const Recipe& recipe, const Calibrated& calibrated);
 
 /// Refuses calibration on the evaluation text; notes and logs the warnings of a careful engineer, and returns them.
 std::vector<DataWarning> checkTexts(const Stage& stage, const TextSet& calibration, const TextSet* evaluation);
+/// As other programs read them.
+Json warningsJson(const std::vector<DataWarning>& warnings);
 
 /// How a recipe's calibration texts are read.
 TextOptions textOptions(const Recipe& recipe);

@@ -3,6 +3,7 @@
 #include "core/experiment/workbench.h"
 
 #include "core/calibrate/balance.h"
+#include "core/calibrate/input_walk.h"
 #include "core/compute/cpu_device.h"
 #include "core/experiment/calibration_store.h"
 #include "core/experiment/importance.h"
@@ -156,16 +157,82 @@ std::optional<CalibrationResult> restored(CalibrationStore& store, const Model& 
 
 } // namespace
 
-CalibrationResult Workbench::statistics(const Model& model, const Windows& windows, bool whole, Calibrated& made, JobContext& job) {
+namespace {
+
+/// Two entries of one walk: of all windows, and of those that AWQ looks at where it does not look at all.
+class GramRecorders {
+public:
+    GramRecorders(const Model& model, const Windows& windows, InputStore& store, JobContext& job) {
+        const std::set<int> groups = allInputGroups(model);
+        if (!isThere(store, windows, true, groups, job))
+            all_.emplace(model, &store, windows, groups, GroupInput::Wanted{true, true});
+        const std::vector<std::int64_t> some = searchedWindows(model, windows);
+        const Windows fewer = pickWindows(windows, some);
+        if (fewer.count < windows.count && !isThere(store, fewer, false, groups, job))
+            fewer_.emplace(model, &store, fewer, groups, GroupInput::Wanted{}, some);
+    }
+    /// Those that have room.
+    std::vector<InputRecorder*> list() {
+        std::vector<InputRecorder*> out;
+        for (std::optional<InputRecorder>* recorder : {&all_, &fewer_})
+            if (*recorder && (*recorder)->writes())
+                out.push_back(&**recorder);
+            else if (*recorder)
+                (*recorder)->commit(); // tells why not
+        return out;
+    }
+
+private:
+    static bool isThere(InputStore& store, const Windows& windows, bool samples, const std::set<int>& groups, JobContext& job) {
+        const std::string key = store.key(windows, samples);
+        return store.groups(key).size() >= groups.size() && store.read(key, job, [](const std::string&, GroupInput&&) {});
+    }
+    std::optional<InputRecorder> all_, fewer_;
+};
+
+} // namespace
+
+InputStore* Workbench::inputStore(const Model& model, JobContext& job) {
+    const InputStore::Options where = inputStoreOptions();
+    if (where.folder.empty() || model.nonFinite() == NonFinite::zero) // damaged weights that count as zero are another model
+        return nullptr;
+    const std::string device = model.device().description(); // a CPU's holds the threads, which change nothing
+    std::unique_ptr<InputStore>& store = inputStores_[&model.checkpoint()];
+    if (!store)
+        store = std::make_unique<InputStore>(where, checkpointSha256(model, job), buildIdentity() + ", " + cpuDescription() + (device.starts_with("CPU") ? "" : ", " + device));
+    return store.get();
+}
+
+Json Workbench::inputStoreReport(JobContext& job) {
+    InputStore::Counts sum;
+    for (const auto& [checkpoint, store] : inputStores_) {
+        sum.taken += store->counts().taken;
+        sum.kept += store->counts().kept;
+        sum.damaged += store->counts().damaged;
+        if (!store->problem().empty())
+            warn(job, store->problem());
+    }
+    if (sum.taken > 0)
+        job.note(fmt::format("Gram matrices of inputs are taken from the store ({}): these texts were not walked again", inputStoreOptions().folder));
+    return inputStores_.empty() ? Json() : Json{{"taken", sum.taken}, {"kept", sum.kept}, {"damaged", sum.damaged}};
+}
+
+CalibrationResult Workbench::statistics(const Model& model, const Windows& windows, bool whole, bool grams, Calibrated& made, JobContext& job) {
     CalibrateOptions options;
     options.perChannel = options.weightFacts = whole;
     const CalibrationStore::Options where = calibrationStore();
     if (where.folder.empty() || model.nonFinite() == NonFinite::zero) // damaged weights that count as zero are another model
         return calibrate(model, windows, options, job);
+    std::optional<GramRecorders> recorders;
+    if (grams)
+        options.recorders = recorders.emplace(model, windows, *inputStore(model, job), job).list();
     CalibrationStore store(where);
     const std::string key = CalibrationStore::keyOf(checkpointSha256(model, job), windows, buildIdentity() + ", " + cpuDescription());
     made.storeId = CalibrationStore::idOf(key);
-    if (std::optional<CalibrationResult> found = restored(store, model, key, windows, options, job)) {
+    std::optional<CalibrationResult> found;
+    if (options.recorders.empty())
+        found = restored(store, model, key, windows, options, job);
+    if (found) {
         made.fromStore = true;
         return std::move(*found);
     }
@@ -206,7 +273,7 @@ std::shared_ptr<const Calibrated> Workbench::calibrated(const Model& model, cons
         return slot;
     }
     made->set = calibrationTexts(model, recipe, job);
-    made->result = statistics(model, made->set.windows, whole, *made, job);
+    made->result = statistics(model, made->set.windows, whole, whole && recipe.calibrationSet.grams, *made, job);
     for (const Site& site : model.sites())
         if (const InputStatistics* input = made->result.forSite(site.id))
             if (std::vector<float> importance = input->importance(); static_cast<std::int64_t>(importance.size()) == site.cols)

@@ -41,7 +41,8 @@ const TransformedModel* Workbench::transformed(const Model& model, const Recipe&
     const StageClock::time_point begun = StageClock::now();
     auto made = std::make_unique<TransformedModel>();
     const Windows windows = spec.readsText() ? calibrationTexts(model, recipe, job).windows : Windows();
-    made->fitted = fitTransform(model, spec, TransformInputs{windows, formats, rounderOf(recipe), recipe.seed, inputNoise(recipe)}, job);
+    InputStore* const store = spec.readsText() ? inputStore(model, job) : nullptr;
+    made->fitted = fitTransform(model, spec, TransformInputs{windows, formats, rounderOf(recipe), recipe.seed, inputNoise(recipe), store}, job);
     const std::shared_ptr<const Checkpoint> derived = applyTransform(model, made->fitted);
     tokenizers_[derived.get()] = tokenizer(model); // of the same vocabulary: texts need not be read again
     made->model = Model::openWeights(derived, devices_(recipe.device), model.nonFinite());
@@ -54,8 +55,8 @@ WorkedModel workedModel(const Stage& stage, const std::vector<SiteFormat>& forma
     const TransformedModel* made = stage.bench.transformed(stage.model, stage.recipe, formats, stage.job);
     if (!made)
         return {stage.model, nullptr};
-    for (const std::string& warning : made->fitted.warnings)
-        stage.bench.warn(stage.job, warning);
+    for (const DataWarning& warning : made->fitted.warnings)
+        stage.bench.warn(stage.job, warning.text());
     return {*made->model, made};
 }
 

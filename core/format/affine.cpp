@@ -291,6 +291,12 @@ AffineCodes AffineFormat::unpack(std::span<const std::byte> in, std::int64_t row
     return result;
 }
 
+void AffineFormat::addScale(float low, float high, AffineCodes& to) const {
+    const Choice choice = chooseStep(low, high, grid_);
+    to.scales.push_back(choice.scale);
+    if (!grid_.symmetric) to.zeros.push_back(static_cast<std::uint8_t>(choice.step.zero));
+}
+
 void AffineFormat::pack(const AffineCodes& codes, std::span<std::byte> out) const {
     std::string why;
     if (!fits(codes.rows, codes.cols, &why))

@@ -39,6 +39,8 @@ public:
     /// Splits the encoded bytes of an O×I weight into codes, scales and zeros, and back.
     AffineCodes unpack(std::span<const std::byte> in, std::int64_t rows, std::int64_t cols) const;
     void pack(const AffineCodes& codes, std::span<std::byte> out) const;
+    /// Adds the scale (and zero point) that encode() takes for a cell of values in [low, high] when it searches none.
+    void addScale(float low, float high, AffineCodes& to) const;
 
 private:
     AffineGrid grid_;

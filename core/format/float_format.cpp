@@ -242,6 +242,21 @@ FloatCodes FloatFormat::chooseScales(MatrixView<const float> weight, const Encod
     return parts;
 }
 
+FloatCodes FloatFormat::plainScales(std::int64_t rows, std::int64_t cols, std::span<const float> peaks) const {
+    const Shape s = shapeOf(grid_, rows, cols);
+    FloatCodes parts;
+    parts.rows = rows;
+    parts.cols = cols;
+    parts.scaleRows = s.scaleRows;
+    parts.scaleCols = s.scaleCols;
+    for (const float peak : peaks) {
+        const std::uint32_t stored = candidates(grid_, peak, 1, false).front();
+        parts.scales.push_back(scaleValue(grid_, stored, 1));
+        if (s.scaleBytes == 1) parts.scaleBytes.push_back(static_cast<std::uint8_t>(stored));
+    }
+    return parts;
+}
+
 void FloatFormat::encode(MatrixView<const float> weight, const EncodeOptions& options, std::span<std::byte> out) const {
     checkEncodeArguments(*this, weight, options, out.size());
     const Shape s = shapeOf(grid_, weight.rows, weight.cols);

@@ -49,6 +49,8 @@ public:
     /// The scales that encode() picks: largest magnitude over the largest float, or the least (weighted) error with
     /// clipSearch. `codes` stays empty. @param globalScale of nv when it is given already; 0 = from the weight.
     FloatCodes chooseScales(MatrixView<const float> weight, const EncodeOptions& options, float globalScale = 0) const;
+    /// The same without a search, from the largest magnitude of each cell, row by row; not for nv.
+    FloatCodes plainScales(std::int64_t rows, std::int64_t cols, std::span<const float> peaks) const;
     /// Splits the bytes of an O×I weight, and puts them together. Bytes: codes O × ⌈I·bits/8⌉ with code k of a row at bit
     /// k·bits · scales row by row · nv: f32 globalScale.
     FloatCodes unpack(std::span<const std::byte> in, std::int64_t rows, std::int64_t cols) const;

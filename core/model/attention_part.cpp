@@ -57,10 +57,6 @@ AttentionShape attentionShape(const BlockPass& pass, std::int64_t position0) {
 
 namespace {
 
-void copyRows(MatrixView<const float> from, MatrixView<float> to) {
-    for (std::int64_t r = 0; r < from.rows; ++r) std::copy_n(from.row(r), from.cols, to.row(r));
-}
-
 /// Queries, keys and values of some rows, wherever they lie.
 struct Projections {
     MatrixView<float> q, k, v;
@@ -87,7 +83,11 @@ void attendRounded(const BlockPass& pass, MatrixView<const float> q, MatrixView<
         const std::int64_t seen = past + first;
         count = rounding.cacheRun(pass.weights.block, seen, q.rows - first);
         const auto k = keys.middleRows(0, seen + count), v = values.middleRows(0, seen + count);
+        pass.device().toHost(k);
+        pass.device().toHost(v);
         rounding.roundCache(pass.weights.block, k, v, seen);
+        pass.device().hostWrote(k);
+        pass.device().hostWrote(v);
         pass.device().attention(q.middleRows(first, count), k, v, attentionShape(pass, seen), mixed.middleRows(first, count));
         pass.pause();
     }
@@ -124,7 +124,6 @@ void attendCache(const BlockPass& pass, const Projections& p, KvCache& cache, Ma
 
 void attend(const BlockPass& pass, MatrixView<const float> normed, KvCache* cache, MatrixView<float> mixed) {
     const std::int64_t rows = normed.rows, q = pass.config().queryWidth(), kv = pass.config().kvWidth();
-    BufferPool& buffers = pass.model.buffers;
     const bool fused = pass.weights.qkv.weight != nullptr;
     Projections cached{};
     if (cache != nullptr) {
@@ -133,24 +132,24 @@ void attend(const BlockPass& pass, MatrixView<const float> normed, KvCache* cach
         cached.v = cache->values(pass.weights.block, past + rows).middleRows(past, rows);
     }
     if (fused) {
-        BufferPool::Lease all(buffers, rows, q + 2 * kv);
+        BufferPool::Lease all = pass.buffer(rows, q + 2 * kv);
         pass.multiply(normed, pass.weights.qkv, all.view());
         pass.pause();
         Projections p{all.view().middleCols(0, q), all.view().middleCols(q, kv), all.view().middleCols(q + kv, kv)};
         normalize(pass, p);
         if (cache == nullptr) return attendWindows(pass, p, mixed);
-        copyRows(p.k, cached.k);
-        copyRows(p.v, cached.v);
+        pass.device().copy(p.k, cached.k);
+        pass.device().copy(p.v, cached.v);
         return attendCache(pass, {p.q, cached.k, cached.v}, *cache, mixed);
     }
-    BufferPool::Lease queries(buffers, rows, q);
+    BufferPool::Lease queries = pass.buffer(rows, q);
     if (cache != nullptr) {
         cached.q = queries.view();
         project(pass, normed, cached);
         normalize(pass, cached);
         return attendCache(pass, cached, *cache, mixed);
     }
-    BufferPool::Lease keys(buffers, rows, kv), values(buffers, rows, kv);
+    BufferPool::Lease keys = pass.buffer(rows, kv), values = pass.buffer(rows, kv);
     const Projections p{queries.view(), keys.view(), values.view()};
     project(pass, normed, p);
     normalize(pass, p);

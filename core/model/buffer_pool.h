@@ -4,8 +4,10 @@
 #pragma once
 
 #include "core/base/matrix.h"
+#include "core/compute/device.h"
 
 #include <mutex>
+#include <span>
 #include <vector>
 
 namespace bw {
@@ -15,15 +17,23 @@ public:
     /// A rows×cols buffer with undefined values; goes back to the pool at its end of life.
     class Lease {
     public:
-        Lease(BufferPool& pool, std::int64_t rows, std::int64_t cols)
-            : pool_(pool), rows_(rows), cols_(cols), memory_(pool.take(rows * cols)) {}
-        ~Lease() { pool_.give(std::move(memory_)); }
+        /// @param lentTo may keep the values to itself until it is asked (Device::lend); null: they are on the host.
+        Lease(BufferPool& pool, std::int64_t rows, std::int64_t cols, Device* lentTo = nullptr)
+            : pool_(pool), lentTo_(lentTo), rows_(rows), cols_(cols), memory_(pool.take(rows * cols)) {
+            if (lentTo_ != nullptr) lentTo_->lend(span());
+        }
+        ~Lease() {
+            if (lentTo_ != nullptr) lentTo_->reclaim(span());
+            pool_.give(std::move(memory_));
+        }
         Lease(const Lease&) = delete;
         Lease& operator=(const Lease&) = delete;
         MatrixView<float> view() { return {memory_.data(), rows_, cols_}; }
 
     private:
+        std::span<float> span() { return {memory_.data(), static_cast<std::size_t>(rows_ * cols_)}; }
         BufferPool& pool_;
+        Device* lentTo_;
         std::int64_t rows_, cols_;
         Matrix memory_;
     };

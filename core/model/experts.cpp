@@ -39,8 +39,9 @@ void chooseExperts(std::span<const float> logits, std::int64_t used, bool renorm
 
 std::vector<ExpertBatch> routeTokens(const BlockPass& pass, MatrixView<const float> normed) {
     const std::int64_t experts = pass.config().experts, used = pass.config().expertsUsed;
-    BufferPool::Lease logits(pass.model.buffers, normed.rows, experts);
+    BufferPool::Lease logits = pass.buffer(normed.rows, experts);
     pass.device().multiply(normed, *pass.weights.router, logits.view());
+    pass.device().toHost(logits.view());
     std::vector<int> chosen(static_cast<std::size_t>(normed.rows * used));
     std::vector<float> shares(chosen.size());
     const auto width = static_cast<std::size_t>(used);
@@ -65,6 +66,7 @@ ExpertBatch sharedBatch(const BlockPass& pass, MatrixView<const float> normed) {
                     std::vector<float>(static_cast<std::size_t>(normed.rows), 1.0f)};
     std::iota(all.rows.begin(), all.rows.end(), std::int64_t{0});
     const std::vector<float>& gate = pass.weights.sharedGate;
+    if (!gate.empty()) pass.device().toHost(normed);
     for (std::int64_t r = 0; !gate.empty() && r < normed.rows; ++r) {
         double sum = 0;
         for (std::int64_t c = 0; c < normed.cols; ++c)
@@ -80,17 +82,21 @@ void watchBatch(const BlockPass& pass, int group, const ExpertBatch& batch, Matr
     for (std::int64_t first = 0, last = 0; first < rows; first = last) {
         const std::int64_t window = batch.rows[static_cast<std::size_t>(first)] / pass.windowLength;
         while (last < rows && batch.rows[static_cast<std::size_t>(last)] / pass.windowLength == window) ++last;
-        pass.observer->onInput(group, pass.firstWindow + window, x.middleRows(first, last - first));
+        pass.show(group, pass.firstWindow + window, x.middleRows(first, last - first));
     }
 }
 
-void gatherRows(const ExpertBatch& batch, MatrixView<const float> from, MatrixView<float> to) {
+void gatherRows(const BlockPass& pass, const ExpertBatch& batch, MatrixView<const float> from, MatrixView<float> to) {
+    pass.device().toHost(from);
     parallelFor(batch.count(), kRows, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t r = begin; r < end; ++r) std::copy_n(from.row(batch.rows[static_cast<std::size_t>(r)]), from.cols, to.row(r));
     });
+    pass.device().hostWrote(to);
 }
 
-void addShares(const ExpertBatch& batch, MatrixView<const float> from, MatrixView<float> y) {
+void addShares(const BlockPass& pass, const ExpertBatch& batch, MatrixView<const float> from, MatrixView<float> y) {
+    pass.device().toHost(from);
+    pass.device().toHost(y);
     parallelFor(from.rows, kRows, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t r = begin; r < end; ++r) {
             const float share = batch.shares[static_cast<std::size_t>(r)];
@@ -99,6 +105,7 @@ void addShares(const ExpertBatch& batch, MatrixView<const float> from, MatrixVie
             for (std::int64_t c = 0; c < from.cols; ++c) target[c] += share * source[c];
         }
     });
+    pass.device().hostWrote(y);
 }
 
 namespace {
@@ -108,6 +115,7 @@ class BatchObserver final : public ActivationObserver {
 public:
     BatchObserver(const BlockPass& pass, const ExpertBatch& batch) : pass_(pass), batch_(batch) {}
     void onInput(int group, std::int64_t, MatrixView<const float> x) override { watchBatch(pass_, group, batch_, x); }
+    bool readsOnDevice() const override { return true; } // brought to the host where it is shown
 
 private:
     const BlockPass& pass_;
@@ -117,30 +125,29 @@ private:
 void runExpert(const BlockPass& pass, std::size_t expert, const ExpertBatch& batch, MatrixView<const float> normed,
                MatrixView<float> y) {
     const std::int64_t rows = batch.count();
-    BufferPool::Lease gathered(pass.model.buffers, rows, normed.cols), result(pass.model.buffers, rows, y.cols);
-    gatherRows(batch, normed, gathered.view());
-    std::fill_n(result.view().data, result.view().size(), 0.0f);
+    BufferPool::Lease gathered = pass.buffer(rows, normed.cols), result = pass.buffer(rows, y.cols);
+    gatherRows(pass, batch, normed, gathered.view());
+    pass.device().fill(result.view(), 0.0f);
     const int group = pass.layout.firstExpert + 2 * static_cast<int>(expert);
     watchBatch(pass, group, batch, gathered.view());
     pass.roundInput(group, gathered.view());
     BatchObserver observer(pass, batch);
     BlockPass inner = pass;
     inner.observer = pass.observer != nullptr ? &observer : nullptr;
+    inner.watched = nullptr; // what it is shown goes on to this pass, which counts
     inner.windowLength = rows;
     runFeedForward(inner, pass.weights.experts[expert], gathered.view(), result.view(), group + 1);
-    addShares(batch, result.view(), y);
+    addShares(pass, batch, result.view(), y);
 }
 
 /// Every token passes the shared expert, scaled by σ(gate·x).
 void runShared(const BlockPass& pass, MatrixView<const float> normed, MatrixView<float> y) {
-    BufferPool::Lease result(pass.model.buffers, normed.rows, y.cols), input(pass.model.buffers, normed.rows, normed.cols);
-    for (std::int64_t r = 0; r < normed.rows; ++r) {
-        std::fill_n(result.view().row(r), y.cols, 0.0f);
-        std::copy_n(normed.row(r), normed.cols, input.view().row(r)); // its gate reads what is not rounded
-    }
+    BufferPool::Lease result = pass.buffer(normed.rows, y.cols), input = pass.buffer(normed.rows, normed.cols);
+    pass.device().fill(result.view(), 0.0f);
+    pass.device().copy(normed, input.view()); // its gate reads what is not rounded
     pass.roundInput(pass.layout.ffnIn, input.view());
     runFeedForward(pass, pass.weights.feedForward, input.view(), result.view(), pass.layout.ffnDownIn);
-    addShares(sharedBatch(pass, normed), result.view(), y);
+    addShares(pass, sharedBatch(pass, normed), result.view(), y);
 }
 
 } // namespace

@@ -13,7 +13,7 @@ void feedForwardHidden(const BlockPass& pass, const FeedForwardWeights& weights,
         pass.pause();
         return pass.device().activate(f, hidden);
     }
-    BufferPool::Lease up(pass.model.buffers, normed.rows, weights.up.weight->rows);
+    BufferPool::Lease up = pass.buffer(normed.rows, weights.up.weight->rows);
     if (weights.gate.weight) {
         pass.multiply(normed, weights.gate, hidden);
         pass.pause();
@@ -22,13 +22,13 @@ void feedForwardHidden(const BlockPass& pass, const FeedForwardWeights& weights,
     pass.pause();
     if (weights.gate.weight) return pass.device().activateMultiply(f, hidden, up.view());
     // Gate and up side by side; the observer and the product want rows without a gap.
-    for (std::int64_t r = 0; r < normed.rows; ++r) std::copy_n(up.view().row(r), hidden.cols, hidden.row(r));
+    pass.device().copy(up.view().middleCols(0, hidden.cols), hidden);
     pass.device().activateMultiply(f, hidden, up.view().middleCols(hidden.cols, hidden.cols));
 }
 
 void runFeedForward(const BlockPass& pass, const FeedForwardWeights& weights, MatrixView<const float> normed,
                     MatrixView<float> y, int downGroup) {
-    BufferPool::Lease hidden(pass.model.buffers, normed.rows, weights.down.weight->cols);
+    BufferPool::Lease hidden = pass.buffer(normed.rows, weights.down.weight->cols);
     feedForwardHidden(pass, weights, normed, hidden.view());
     pass.watch(downGroup, hidden.view());
     pass.roundInput(downGroup, hidden.view());

@@ -14,53 +14,14 @@
 #include <numeric>
 
 namespace bw {
-namespace {
 
-/// All weights of a model, resident.
-class Runner {
-public:
-    Runner(const Model& model, const WeightSource* source, std::int64_t capacity, JobContext& job)
-        : model_(model), job_(job), embedding_(model.loadEmbedding(source)), head_(model.loadHead(source)),
-          cache_(model.config().blocks, model.config().kvHeads * model.config().headDim, capacity),
-          logits_(1, model.config().vocabulary) {
-        for (int b = 0; b < model.config().blocks; ++b) {
-            job.checkpoint();
-            blocks_.push_back(model.loadBlock(BlockIndex{b}, source));
-        }
-    }
-
-    /// Appends tokens to the sequence; the logits after the last one.
-    std::span<const float> feed(std::span<const TokenId> ids) {
-        constexpr std::size_t kChunk = 256; // tokens; keeps a stop request waiting well below a second
-        for (std::size_t at = 0; at < ids.size(); at += kChunk) {
-            const auto part = ids.subspan(at, std::min(kChunk, ids.size() - at));
-            Matrix x(static_cast<std::int64_t>(part.size()), model_.config().width);
-            model_.embed(*embedding_, part, x.view(), cache_.length());
-            for (const auto& block : blocks_) {
-                job_.checkpoint();
-                model_.runBlock(*block, x.view(), &cache_, nullptr, 0);
-            }
-            cache_.setLength(cache_.length() + x.rows());
-            if (at + part.size() == ids.size())
-                model_.logits(*head_, std::as_const(x).view().middleRows(x.rows() - 1, 1), logits_.view());
-        }
-        const auto row = std::as_const(logits_).view().rowSpan(0);
-        if (!allFinite(row))
-            throw Error(ErrorCode::nonFinite,
-                        fmt::format("the logits after token {} hold NaN or infinity", cache_.length() - 1),
-                        "The weights hold NaN or infinities; a perplexity run names the block.");
-        return row;
-    }
-
-private:
-    const Model& model_;
-    JobContext& job_;
-    std::shared_ptr<const Model::Embedding> embedding_;
-    HeadWeightsPtr head_;
-    std::vector<BlockWeightsPtr> blocks_;
-    KvCache cache_;
-    Matrix logits_;
+struct Generator::Weights {
+    std::shared_ptr<const Model::Embedding> embedding;
+    HeadWeightsPtr head;
+    std::vector<BlockWeightsPtr> blocks;
 };
+
+namespace {
 
 TokenId mostLikely(std::span<const float> logits) {
     return static_cast<TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin());
@@ -104,38 +65,81 @@ void checkRequest(const Model& model, std::span<const TokenId> prompt, const Gen
 
 } // namespace
 
-GenerateResult generate(const Model& model, std::span<const TokenId> prompt, const GenerateOptions& options,
-                        const WeightSource* source, JobContext& job, const std::function<void(TokenId)>& onToken) {
-    checkRequest(model, prompt, options);
+Generator::Generator(const Model& model, const WeightSource* source, JobContext& job) : model_(model), job_(job) {
+    auto weights = std::make_unique<Weights>();
+    weights->embedding = model.loadEmbedding(source);
+    weights->head = model.loadHead(source);
+    for (int b = 0; b < model.config().blocks; ++b) {
+        job.checkpoint();
+        weights->blocks.push_back(model.loadBlock(BlockIndex{b}, source));
+    }
+    weights_ = std::move(weights);
+}
+
+Generator::~Generator() = default;
+
+GenerateResult Generator::run(std::span<const TokenId> prompt, const GenerateOptions& options,
+                              const std::function<void(TokenId)>& onToken) const {
+    checkRequest(model_, prompt, options);
     const auto promptLength = static_cast<std::int64_t>(prompt.size());
     std::int64_t limit = std::max<std::int64_t>(0, options.maxTokens);
-    if (model.config().context > 0) limit = std::min(limit, model.config().context - promptLength);
-    job.beginStage("generate", limit, "tokens");
+    if (model_.config().context > 0) limit = std::min(limit, model_.config().context - promptLength);
+    job_.beginStage("generate", limit, "tokens");
     GenerateResult result;
     if (limit == 0) return result;
 
-    Runner runner(model, source, promptLength + limit, job);
+    KvCache cache(model_.config().blocks, model_.config().kvHeads * model_.config().headDim, promptLength + limit, model_.devicePtr());
+    Matrix row(1, model_.config().vocabulary);
+    /// Appends tokens to the sequence; the logits after the last one.
+    const auto feed = [&](std::span<const TokenId> ids) {
+        constexpr std::size_t kChunk = 256; // tokens; keeps a stop request waiting well below a second
+        for (std::size_t at = 0; at < ids.size(); at += kChunk) {
+            const auto part = ids.subspan(at, std::min(kChunk, ids.size() - at));
+            Matrix x(static_cast<std::int64_t>(part.size()), model_.config().width);
+            model_.embed(*weights_->embedding, part, x.view(), cache.length());
+            for (const auto& block : weights_->blocks) {
+                job_.checkpoint();
+                model_.runBlock(*block, x.view(), &cache, nullptr, 0);
+            }
+            cache.setLength(cache.length() + x.rows());
+            if (at + part.size() == ids.size())
+                model_.logits(*weights_->head, std::as_const(x).view().middleRows(x.rows() - 1, 1), row.view());
+        }
+        const auto values = std::as_const(row).view().rowSpan(0);
+        if (!allFinite(values))
+            throw Error(ErrorCode::nonFinite,
+                        fmt::format("the logits after token {} hold NaN or infinity", cache.length() - 1),
+                        "The weights hold NaN or infinities; a perplexity run names the block.");
+        return values;
+    };
     Random random(options.seed);
-    std::span<const float> logits = runner.feed(prompt);
+    std::span<const float> logits = feed(prompt);
     const auto started = std::chrono::steady_clock::now();
     while (true) {
         const TokenId next = options.temperature == 0 ? mostLikely(logits) : sample(logits, options, random);
-        if (options.stopAtEos && next == model.config().eosId) {
+        if (options.stopAtEos && next == model_.config().eosId) {
             result.hitEos = true;
             break;
         }
         result.ids.push_back(next);
         if (onToken) onToken(next);
-        job.advance();
-        job.checkpoint();
+        job_.advance();
+        job_.checkpoint();
         if (static_cast<std::int64_t>(result.ids.size()) == limit) break;
-        logits = runner.feed({&next, 1});
+        logits = feed({&next, 1});
     }
     // The first token costs no pass of its own: it comes from the prompt's.
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - started;
     const auto passes = static_cast<double>(result.ids.size()) - (result.hitEos ? 0.0 : 1.0);
     if (passes > 0 && elapsed.count() > 0) result.tokensPerSecond = passes / elapsed.count();
     return result;
+}
+
+GenerateResult generate(const Model& model, std::span<const TokenId> prompt, const GenerateOptions& options,
+                        const WeightSource* source, JobContext& job, const std::function<void(TokenId)>& onToken) {
+    checkRequest(model, prompt, options);
+    const bool nothing = options.maxTokens <= 0;
+    return nothing ? GenerateResult{} : Generator(model, source, job).run(prompt, options, onToken);
 }
 
 } // namespace bw

@@ -22,7 +22,24 @@ struct GenerateResult {
     bool hitEos = false;
 };
 
-/// `onToken` is called with every new token (may be empty). @throws Error(usage) for an empty prompt or one past context.
+/// All weights of a model, resident, for one prompt after another. Memory: the whole model in f32.
+class Generator {
+public:
+    /// @throws Error(cancelled). Loads every block. `model`, `source` and `job` must outlive it.
+    Generator(const Model& model, const WeightSource* source, JobContext& job);
+    ~Generator();
+    /// As generate(). Prompts know nothing of each other.
+    GenerateResult run(std::span<const TokenId> prompt, const GenerateOptions& options,
+                       const std::function<void(TokenId)>& onToken = {}) const;
+
+private:
+    struct Weights;
+    const Model& model_;
+    JobContext& job_;
+    std::unique_ptr<const Weights> weights_;
+};
+
+/// One prompt. `onToken` is called with every new token (may be empty). @throws Error(usage) for an empty prompt or one past context.
 GenerateResult generate(const Model& model, std::span<const TokenId> prompt, const GenerateOptions& options,
                         const WeightSource* source, JobContext& job, const std::function<void(TokenId)>& onToken = {});
 

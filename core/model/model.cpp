@@ -6,12 +6,14 @@
 #include "core/base/parallel.h"
 #include "core/base/text.h"
 #include "core/checkpoint/rope_frequencies.h"
+#include "core/model/coded_weight.h"
 #include "core/model/model_impl.h"
 #include "core/model/non_finite.h"
 
 #include <algorithm>
 #include <cassert>
 #include <fmt/format.h>
+#include <optional>
 
 namespace bw {
 
@@ -162,6 +164,41 @@ Linear& BlockWeights::linear(const Site& site) {
     return q;
 }
 
+namespace {
+
+std::optional<WeightStorage> storageOf(StorageType type) {
+    switch (type) {
+    case StorageType::f16: return WeightStorage::f16;
+    case StorageType::bf16: return WeightStorage::bf16;
+    case StorageType::q4_0: return WeightStorage::q4_0;
+    case StorageType::q8_0: return WeightStorage::q8_0;
+    case StorageType::q4_k: return WeightStorage::q4_k;
+    case StorageType::q6_k: return WeightStorage::q6_k;
+    default: return std::nullopt;
+    }
+}
+
+} // namespace
+
+DeviceWeightPtr Model::prepareStored(const Site& site, const WeightSource* source) const {
+    if (source != nullptr || impl_->nonFinite == NonFinite::zero || !impl_->device->keepsResults()) return nullptr;
+    const TensorInfo& tensor = impl_->checkpoint->require(site.tensor);
+    // The weight may outlive the model.
+    const auto decode = [checkpoint = impl_->checkpoint, site] {
+        Matrix weight(site.rows, site.cols);
+        checkpoint->readRows(checkpoint->require(site.tensor), site.firstRow, weight.view());
+        return weight;
+    };
+    if (const std::optional<CodedRows> codes = impl_->checkpoint->codedRows(tensor, site.firstRow, site.rows)) {
+        const std::vector<std::uint32_t> words = codedWords(*codes);
+        return impl_->device->prepareStored({codedStorage(codes->bits), site.rows, site.cols, std::as_bytes(std::span(words))}, decode);
+    }
+    const std::optional<WeightStorage> storage = storageOf(tensor.type);
+    if (!storage) return nullptr;
+    const std::span<const std::byte> bytes = impl_->checkpoint->storedRows(tensor, site.firstRow, site.rows);
+    return bytes.empty() ? nullptr : impl_->device->prepareStored({*storage, site.rows, site.cols, bytes}, decode);
+}
+
 BlockWeightsPtr Model::loadBlock(BlockIndex block, const WeightSource* source) const {
     requireForward();
     assert(block.value() >= 0 && block.value() < impl_->config.blocks);
@@ -188,7 +225,9 @@ BlockWeightsPtr Model::loadBlock(BlockIndex block, const WeightSource* source) c
     if (experts) weights->experts.resize(static_cast<std::size_t>(impl_->config.experts));
     for (const Site& site : blockSites(block)) {
         Linear& linear = weights->linear(site);
-        linear.weight = keep(siteWeight(site, source));
+        linear.weight = prepareStored(site, source);
+        if (linear.weight == nullptr) linear.weight = keep(siteWeight(site, source));
+        linear.site = site.id;
         if (checkpoint.find(site.name + ".bias") != nullptr) linear.bias = impl_->vector(site.name + ".bias");
     }
     if (experts) {
@@ -205,7 +244,10 @@ HeadWeightsPtr Model::loadHead(const WeightSource* source) const {
     requireForward();
     auto head = std::make_shared<HeadWeights>();
     if (source != nullptr) head->rounding = source->rounding();
-    head->owned = siteWeight(impl_->config.tiedHead ? impl_->layout.sites.front() : impl_->layout.sites.back(), source);
+    const Site& site = impl_->config.tiedHead ? impl_->layout.sites.front() : impl_->layout.sites.back();
+    head->output = prepareStored(site, source);
+    if (head->output != nullptr) return head;
+    head->owned = siteWeight(site, source);
     head->output = impl_->device->prepare(std::as_const(head->owned).view());
     return head;
 }

@@ -30,6 +30,7 @@ public:
 struct Linear {
     DeviceWeightPtr weight;
     std::vector<float> bias;
+    SiteId site{-1}; ///< that it was loaded for
 };
 /// A norm's f32 weights, ready to multiply (Gemma's 1 added); `weight` is empty where the family has none.
 struct Norm {
@@ -68,7 +69,11 @@ using HeadWeightsPtr = std::shared_ptr<const HeadWeights>;
 /// Keys and values of one sequence, all blocks, f32; grows up to `capacity` tokens.
 class KvCache {
 public:
-    KvCache(std::int64_t blocks, std::int64_t kvWidth, std::int64_t capacity);
+    /// @param lentTo keeps keys and values of its own (Device::lend), those on the host being as new after every block.
+    KvCache(std::int64_t blocks, std::int64_t kvWidth, std::int64_t capacity, std::shared_ptr<Device> lentTo = nullptr);
+    ~KvCache();
+    KvCache(KvCache&&) = default;
+    KvCache& operator=(KvCache&&) = delete;
     /// Tokens in the cache; the next ones stand at this position.
     std::int64_t length() const { return length_; }
     std::int64_t capacity() const { return capacity_; }
@@ -78,7 +83,9 @@ public:
 
 private:
     std::int64_t kvWidth_, capacity_, length_ = 0;
+    MatrixView<float> rowsOf(Matrix& matrix, std::int64_t count);
     std::vector<Matrix> keys_, values_;
+    std::shared_ptr<Device> lentTo_;
 };
 
 /// Sees the activations that enter a group of sites, for every window, in block order. `x` is T×I, valid during the
@@ -87,6 +94,9 @@ class ActivationObserver {
 public:
     virtual ~ActivationObserver() = default;
     virtual void onInput(int inputGroup, std::int64_t window, MatrixView<const float> x) = 0;
+    /// True: x may lie on the model's device alone, and onInput() asks for what it reads on the host (Device::toHost). When the
+    /// device fails in its middle (DeviceLost), it is called again for the same group and window.
+    virtual bool readsOnDevice() const { return false; }
 };
 
 /// Sites that read the same activations.
@@ -133,6 +143,8 @@ public:
     const Site* findSite(std::string_view name) const;
     /// f32 weight of a site (checkpoint's values, then `source` if any).
     Matrix siteWeight(const Site& site, const WeightSource* source = nullptr) const;
+    /// The weight as the checkpoint stores it, or null: when a source may change it, or the device wants decoded values.
+    DeviceWeightPtr prepareStored(const Site& site, const WeightSource* source) const;
 
     BlockWeightsPtr loadBlock(BlockIndex block, const WeightSource* source = nullptr) const;
     HeadWeightsPtr loadHead(const WeightSource* source = nullptr) const;
@@ -160,6 +172,10 @@ public:
     /// Final norm and head: x T×C → logits T×V. `observer` sees the input of `output` (group "output_in").
     void logits(const HeadWeights& head, MatrixView<const float> x, MatrixView<float> out,
                 ActivationObserver* observer = nullptr, std::int64_t window = 0) const;
+    /// As logits(), but they may lie on the device alone while `use` runs, which asks device() for what it reads on the host
+    /// (Device::toHost). `use` runs again, with logits of the CPU, when the device fails in the middle.
+    void withLogits(const HeadWeights& head, MatrixView<const float> x, MatrixView<float> out, const std::function<void()>& use,
+                    ActivationObserver* observer = nullptr, std::int64_t window = 0) const;
 
     struct Impl; ///< for the files of core/model
     const Impl& impl() const { return *impl_; }

@@ -72,14 +72,24 @@ struct BlockPass {
     ActivationObserver* observer;
     std::int64_t firstWindow;
     JobContext* job; ///< may be null
+    bool lends = false;     ///< intermediate results may stay on the device
+    int* watched = nullptr; ///< counts the calls to the observer
+    int seenBefore = 0;     ///< of them, those that a pass which failed half-way has made already
 
     Device& device() const { return *model.device; }
+    /// A buffer of this pass.
+    BufferPool::Lease buffer(std::int64_t rows, std::int64_t cols) const { return {model.buffers, rows, cols, lends ? model.device.get() : nullptr}; }
+    /// Hands x to the observer, once it is on the host.
+    void show(int group, std::int64_t window, MatrixView<const float> x) const;
     const ModelConfig& config() const { return model.config; }
     /// Hands the input of a site group to the observer, window by window.
     void watch(int group, MatrixView<const float> x) const;
     /// Makes x what the linears of a group are given; the observer has seen it as it was.
     void roundInput(int group, MatrixView<float> x) const {
-        if (weights.rounding && weights.rounding->roundsInput(group)) weights.rounding->roundInput(group, x);
+        if (!weights.rounding || !weights.rounding->roundsInput(group)) return;
+        device().toHost(x);
+        weights.rounding->roundInput(group, x);
+        device().hostWrote(x);
     }
     bool roundsCache() const { return weights.rounding && weights.rounding->roundsCache(weights.block); }
     void pause() const {
@@ -93,8 +103,8 @@ struct BlockPass {
 template <class Part>
 void addToResidual(const BlockPass& pass, const Norm& postNorm, MatrixView<float> x, Part part) {
     if (postNorm.weight.empty()) return part(x);
-    BufferPool::Lease sum(pass.model.buffers, x.rows, x.cols);
-    std::fill_n(sum.view().data, sum.view().size(), 0.0f);
+    BufferPool::Lease sum = pass.buffer(x.rows, x.cols);
+    pass.device().fill(sum.view(), 0.0f);
     part(sum.view());
     pass.model.applyNorm(postNorm, sum.view(), sum.view());
     pass.device().add(x, sum.view());
@@ -127,9 +137,9 @@ std::vector<ExpertBatch> routeTokens(const BlockPass& pass, MatrixView<const flo
 /// The observer sees each window's rows of a batch.
 void watchBatch(const BlockPass& pass, int group, const ExpertBatch& batch, MatrixView<const float> x);
 /// to[i] = from[batch.rows[i]]
-void gatherRows(const ExpertBatch& batch, MatrixView<const float> from, MatrixView<float> to);
+void gatherRows(const BlockPass& pass, const ExpertBatch& batch, MatrixView<const float> from, MatrixView<float> to);
 /// y[batch.rows[i]] += batch.shares[i]·from[i]
-void addShares(const ExpertBatch& batch, MatrixView<const float> from, MatrixView<float> y);
+void addShares(const BlockPass& pass, const ExpertBatch& batch, MatrixView<const float> from, MatrixView<float> y);
 /// All tokens with the shares of the shared expert: σ(gate·x), or 1 without a gate.
 ExpertBatch sharedBatch(const BlockPass& pass, MatrixView<const float> normed);
 

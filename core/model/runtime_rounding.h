@@ -16,6 +16,11 @@ public:
     virtual bool roundsInput(int inputGroup) const = 0;
     /// Replaces x, T×I, by what the linears of the group are given: decode(encode(x)).
     virtual void roundInput(int inputGroup, MatrixView<float> x) const = 0;
+    /// Is what enters this one site rounded in a way of its own, after its group's? Where the type of a weight says how
+    /// its input is rounded, the sites of a group may differ.
+    virtual bool roundsSite(SiteId) const { return false; }
+    /// Replaces x, T×I, by what this site alone is given.
+    virtual void roundSite(SiteId, MatrixView<float> /*x*/) const {}
     /// Are keys or values of this block rounded?
     virtual bool roundsCache(BlockIndex block) const = 0;
     /// How many tokens, 1 … `most`, may enter a cache of `seen` tokens at once so that each of them finds it as if they had

@@ -84,7 +84,7 @@ struct StagedBlock::Impl {
             const ExpertBatch& tokens = batch.experts[e];
             if (tokens.rows.empty()) continue;
             BufferPool::Lease gathered(model.impl().buffers, tokens.count(), x.cols);
-            gatherRows(tokens, x, gathered.view());
+            gatherRows(pass, tokens, x, gathered.view());
             watchBatch(pass, expertGroup(e), tokens, gathered.view());
             pass.pause();
         }
@@ -112,7 +112,7 @@ struct StagedBlock::Impl {
         };
         eachExpert(batch, [&](std::size_t e, const ExpertBatch& tokens, MatrixView<float> y) {
             BufferPool::Lease gathered(model.impl().buffers, tokens.count(), x.cols);
-            gatherRows(tokens, x, gathered.view());
+            gatherRows(pass, tokens, x, gathered.view());
             pass.roundInput(expertGroup(e), gathered.view());
             feedForwardHidden(pass, pass.weights.experts[e], gathered.view(), y);
             watchBatch(pass, expertGroup(e) + 1, tokens, y);
@@ -132,7 +132,7 @@ struct StagedBlock::Impl {
                 BufferPool::Lease result(model.impl().buffers, tokens.count(), y.cols);
                 std::fill_n(result.view().data, result.view().size(), 0.0f);
                 pass.multiply(from, weights.down, result.view(), true);
-                addShares(tokens, result.view(), y);
+                addShares(pass, tokens, result.view(), y);
                 pass.pause();
             };
             eachExpert(batch, [&](std::size_t e, const ExpertBatch& tokens, MatrixView<float> from) { addBatch(pass.weights.experts[e], tokens, from); });

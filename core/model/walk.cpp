@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <future>
 #include <fmt/format.h>
 
 namespace bw {
@@ -72,11 +73,15 @@ ScratchMatrix walkBlocks(const Model& model, const Windows& windows, const Weigh
     ScratchMatrix states(windows.tokens(), model.config().width);
     embedWindows(model, windows, source, states.view(), job);
     const std::int64_t batch = model.batchWindows(windows.length);
+    std::future<BlockWeightsPtr> next;
     for (int b = 0; b < blocks; ++b) {
         const BlockIndex block{b};
         job.checkpoint();
         if (visitor != nullptr) visitor->beforeBlock(block, states.view());
-        const auto weights = model.loadBlock(block, source);
+        const BlockWeightsPtr weights = next.valid() ? next.get() : model.loadBlock(block, source);
+        // A device copies the next weights while it works on these; two blocks fit its budget, or they stay on the host.
+        if (model.device().keepsResults() && b + 1 < blocks)
+            next = std::async(std::launch::async, [&model, b, source] { return model.loadBlock(BlockIndex{b + 1}, source); });
         ActivationObserver* observer = visitor != nullptr ? visitor->observer(block) : nullptr;
         for (std::int64_t w = 0; w < windows.count; w += batch) {
             const std::int64_t first = w * windows.length, count = std::min(batch, windows.count - w) * windows.length;
@@ -94,19 +99,29 @@ ScratchMatrix walkBlocks(const Model& model, const Windows& windows, const Weigh
 void walkHead(const Model& model, const Windows& windows, MatrixView<const float> finalStates,
               const WeightSource* source, JobContext& job,
               const std::function<void(std::int64_t, MatrixView<const float>)>& use, ActivationObserver* observer) {
+    walkHeadOnDevice(model, windows, finalStates, source, job, [&](std::int64_t window, MatrixView<const float> logits) {
+        model.device().toHost(logits);
+        use(window, logits);
+    }, observer);
+}
+
+void walkHeadOnDevice(const Model& model, const Windows& windows, MatrixView<const float> finalStates,
+                      const WeightSource* source, JobContext& job,
+                      const std::function<void(std::int64_t, MatrixView<const float>)>& use, ActivationObserver* observer) {
     checkWindows(model, windows);
     job.beginStage("head", windows.tokens(), "tokens");
     const auto head = model.loadHead(source);
     Matrix logits(windows.length, model.config().vocabulary);
+    const MatrixView<const float> made = std::as_const(logits).view();
     for (std::int64_t w = 0; w < windows.count; ++w) {
         job.checkpoint();
-        {
-            const JobScope scope(&job); // a window's product takes 100 ms and more with large vocabularies
-            model.logits(*head, finalStates.middleRows(w * windows.length, windows.length), logits.view(), observer, w);
-        }
-        // A bad row of the head spoils its logit at every token, so one token shows it.
-        requireFinite(std::as_const(logits).view().middleRows(0, 1), w * windows.length, windows.length, "the head");
-        use(w, std::as_const(logits).view());
+        const JobScope scope(&job); // a window's product takes 100 ms and more with large vocabularies
+        model.withLogits(*head, finalStates.middleRows(w * windows.length, windows.length), logits.view(), [&] {
+            // A bad row of the head spoils its logit at every token, so one token shows it.
+            model.device().toHost(made.middleRows(0, 1));
+            requireFinite(made.middleRows(0, 1), w * windows.length, windows.length, "the head");
+            use(w, made);
+        }, observer, w);
         job.advance(windows.length);
     }
 }

@@ -38,5 +38,10 @@ ScratchMatrix walkBlocks(const Model& model, const Windows& windows, const Weigh
 void walkHead(const Model& model, const Windows& windows, MatrixView<const float> finalStates, const WeightSource* source,
               JobContext& job, const std::function<void(std::int64_t, MatrixView<const float>)>& use,
               ActivationObserver* observer = nullptr);
+/// walkHead() with logits that may lie on the model's device alone: use() asks it for what it reads (Device::toHost), and is called
+/// again for a window in whose middle the device failed.
+void walkHeadOnDevice(const Model& model, const Windows& windows, MatrixView<const float> finalStates, const WeightSource* source,
+                      JobContext& job, const std::function<void(std::int64_t, MatrixView<const float>)>& use,
+                      ActivationObserver* observer = nullptr);
 
 } // namespace bw

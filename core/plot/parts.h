@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What the three drawings share: heading, axes, notes, the empty state, and places for labels. Private to core/plot.
+// What the drawings share: heading, axes, notes, the empty state, and places for labels. Private to core/plot.
 #pragma once
 
 #include "core/plot/axis.h"

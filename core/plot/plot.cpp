@@ -29,6 +29,13 @@ std::size_t marksOf(const AgreementData& data) {
     return count;
 }
 
+std::size_t marksOf(const BarsData& data) { return data.bars.size(); }
+std::size_t marksOf(const ReliabilityData& data) {
+    std::size_t count = 0;
+    for (const ReliabilityData::Series& series : data.series) count += series.bins.size();
+    return count;
+}
+
 bool isPng(const std::string& path) { return fs::path(path).extension() == ".png"; }
 
 } // namespace
@@ -42,6 +49,8 @@ Picture draw(const PlotData& data, bool dark) {
         Picture operator()(const HeatmapData& d) const { return drawHeatmap(d, colors); }
         Picture operator()(const ParetoData& d) const { return drawPareto(d, colors); }
         Picture operator()(const AgreementData& d) const { return drawAgreement(d, colors); }
+        Picture operator()(const BarsData& d) const { return drawBars(d, colors); }
+        Picture operator()(const ReliabilityData& d) const { return drawReliability(d, colors); }
     } const drawing{tokens(dark)};
     return std::visit(drawing, data);
 }

@@ -91,7 +91,36 @@ struct AgreementData {
     AgreementSeries all = {};   ///< only its figures: over all series
 };
 
-using PlotData = std::variant<HeatmapData, ParetoData, AgreementData>;
+/// Values of things in an order, bars from zero upwards.
+struct BarsData {
+    Heading heading;
+    std::string xTitle, yTitle;
+    struct Bar {
+        std::string name;       ///< "blk.3"; written below where there is room
+        double value = kUnknown, error = 0;
+        bool marked = false;    ///< stands out
+    };
+    std::vector<Bar> bars;
+    double limit = 0;           ///< a line at this height with `limitName`; 0 = none
+    std::string limitName;
+    bool line = false;          ///< joined points instead of bars
+};
+
+/// Confidence against what came true.
+struct ReliabilityData {
+    Heading heading;
+    struct Bin {
+        double confidence = 0, accuracy = 0, low = 0, high = 0; ///< 0…1; low…high: interval of the accuracy
+        double count = 0;
+    };
+    struct Series {
+        std::string name;
+        std::vector<Bin> bins;
+    };
+    std::vector<Series> series; ///< at most four
+};
+
+using PlotData = std::variant<HeatmapData, ParetoData, AgreementData, BarsData, ReliabilityData>;
 
 /// Cost: O(cells), Pareto: O(labels · (labels + points)).
 /// @throws Error(usage) for more than 200,000 cells or points.
@@ -108,9 +137,11 @@ void requirePlotFile(const PlotFile& file);
 /// Draws and writes; the file appears whole or not at all. @throws as requirePlotFile, draw, toPng and AtomicFile.
 void writePlot(const PlotData& data, const PlotFile& file);
 
-// The three drawings; `draw` picks.
+// The drawings; `draw` picks.
 Picture drawHeatmap(const HeatmapData& data, const Tokens& colors);
 Picture drawPareto(const ParetoData& data, const Tokens& colors);
 Picture drawAgreement(const AgreementData& data, const Tokens& colors);
+Picture drawBars(const BarsData& data, const Tokens& colors);
+Picture drawReliability(const ReliabilityData& data, const Tokens& colors);
 
 } // namespace bw::plot

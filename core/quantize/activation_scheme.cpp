@@ -6,7 +6,6 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/base/text.h"
-#include "core/format/storage_type.h"
 
 #include <algorithm>
 #include <charconv>
@@ -83,18 +82,6 @@ bool parseCalibrator(std::string_view text, std::string_view word, ActivationSch
     if (word[0] != '=' || !readNumber(word.substr(1), scheme.percentile) || !(scheme.percentile >= 90 && scheme.percentile <= 100))
         refuse(text, fmt::format("\"{}\" is no percentile from 90 to 100", escapeForDisplay(word, 40)));
     return true;
-}
-
-/// Blocks as llama.cpp's CPU kernels make them: q8_0 keeps its step in f16 but divides by it unrounded, q8_k keeps f32.
-void roundBlocks(std::span<float> x, bool super) {
-    const std::size_t length = super ? 256 : 32;
-    for (std::size_t first = 0; first < x.size(); first += length) {
-        const auto block = x.subspan(first, std::min(length, x.size() - first));
-        const float most = largestMagnitude(block);
-        if (most == 0) continue; // zeros, or NaN that stays
-        const float inverse = 127 / most, kept = super ? 1 / inverse : halfToFloat(floatToHalf(most / 127));
-        for (float& value : block) value = std::isnan(value) ? value : kept * std::clamp(std::nearbyint(inverse * value), -127.0f, 127.0f);
-    }
 }
 
 } // namespace

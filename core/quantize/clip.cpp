@@ -8,6 +8,7 @@
 #include "core/format/affine.h"
 #include "core/format/float_format.h"
 #include "core/format/nf4.h"
+#include "core/quantize/outlier_split.h"
 
 #include <algorithm>
 #include <set>
@@ -104,41 +105,25 @@ private:
 };
 
 /// Quantizes the sites of a block when its inputs are known.
-class ClipRun final : public WalkVisitor {
+class ClipRun {
 public:
-    ClipRun(const Model& model, const std::vector<SiteFormat>& mine, const ImportanceLookup& importance, const RounderOptions& rounder,
+    ClipRun(const Model& model, const std::vector<SiteFormat>& mine, const ImportanceLookup& importance, const RounderOptions& rounder, const KeptLookup& kept,
             QuantizedModel& into, JobContext& job)
-        : model_(model), importance_(importance), rounder_(rounder), into_(into), job_(job), grams_(model) {
+        : model_(model), importance_(importance), rounder_(rounder), kept_(kept), into_(into), job_(job) {
         for (const SiteFormat& format : mine) byBlock_[model.site(format.site).block.value()].push_back(format);
     }
 
-    ActivationObserver* observer(BlockIndex block) override {
-        const auto sites = byBlock_.find(block.value());
-        if (sites == byBlock_.end()) return nullptr;
+    std::set<int> groups() const {
         std::set<int> groups;
-        for (const SiteFormat& format : sites->second) groups.insert(model_.site(format.site).inputGroup);
-        grams_.watch({groups.begin(), groups.end()});
-        return &grams_;
+        for (const auto& [block, sites] : byBlock_)
+            for (const SiteFormat& format : sites) groups.insert(model_.site(format.site).inputGroup);
+        return groups;
     }
 
-    void afterBlock(BlockIndex block, MatrixView<const float>) override {
+    void roundBlock(BlockIndex block, const BlockInputs& inputs) {
         const auto sites = byBlock_.find(block.value());
         if (sites == byBlock_.end()) return;
-        for (const SiteFormat& format : sites->second) round(format, grams_.of(model_.site(format.site).inputGroup));
-    }
-
-    /// An output matrix of its own.
-    void head(MatrixView<const float> states, std::int64_t length) {
-        const auto sites = byBlock_.find(-1);
-        if (sites == byBlock_.end()) return;
-        Gram gram(model_.config().width);
-        Matrix x(length, model_.config().width);
-        for (std::int64_t row = 0; row < states.rows; row += length) {
-            job_.checkpoint();
-            model_.headInput(states.middleRows(row, length), x.view());
-            gram.add(std::as_const(x).view());
-        }
-        for (const SiteFormat& format : sites->second) round(format, gram);
+        for (const SiteFormat& format : sites->second) round(format, inputs.at(model_.site(format.site).inputGroup).gram);
     }
 
 private:
@@ -148,11 +133,13 @@ private:
         job_.checkpoint();
         try {
             const RounderOptions rounder = siteRounder(rounder_, format.rounder);
-            const Matrix clipped = clippedWeight(weight.view(), *format.used, gram, job_);
+            const KeptWeights kept = kept_ ? kept_(site, weight.view()) : KeptWeights{};
+            const Matrix without = kept.empty() ? Matrix() : withoutKept(weight.view(), kept);
+            const Matrix clipped = clippedWeight(kept.empty() ? weight.view() : without.view(), *format.used, gram, job_);
             if (clipped.size() > 0)
-                into_.set(quantizeClipped(site, weight.view(), clipped.view(), format.used, rounder));
+                into_.set(quantizeClipped(site, weight.view(), clipped.view(), format.used, rounder, kept));
             else
-                into_.set(quantizeSite(site, weight.view(), format.used, importance_ ? importance_(site) : std::span<const float>(), rounder));
+                into_.set(quantizeAround(site, weight.view(), format.used, importance_ ? importance_(site) : std::span<const float>(), rounder, kept));
         } catch (Error& e) {
             e.add("site", site.name);
             throw;
@@ -162,10 +149,10 @@ private:
     const Model& model_;
     const ImportanceLookup& importance_;
     const RounderOptions& rounder_;
+    const KeptLookup& kept_;
     QuantizedModel& into_;
     JobContext& job_;
-    GramObserver grams_;
-    std::map<int, std::vector<SiteFormat>> byBlock_; ///< −1 = the head
+    std::map<int, std::vector<SiteFormat>> byBlock_; ///< −1 = an output matrix of its own
 };
 
 } // namespace
@@ -208,28 +195,28 @@ Matrix clippedWeight(MatrixView<const float> weight, const Format& format, const
 }
 
 QuantizedTensor quantizeClipped(const Site& site, MatrixView<const float> weight, MatrixView<const float> clipped, const FormatPtr& format,
-                                const RounderOptions& rounder) {
+                                const RounderOptions& rounder, const KeptWeights& kept) {
     RounderOptions options = rounder;
     options.weighted = options.clipSearch = false;
     QuantizedTensor tensor = quantizeSite(site, clipped, format, {}, options);
+    tensor.kept = kept;
     measureRounding(tensor, weight);
     return tensor;
 }
 
 std::shared_ptr<QuantizedModel> clippedModel(const Model& model, const std::vector<SiteFormat>& formats, const Windows& windows,
-                                             const ImportanceLookup& importance, const RounderOptions& rounder, JobContext& job) {
+                                             const ImportanceLookup& importance, const RounderOptions& rounder, JobContext& job, const KeptLookup& kept, InputStore* store) {
     std::vector<SiteFormat> plain, clipped;
     for (const SiteFormat& format : formats) {
         const Site& site = model.site(format.site);
         const bool mine = format.used && format.rounder != "gptq" && site.kind != SiteKind::tokenEmbedding && clipUnit(*format.used, site.cols) > 0;
         (mine ? clipped : plain).push_back(format);
     }
-    const auto result = QuantizedModel::build(model, plain, importance, rounder, job);
+    const auto result = kept ? buildAround(model, plain, importance, rounder, kept, job) : QuantizedModel::build(model, plain, importance, rounder, job);
     result->setFormats(formats);
     if (clipped.empty()) return result;
-    ClipRun run(model, clipped, importance, rounder, *result, job);
-    const ScratchMatrix states = walkBlocks(model, windows, nullptr, &run, job, "clip");
-    run.head(states.view(), windows.length);
+    ClipRun run(model, clipped, importance, rounder, kept, *result, job);
+    walkInputs(model, windows, run.groups(), {}, store, "clip", [&](BlockIndex block, const BlockInputs& inputs) { run.roundBlock(block, inputs); }, job);
     return result;
 }
 

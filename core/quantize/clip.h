@@ -4,8 +4,7 @@
 // search on the weights' own error (EncodeOptions::clipSearch); GGML blocks, which choose their scales themselves.
 #pragma once
 
-#include "core/calibrate/gram.h"
-#include "core/model/walk.h"
+#include "core/calibrate/input_walk.h"
 #include "core/quantize/quantized_model.h"
 
 namespace bw {
@@ -24,14 +23,14 @@ std::vector<float> searchClip(MatrixView<const float> weight, const Format& form
 /// The weight held within the ranges that searchClip() leaves: encoding it without any search gives their scales, and to what
 /// lies outside the outermost codes. Empty where searchClip() is.
 Matrix clippedWeight(MatrixView<const float> weight, const Format& format, const Gram& gram, JobContext& job);
-/// quantizeSite() with the scales of a clipped weight.
+/// quantizeSite() with the scales of a clipped weight. @param kept stays beside the grid; `clipped` is of the weight without it.
 QuantizedTensor quantizeClipped(const Site& site, MatrixView<const float> weight, MatrixView<const float> clipped, const FormatPtr& format,
-                                const RounderOptions& rounder);
+                                const RounderOptions& rounder, const KeptWeights& kept = {});
 
 /// As QuantizedModel::build(), with clipped weights for every site that reads calibrated inputs; the embedding, formats that
 /// can't be clipped and experts that no token reached are rounded as build() does it. One walk over `windows`, of inputs
-/// before rounding. Memory: one block's weights and Gram matrices.
+/// before rounding, or none where `store` (may be null) has them. Memory: one block's weights and Gram matrices.
 std::shared_ptr<QuantizedModel> clippedModel(const Model& model, const std::vector<SiteFormat>& formats, const Windows& windows,
-                                             const ImportanceLookup& importance, const RounderOptions& rounder, JobContext& job);
+                                             const ImportanceLookup& importance, const RounderOptions& rounder, JobContext& job, const KeptLookup& kept = {}, InputStore* store = nullptr);
 
 } // namespace bw

@@ -44,7 +44,6 @@ FormatPtr nearestIn(ExportKind kind, const FormatPtr& format) {
     }
     if (affine && affine->grid().scope == AffineScope::tensor && !affine->grid().symmetric) return parseFormat(fmt::format("int{}:channel:asym", affine->grid().bits));
     if (affine || isPlainFloat(format->storage())) return format;
-    if (const auto* normal = dynamic_cast<const Nf4Format*>(format.get())) return parseFormat(fmt::format("int4:g{}:asym", normal->grid().block));
     if (const auto* small = dynamic_cast<const FloatFormat*>(format.get())) return nearestFloat(small->grid());
     switch (format->storage()) { // blocks of 32 with a scale alone are symmetric, with a minimum asymmetric
     case StorageType::q4_0: return parseFormat(affineName(4, true));

@@ -4,7 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
-#include "core/format/affine.h"
+#include "core/format/nf4.h"
 #include "core/quantize/activation_scheme.h"
 #include "core/quantize/cache_scheme.h"
 #include "core/quantize/layout.h"
@@ -72,7 +72,7 @@ const ExportLayoutInfo& exportLayout(std::string_view name) {
     throw Error(ErrorCode::usage, "there is no layout '" + escapeForDisplay(std::string(name), 40) + "'", "layouts: " + names);
 }
 
-ChosenLayout chooseLayout(const ExportOptions& options, const std::string& outPath) {
+ChosenLayout chooseLayout(const ExportOptions& options, const std::string& outPath, const std::vector<SiteFormat>& formats) {
     const ExportKind kind = exportKind(outPath);
     if (!options.layout.empty()) {
         const ExportLayoutInfo& layout = exportLayout(options.layout);
@@ -83,7 +83,9 @@ ChosenLayout chooseLayout(const ExportOptions& options, const std::string& outPa
                         layout.kind == ExportKind::gguf ? "give a path that ends in .gguf" : "give a folder: leave the ending away");
         return {&layout, true};
     }
-    return {&exportLayout(kind == ExportKind::gguf ? "gguf" : "compressed-tensors"), false};
+    if (kind == ExportKind::gguf) return {&exportLayout("gguf"), false};
+    const bool normal = std::any_of(formats.begin(), formats.end(), [](const SiteFormat& f) { return dynamic_cast<const Nf4Format*>(f.used.get()) != nullptr; });
+    return {&exportLayout(normal ? "bnb" : "compressed-tensors"), normal};
 }
 
 std::optional<Packing> packingIn(const ExportLayoutInfo& layout, const Format& format, bool integerInputs, std::int64_t rows, std::int64_t cols, std::string& why) {

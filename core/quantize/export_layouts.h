@@ -28,8 +28,9 @@ struct ChosenLayout {
     /// Asked for by name: what it can't hold is refused. Else it gets the nearest format, with the reason in the plan.
     bool asked = false;
 };
+/// nf4 in a folder lies as bitsandbytes has it, as if that had been asked for: no other layout holds it, and integers are no stand-in.
 /// @throws Error(usage) for a layout that there is not, or one that the path contradicts.
-ChosenLayout chooseLayout(const ExportOptions& options, const std::string& outPath);
+ChosenLayout chooseLayout(const ExportOptions& options, const std::string& outPath, const std::vector<SiteFormat>& formats);
 
 /// How an O×I weight of `format` lies in a layout of safetensors. Empty with the reason in `why` when it can't.
 /// Plain floats (f16, bf16, f32) lie in any layout as they are: ask isPlainFloat() first.

@@ -9,6 +9,9 @@
 #include "core/quantize/clip.h"
 #include "core/quantize/gptq_factor.h"
 #include "core/quantize/gptq_sweep.h"
+#include "core/quantize/gptq_target.h"
+#include "core/quantize/kept_grid.h"
+#include "core/quantize/outlier_split.h"
 
 #include <algorithm>
 #include <cmath>
@@ -147,9 +150,10 @@ std::vector<std::int64_t> columnOrder(const std::vector<float>& diagonal, bool f
 
 } // namespace
 
-GptqSite gptqSite(const Site& site, MatrixView<const float> weight, const FormatPtr& format, const Gram& gram,
-                  const RounderOptions& rounder, const GptqOptions& options, JobContext& job) {
+GptqSite gptqSite(const Site& site, MatrixView<const float> original, const FormatPtr& format, const Gram& gram,
+                  const RounderOptions& rounder, const GptqOptions& options, JobContext& job, const InputDrift* drift, const KeptWeights& kept) {
     GptqSite result;
+    MatrixView<const float> weight = original; // what outputs are held against
     const std::vector<float> diagonal = gram.diagonal();
     std::vector<float> importance = diagonal;
     const double tokens = static_cast<double>(std::max<std::int64_t>(1, gram.tokens()));
@@ -158,14 +162,20 @@ GptqSite gptqSite(const Site& site, MatrixView<const float> weight, const Format
     nearest.stochastic = false;
     const bool finite = std::all_of(diagonal.begin(), diagonal.end(), [](float v) { return std::isfinite(v); });
     nearest.weighted = gram.tokens() > 0 && finite;
-    const Matrix clipped = options.clipOutputs && finite ? clippedWeight(weight, *format, gram, job) : Matrix();
+    Matrix rest;
+    const auto onGrid = [&] { // of the weight as it is now
+        if (kept.empty()) return weight;
+        rest = withoutKept(weight, kept);
+        return std::as_const(rest).view();
+    };
+    const Matrix clipped = options.clipOutputs && finite ? clippedWeight(onGrid(), *format, gram, job) : Matrix();
     const bool clips = clipped.size() > 0;
-    result.tensor = clips ? quantizeClipped(site, weight, clipped.view(), format, nearest) : quantizeSite(site, weight, format, importance, nearest);
+    result.tensor = clips ? quantizeClipped(site, weight, clipped.view(), format, nearest, kept) : quantizeAround(site, weight, format, importance, nearest, kept);
     result.tokens = gram.tokens();
     result.deadColumns = std::count(diagonal.begin(), diagonal.end(), 0.0f);
     const double whole = gram.quadratic(weight, job);
     const auto share = [&](double loss) { return whole > 0 ? loss / whole : 0.0; };
-    const double nearestLoss = lossOf(result.tensor, weight, gram, job);
+    double nearestLoss = lossOf(result.tensor, weight, gram, job);
     result.nearestError = result.error = share(nearestLoss);
     const auto fallBack = [&](std::string why) {
         result.fallback = std::move(why);
@@ -181,16 +191,32 @@ GptqSite gptqSite(const Site& site, MatrixView<const float> weight, const Format
     const detail::ErrorFeedback feedback = detail::factorHessian(gram.full(), order, options.damping, job);
     if (feedback.rows.size() == 0) return fallBack("its Hessian has no Cholesky factor at any damping");
     result.damping = feedback.damping;
+    Matrix corrected;
+    // Of a least-squares fit of I numbers to T tokens a part of I/T is chance.
+    const double trust = options.correction * (1 - static_cast<double>(site.cols) / static_cast<double>(gram.tokens()));
+    if (drift != nullptr && trust > 0) {
+        corrected = detail::correctedTarget(original, *drift, trust, feedback, order, job);
+        weight = std::as_const(corrected).view();
+        nearestLoss = lossOf(result.tensor, weight, gram, job);
+        result.nearestError = result.error = share(nearestLoss);
+    }
     EncodeOptions encode;
     if (rounder.weighted) encode.importance = importance;
     encode.clipSearch = rounder.clipSearch && !clips;
     encode.search = rounder.search;
-    const auto grid = fixGrid(*format, clips ? clipped.view() : weight, encode);
+    std::unique_ptr<FixedGrid> grid = fixGrid(*format, clips ? clipped.view() : onGrid(), encode);
+    KeptGrid* beside = nullptr;
+    if (!kept.empty()) {
+        auto both = std::make_unique<KeptGrid>(std::move(grid), kept, weight.cols);
+        beside = both.get();
+        grid = std::move(both);
+    }
     ColumnPass(weight, order, feedback, *grid, options.refitScales, job).run();
     if (options.sweeps > 0) detail::sweepColumns(weight, dampedHessian(gram, feedback.damping), *grid, options.sweeps, job);
     QuantizedTensor tensor{site.id, format, std::vector<std::byte>(format->bytes(weight.rows, weight.cols)), 0, 0};
     grid->pack(tensor.bytes);
-    measureRounding(tensor, weight);
+    if (beside) tensor.kept = beside->kept();
+    measureRounding(tensor, original);
     const double loss = lossOf(tensor, weight, gram, job);
     if (!(loss < nearestLoss)) return fallBack("GPTQ was no better");
     result.tensor = std::move(tensor);

@@ -6,11 +6,14 @@
 #include "core/model/staged_block.h"
 #include "core/quantize/clip.h"
 #include "core/quantize/gptq.h"
+#include "core/quantize/gptq_original.h"
+#include "core/quantize/outlier_split.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
+#include <optional>
 #include <set>
 
 namespace bw {
@@ -38,8 +41,8 @@ int stageOf(SiteKind kind) {
 class ModelRun {
 public:
     ModelRun(const Model& model, const Windows& windows, const RounderOptions& rounder, const GptqOptions& options,
-             std::vector<GptqSite>* report, JobContext& job)
-        : model_(model), windows_(windows), rounder_(rounder), options_(options), report_(report), job_(job), grams_(model) {}
+             std::vector<GptqSite>* report, JobContext& job, const KeptLookup& kept)
+        : model_(model), windows_(windows), rounder_(rounder), options_(options), report_(report), job_(job), kept_(kept), grams_(model) {}
 
     void run(const std::vector<SiteFormat>& formats, QuantizedModel& into) {
         into_ = &into;
@@ -54,6 +57,7 @@ public:
             model_.embed(*embedding, windows_.window(w), states_.view().middleRows(w * windows_.length, windows_.length));
             job_.checkpoint();
         }
+        if (options_.correction > 0 && options_.sequential) original_.emplace(model_, windows_, grams_, job_);
         for (int b = 0; b < model_.config().blocks; ++b) block(BlockIndex{b});
         head();
     }
@@ -82,16 +86,27 @@ private:
 
     void sequentialBlock(BlockIndex block) {
         StagedBlock staged(model_, block, states_.view(), windows_.length);
+        if (original_) original_->beginBlock(block, std::as_const(states_).view());
+        ActivationObserver* const observer = original_ ? static_cast<ActivationObserver*>(&*original_) : &grams_;
         for (int s = 0; s < kStages; ++s) {
             const std::vector<const Site*> sites = watched(block, s);
             {
                 const JobScope scope(&job_);
-                staged.inputs(static_cast<BlockStage>(s), weights_, sites.empty() ? nullptr : &grams_, job_);
+                if (original_) original_->inputs(static_cast<BlockStage>(s), comparedGroups(sites));
+                staged.inputs(static_cast<BlockStage>(s), weights_, sites.empty() ? nullptr : observer, job_);
             }
-            for (const Site* site : sites) round(*site, grams_.of(site->inputGroup));
+            for (const Site* site : sites) round(*site, grams_.of(site->inputGroup), original_ ? original_->drift(site->inputGroup) : nullptr);
         }
         const JobScope scope(&job_);
         staged.finish(weights_, job_);
+        if (original_) original_->finishBlock();
+    }
+
+    static std::set<int> comparedGroups(const std::vector<const Site*>& sites) {
+        std::set<int> groups;
+        for (const Site* site : sites)
+            if (site->expert < 0) groups.insert(site->inputGroup);
+        return groups;
     }
 
     void blockFromItsInputs(BlockIndex block) {
@@ -135,13 +150,13 @@ private:
     }
 
     /// Of a block's site the weights that its later stages run with are replaced too.
-    void round(const Site& site, const Gram& gram) {
+    void round(const Site& site, const Gram& gram, const InputDrift* drift = nullptr) {
         const bool inBlock = site.kind != SiteKind::output;
         Matrix own;
         if (!inBlock) own = model_.siteWeight(site);
         const MatrixView<const float> weight = inBlock ? weights_.linear(site).weight->values : std::as_const(own).view();
         job_.checkpoint();
-        GptqSite rounded = gptqSite(site, weight, wanted_.at(site.id.value()), gram, rounder_, options_, job_);
+        GptqSite rounded = gptqSite(site, weight, wanted_.at(site.id.value()), gram, rounder_, options_, job_, drift, kept_ ? kept_(site, weight) : KeptWeights{});
         if (!rounded.fallback.empty()) job_.note(fmt::format("{} keeps nearest rounding: {}", site.name, rounded.fallback));
         if (inBlock) {
             auto values = std::make_shared<Matrix>(site.rows, site.cols);
@@ -165,7 +180,7 @@ private:
             Matrix x(windows_.length, site.cols);
             for (std::int64_t w = 0; w < windows_.count; ++w) {
                 model_.headInput(std::as_const(states_).view().middleRows(w * windows_.length, windows_.length), x.view());
-                gram.add(std::as_const(x).view());
+                gram.add(std::as_const(x).view(), &model_.device());
                 job_.checkpoint();
             }
             round(site, gram);
@@ -178,10 +193,12 @@ private:
     const GptqOptions& options_;
     std::vector<GptqSite>* report_;
     JobContext& job_;
+    const KeptLookup& kept_;
     GramObserver grams_;
     QuantizedModel* into_ = nullptr;
     std::map<int, FormatPtr> wanted_;
     ScratchMatrix states_;
+    std::optional<detail::OriginalRun> original_; ///< walked beside when inputs are corrected
     BlockWeights weights_; ///< of the block at hand, rounded as far as it is
 };
 
@@ -189,7 +206,7 @@ private:
 
 std::shared_ptr<QuantizedModel> gptqModel(const Model& model, const std::vector<SiteFormat>& formats, const Windows& windows,
                                           const ImportanceLookup& importance, const RounderOptions& rounder,
-                                          const GptqOptions& options, std::vector<GptqSite>* report, JobContext& job) {
+                                          const GptqOptions& options, std::vector<GptqSite>* report, JobContext& job, const KeptLookup& kept) {
     model.requireForward();
     if (windows.count <= 0 || windows.length <= 0)
         throw Error(ErrorCode::usage, "GPTQ needs windows of a calibration text", "Name one with --text.");
@@ -201,9 +218,10 @@ std::shared_ptr<QuantizedModel> gptqModel(const Model& model, const std::vector<
         (ours ? mine : others).push_back(format);
         if (!ours && others.back().rounder == "gptq") others.back().rounder.clear();
     }
-    const auto result = options.clipOutputs ? clippedModel(model, others, windows, importance, rounder, job)
+    const auto result = options.clipOutputs ? clippedModel(model, others, windows, importance, rounder, job, kept)
+                        : kept              ? buildAround(model, others, importance, rounder, kept, job)
                                             : QuantizedModel::build(model, others, importance, rounder, job);
-    ModelRun(model, windows, rounder, options, report, job).run(mine, *result);
+    ModelRun(model, windows, rounder, options, report, job, kept).run(mine, *result);
     result->setFormats(formats);
     return result;
 }

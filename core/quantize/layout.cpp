@@ -437,7 +437,7 @@ HeldFormat holdIn(const ChosenLayout& layout, const Site& site, const FormatPtr&
 }
 
 ExportLayout layOutExport(const Model& model, const std::vector<SiteFormat>& formats, const std::string& target, const ExportOptions& options, const RuntimeScales* scales) {
-    return LayoutBuilder(model, chooseLayout(options, target), formats, target, options, scales).build();
+    return LayoutBuilder(model, chooseLayout(options, target, formats), formats, target, options, scales).build();
 }
 
 } // namespace bw

@@ -10,8 +10,6 @@ namespace {
 
 constexpr float kLargestHalf = 65504;
 
-std::uint16_t halfOf(float value) { return floatToHalf(std::isnan(value) ? value : std::clamp(value, -kLargestHalf, kLargestHalf)); }
-
 double option(const TransformSpec::Part& part, const char* name) {
     const auto found = part.options.find(name);
     double value = 0;
@@ -46,11 +44,23 @@ void keepLargest(MatrixView<const float> weight, const std::vector<float>& score
         const auto at = static_cast<std::int64_t>(i);
         kept.rowOf.push_back(static_cast<std::int32_t>(at / weight.cols));
         kept.columnOf.push_back(static_cast<std::int32_t>(at % weight.cols));
-        kept.values.push_back(halfOf(weight(at / weight.cols, at % weight.cols)));
+        kept.values.push_back(keptHalf(weight(at / weight.cols, at % weight.cols)));
     }
 }
 
 } // namespace
+
+std::uint16_t keptHalf(float value) { return floatToHalf(std::isnan(value) ? value : std::clamp(value, -kLargestHalf, kLargestHalf)); }
+
+Matrix withoutKept(MatrixView<const float> weight, const KeptWeights& kept) {
+    Matrix rest(weight.rows, weight.cols);
+    for (std::int64_t r = 0; r < weight.rows; ++r) {
+        std::copy_n(weight.row(r), weight.cols, rest.row(r));
+        for (const std::int32_t column : kept.columns) rest.row(r)[column] = 0;
+    }
+    for (std::size_t i = 0; i < kept.values.size(); ++i) rest.row(kept.rowOf[i])[kept.columnOf[i]] = 0;
+    return rest;
+}
 
 OutlierSplit outlierSplit(const TransformSpec& spec) {
     const TransformSpec::Part* part = spec.find("outliers");
@@ -72,7 +82,7 @@ KeptWeights keptWeights(MatrixView<const float> weight, const std::vector<std::i
     KeptWeights kept;
     kept.columns = columns;
     for (std::int64_t r = 0; r < weight.rows && !columns.empty(); ++r)
-        for (const std::int32_t column : columns) kept.columnValues.push_back(halfOf(weight(r, column)));
+        for (const std::int32_t column : columns) kept.columnValues.push_back(keptHalf(weight(r, column)));
     const auto count = static_cast<std::size_t>(std::llround(share * static_cast<double>(weight.size())));
     const std::size_t left = static_cast<std::size_t>(weight.size()) - static_cast<std::size_t>(weight.rows) * columns.size();
     if (std::min(count, left) > 0) keepLargest(weight, scores(weight, columns, importance), std::min(count, left), kept);
@@ -82,13 +92,8 @@ KeptWeights keptWeights(MatrixView<const float> weight, const std::vector<std::i
 QuantizedTensor quantizeAround(const Site& site, MatrixView<const float> weight, const FormatPtr& format, std::span<const float> importance,
                                const RounderOptions& options, KeptWeights kept) {
     if (kept.empty()) return quantizeSite(site, weight, format, importance, options);
-    Matrix rest(weight.rows, weight.cols);
-    for (std::int64_t r = 0; r < weight.rows; ++r) {
-        std::copy_n(weight.row(r), weight.cols, rest.row(r));
-        for (const std::int32_t column : kept.columns) rest.row(r)[column] = 0;
-    }
-    for (std::size_t i = 0; i < kept.values.size(); ++i) rest.row(kept.rowOf[i])[kept.columnOf[i]] = 0;
-    QuantizedTensor tensor = quantizeSite(site, std::as_const(rest).view(), format, importance, options);
+    const Matrix rest = withoutKept(weight, kept);
+    QuantizedTensor tensor = quantizeSite(site, rest.view(), format, importance, options);
     tensor.kept = std::move(kept);
     measureRounding(tensor, weight);
     return tensor;

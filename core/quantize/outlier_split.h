@@ -28,13 +28,16 @@ std::vector<std::vector<std::int32_t>> outlierColumns(const Model& model, const 
 /// outside them (|w| without importance; of equal ones the first). NaN counts as nothing.
 KeptWeights keptWeights(MatrixView<const float> weight, const std::vector<std::int32_t>& columns, double share, std::span<const float> importance);
 
+/// f16 bits of a kept weight, saturated.
+std::uint16_t keptHalf(float value);
+/// The weight with 0 where something is kept.
+Matrix withoutKept(MatrixView<const float> weight, const KeptWeights& kept);
+
 /// quantizeSite() of what is left when the kept weights are taken out, so that no scale is widened by them; relativeError
 /// is that of both together.
 QuantizedTensor quantizeAround(const Site& site, MatrixView<const float> weight, const FormatPtr& format, std::span<const float> importance,
                                const RounderOptions& options, KeptWeights kept);
 
-/// What of a site's weight stays beside the grid; empty for most.
-using KeptLookup = std::function<KeptWeights(const Site&, MatrixView<const float>)>;
 /// QuantizedModel::build() around what is kept. @throws as that.
 std::shared_ptr<QuantizedModel> buildAround(const Model& model, const std::vector<SiteFormat>& formats, const ImportanceLookup& importance,
                                             const RounderOptions& options, const KeptLookup& kept, JobContext& job);

@@ -181,7 +181,7 @@ ExportPlan planExport(const Model& model, const std::vector<SiteFormat>& formats
     refuseProblems(exportProblems(model, formats, outPath, options));
     plan.kind = exportKind(outPath);
     plan.options = options;
-    plan.layout = chooseLayout(options, outPath).info->name;
+    plan.layout = chooseLayout(options, outPath, formats).info->name;
     const fs::path target = absoluteTarget(outPath);
     plan.path = plan.target = target.string();
     const bool divisible = plan.kind == ExportKind::gguf && options.partBytes > 0; // the names are known only with the sizes
@@ -211,6 +211,7 @@ ExportPlan planExport(const Model& model, const std::vector<SiteFormat>& formats
         if (options.partBytes > 0 && file.bytes > options.partBytes)
             plan.warnings.push_back(fmt::format("{} takes {}: one tensor, or the metadata of the first part, is longer than {}",
                                                 escapeForDisplay(fs::path(file.path).filename().string()), formatBytes(file.bytes), formatBytes(options.partBytes)));
+    if (options.layout.empty() && plan.layout == "bnb") plan.warnings.emplace_back("nf4 lies in folders of the bitsandbytes layout alone: that one is written (--layout bnb)");
     warnAboutSize(model, layout, plan);
     warnAboutFormats(model, layout, plan);
     warnAboutFusedLayers(model, layout, plan);

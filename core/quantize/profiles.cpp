@@ -121,7 +121,7 @@ void checkGrid(const ProfileRule& rule, const QuantizedSite& q, Problems& proble
         problems.add(fmt::format("{} needs outputs in multiples of {} and inputs in multiples of {}", with, rule.rows, rule.cols), "keep these sites: --set SITE=keep", q.site->name);
 }
 
-void checkFloats(const ProfileRule& rule, const QuantizedSite& q, bool fused, Problems& problems) {
+void checkFloats(const ProfileRule& rule, const QuantizedSite& q, Problems& problems) {
     const unsigned kind = floatKind(*q.format);
     if (kind != 0 && (rule.floats & kind) == 0) {
         std::string known;
@@ -129,10 +129,11 @@ void checkFloats(const ProfileRule& rule, const QuantizedSite& q, bool fused, Pr
             if (rule.floats & name.kind) known += (known.empty() ? "" : ", ") + std::string(name.format);
         problems.add(fmt::format("{} with {} reads no {}", rule.profile, rule.layout, q.format->name()), known.empty() ? "use integers, or another layout" : "use one of " + known, q.site->name);
     }
-    // A block of scales that reaches into the next of the fused layers would be two.
-    if (kind == fp8Block && rule.fusedAlike && fused && q.site->rows % 128 != 0)
-        problems.add(fmt::format("{} fuses layers that share an input (q/k/v, gate/up), and their outputs must then be multiples of the block of 128", rule.profile), "use fp8_e4m3:channel with --layout compressed-tensors",
-                     q.site->name);
+    // vLLM and SGLang fuse layers by whole blocks; transformers without an fp8 card takes rows/(rows of scales) for the height of a
+    // block, which is another number when the last block is cut short: such a weight is read wrongly without a word.
+    const bool cut = q.site->rows % 128 != 0 || q.site->cols % 128 != 0;
+    if (kind == fp8Block && cut && (rule.fusedAlike || rule.layout == "fp8"))
+        problems.add(fmt::format("{} with {} needs outputs and inputs in multiples of the block of 128", rule.profile, rule.layout), "use fp8_e4m3:channel with --layout compressed-tensors, or keep these sites: --set SITE=keep", q.site->name);
 }
 
 /// The int8 × int8 kernels of serving programs.
@@ -198,7 +199,7 @@ std::vector<std::string> exportLayoutNames() {
 }
 
 std::vector<ExportProblem> exportProblems(const Model& model, const std::vector<SiteFormat>& formats, const std::string& outPath, const ExportOptions& options) {
-    const ChosenLayout layout = chooseLayout(options, outPath);
+    const ChosenLayout layout = chooseLayout(options, outPath, formats);
     const ProfileRule* rule = profileRule(options.profile, *layout.info);
     const bool strict = layout.asked || rule != nullptr;
     Problems problems;
@@ -209,7 +210,9 @@ std::vector<ExportProblem> exportProblems(const Model& model, const std::vector<
         const Site& site = model.site(f.site);
         const HeldFormat held = holdIn(layout, site, f.used, integerInputs(options));
         if (!held.format) {
-            problems.add(fmt::format("{} can't hold {} ({})", layout.info->title, f.used->name(), held.why), "give these sites another format with --set, or choose another layout", site.name);
+            const bool byItself = options.layout.empty() && layout.info->name == "bnb";
+            problems.add(fmt::format("{} can't hold {} ({})", layout.info->title, f.used->name(), held.why),
+                         byItself ? "nf4 lies in a folder as bitsandbytes has it, without other formats: give all sites nf4, or none" : "give these sites another format with --set, or choose another layout", site.name);
             continue;
         }
         if (held.keep || isPlainFloat(held.format->storage())) continue;
@@ -228,11 +231,9 @@ std::vector<ExportProblem> exportProblems(const Model& model, const std::vector<
     else if (rule && !rule->mixed)
         checkUniform(fmt::format("{} with {}", rule->profile, rule->layout), quantized, problems);
     if (rule) {
-        std::map<int, int> inGroup;
-        for (const Site& site : model.sites()) ++inGroup[site.inputGroup];
         for (const QuantizedSite& q : quantized) {
             checkGrid(*rule, q, problems);
-            checkFloats(*rule, q, q.site->block.value() >= 0 && inGroup[q.site->inputGroup] > 1, problems);
+            checkFloats(*rule, q, problems);
             if (statesInputs(options) && layout.info->name == "compressed-tensors") checkRoundedInputs(*rule, q, options.activations, problems);
         }
         if (rule->fusedAlike) checkFused(model, *rule, formatOf, problems);

@@ -6,6 +6,7 @@
 #include "core/base/parallel.h"
 #include "core/format/affine.h"
 #include "core/format/float_format.h"
+#include "core/quantize/device_rounding.h"
 #include "core/quantize/stochastic.h"
 #include "core/quantize/tensor_cache.h"
 
@@ -94,6 +95,25 @@ double meanSquaredStep(const Format& format, std::span<const std::byte> bytes, s
     return count ? sum / static_cast<double>(count) : 0.0;
 }
 
+/// Σ w².
+double powerOf(MatrixView<const float> weight) {
+    std::vector<double> sums(static_cast<std::size_t>(weight.rows));
+    parallelFor(weight.rows, std::max<std::int64_t>(1, kPieceWeights / std::max<std::int64_t>(1, weight.cols)), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r)
+            for (const float w : weight.rowSpan(r)) sums[static_cast<std::size_t>(r)] += static_cast<double>(w) * static_cast<double>(w);
+    });
+    double total = 0;
+    for (const double s : sums) total += s;
+    return total;
+}
+
+void setError(QuantizedTensor& tensor, MatrixView<const float> weight, const Sums& sums) {
+    if (!(sums.weight > 0)) return;
+    tensor.relativeError = sums.error / sums.weight;
+    tensor.uniformNoise = meanSquaredStep(*tensor.format, tensor.bytes, weight.rows, weight.cols) / 12.0 *
+                          static_cast<double>(weight.size()) / sums.weight;
+}
+
 } // namespace
 
 void measureRounding(QuantizedTensor& tensor, MatrixView<const float> weight) {
@@ -105,14 +125,11 @@ void measureRounding(QuantizedTensor& tensor, MatrixView<const float> weight) {
         tensor.decode(decoded.view());
         sums = measureDecoded(weight, std::as_const(decoded).view());
     }
-    if (!(sums.weight > 0)) return;
-    tensor.relativeError = sums.error / sums.weight;
-    tensor.uniformNoise = meanSquaredStep(*tensor.format, tensor.bytes, weight.rows, weight.cols) / 12.0 *
-                          static_cast<double>(weight.size()) / sums.weight;
+    setError(tensor, weight, sums);
 }
 
 QuantizedTensor quantizeSite(const Site& site, MatrixView<const float> weight, const FormatPtr& format,
-                             std::span<const float> importance, const RounderOptions& options) {
+                             std::span<const float> importance, const RounderOptions& options, Device* device) {
     try {
         QuantizedTensor tensor{site.id, format, {}, 0, 0};
         tensor.bytes.resize(format->bytes(weight.rows, weight.cols));
@@ -120,6 +137,12 @@ QuantizedTensor quantizeSite(const Site& site, MatrixView<const float> weight, c
         if (options.weighted) encode.importance = importance;
         encode.clipSearch = options.clipSearch;
         encode.search = options.search;
+        std::optional<double> error;
+        if (device != nullptr && !options.stochastic) error = detail::roundOnDevice(*device, weight, *format, encode, tensor.bytes);
+        if (error) {
+            setError(tensor, weight, {*error, powerOf(weight)});
+            return tensor;
+        }
         if (options.stochastic) // sites draw from seeds far apart
             detail::encodeStochastic(*format, weight, encode, options.seed + (static_cast<std::uint64_t>(site.id.value()) << 32), tensor.bytes);
         else
@@ -212,7 +235,7 @@ std::shared_ptr<QuantizedModel> QuantizedModel::build(const Model& model, const 
         if (!task.done) {
             const Matrix weight = model.siteWeight(task.site);
             job.checkpoint();
-            task.done = quantizeSite(task.site, weight.view(), task.format, task.importance, task.options);
+            task.done = quantizeSite(task.site, weight.view(), task.format, task.importance, task.options, &model.device());
             if (cache) cache->keep(task.key, task.site, *task.done);
             job.advance(weight.size());
         }

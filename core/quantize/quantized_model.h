@@ -31,6 +31,9 @@ struct KeptWeights {
     std::uint64_t bytes(std::int64_t rows) const;
 };
 
+/// What of a site's weight stays beside the grid; empty for most.
+using KeptLookup = std::function<KeptWeights(const Site&, MatrixView<const float>)>;
+
 struct QuantizedTensor {
     SiteId site;
     FormatPtr format;
@@ -43,9 +46,10 @@ struct QuantizedTensor {
     void decode(MatrixView<float> weight) const;
 };
 
-/// Rounds one weight. @param importance I values or empty. @throws Error(nonFinite) naming the site and element.
+/// Rounds one weight. @param importance I values or empty. @param device rounds to nearest without a search if it is a GPU, to the
+/// same bytes; null: the CPU. @throws Error(nonFinite) naming the site and element.
 QuantizedTensor quantizeSite(const Site& site, MatrixView<const float> weight, const FormatPtr& format,
-                             std::span<const float> importance, const RounderOptions& options);
+                             std::span<const float> importance, const RounderOptions& options, Device* device = nullptr);
 
 /// Fills in relativeError and uniformNoise of a tensor whose bytes were made from `weight`.
 void measureRounding(QuantizedTensor& tensor, MatrixView<const float> weight);

@@ -97,6 +97,19 @@ ScaleAndZero scaleAndZero(float low, float high, float top) {
     return {scale, std::clamp(std::nearbyint(-low / scale), 0.0f, top)};
 }
 
+void roundBlocks(std::span<float> x, bool super) {
+    const std::size_t length = super ? 256 : 32;
+    for (std::size_t first = 0; first < x.size(); first += length) {
+        const auto block = x.subspan(first, std::min(length, x.size() - first));
+        const float most = largestMagnitude(block), inverse = 127 / most;
+        if (!(most > 0)) continue; // zeros, or NaN that stays
+        // The inverse of what is that small is infinite: nothing is left of it.
+        const float step = super ? 1 / inverse : halfToFloat(floatToHalf(most / 127));
+        const float factor = std::isinf(inverse) ? 0.0f : inverse;
+        for (float& value : block) value = step * roundInteger(factor * value, 127);
+    }
+}
+
 void roundToHalf(std::span<float> x) {
     for (float& value : x) value = std::isfinite(value) ? halfToFloat(floatToHalf(within(value, kLargestHalf))) : value;
 }

@@ -36,6 +36,10 @@ void roundWithZero(std::span<float> x, float scale, float zero, float top);
 struct ScaleAndZero { float scale = 0, zero = 0; };
 ScaleAndZero scaleAndZero(float low, float high, float top);
 
+/// Blocks of 32 channels, or of 256 (`super`), as llama.cpp's CPU kernels make them: q8_0 keeps its step in f16 but divides by
+/// it unrounded, q8_k keeps f32. The last block may be short; NaN stays.
+void roundBlocks(std::span<float> x, bool super);
+
 /// x ← x as an f16 that saturates at ±65504: what waits in a 16-bit cache. NaN and infinity stay.
 void roundToHalf(std::span<float> x);
 /// `value` ≥ 0 as the f16 that is stored for it: at most 65504, and not 0 unless `value` is.

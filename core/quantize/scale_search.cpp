@@ -2,8 +2,7 @@
 // Statistics of one block's inputs, then a choice for each of its fold points, while the walk goes on.
 #include "core/quantize/scale_search.h"
 
-#include "core/base/parallel.h"
-#include "core/calibrate/gram.h"
+#include "core/calibrate/input_walk.h"
 #include "core/quantize/fold.h"
 #include "core/quantize/scale_grid.h"
 #include "core/quantize/scale_trial.h"
@@ -21,60 +20,11 @@ namespace {
 constexpr double kMuch = 2;           ///< a channel counts as scaled when it is that far from its point's median …
 constexpr double kScaledShare = 0.05; ///< … and more than these are worth a warning
 
-/// Maxima, means and Gram matrices of the groups of one block.
-class InputWatcher final : public ActivationObserver {
-public:
-    InputWatcher(const Model& model, bool grams, bool samples) : model_(model), grams_(model), wantsGrams_(grams), wantsSamples_(samples) {}
-
-    void watch(const std::set<int>& groups) {
-        inputs_.clear();
-        for (const int g : groups) {
-            const auto width = static_cast<std::size_t>(model_.inputGroups()[static_cast<std::size_t>(g)].width);
-            inputs_[g].largest.assign(width, 0.0f);
-            inputs_[g].sum.assign(width, 0.0);
-        }
-        if (wantsGrams_) grams_.watch({groups.begin(), groups.end()});
-    }
-
-    void onInput(int group, std::int64_t window, MatrixView<const float> x) override {
-        const auto found = inputs_.find(group);
-        if (found == inputs_.end()) return;
-        ChannelInput& input = found->second;
-        input.tokens += x.rows;
-        parallelFor(x.cols, kColumns, [&](std::int64_t begin, std::int64_t end) {
-            for (std::int64_t t = 0; t < x.rows; ++t)
-                for (std::int64_t c = begin; c < end; ++c) {
-                    const float size = std::abs(x(t, c));
-                    float& largest = input.largest[static_cast<std::size_t>(c)];
-                    largest = std::max(largest, size);
-                    input.sum[static_cast<std::size_t>(c)] += static_cast<double>(size);
-                }
-        });
-        if (wantsGrams_) grams_.onInput(group, window, x);
-        for (std::int64_t t = 0; wantsSamples_ && t < x.rows; t += kSampleStep)
-            if (input.sampleRows < kSamples) {
-                input.samples.insert(input.samples.end(), x.row(t), x.row(t) + x.cols);
-                ++input.sampleRows;
-            }
-    }
-
-    const ChannelInput& of(int group) const { return inputs_.at(group); }
-    const Gram* gram(int group) const { return wantsGrams_ ? &grams_.of(group) : nullptr; }
-
-private:
-    static constexpr std::int64_t kColumns = 256, kSamples = 256, kSampleStep = 16;
-    const Model& model_;
-    GramObserver grams_;
-    bool wantsGrams_, wantsSamples_;
-    std::map<int, ChannelInput> inputs_;
-};
-
-class ScaleFitter final : public WalkVisitor {
+class ScaleFitter {
 public:
     ScaleFitter(const Model& model, const ScaleMethod& method, const std::map<std::string, FormatPtr>& formats, const TransformInputs& inputs,
                 JobContext& job)
-        : model_(model), method_(method), formats_(formats), inputs_(inputs), job_(job),
-          watcher_(model, searches(), searches() && inputs.noise.bits > 0 && inputs.noise.perToken) {
+        : model_(model), method_(method), formats_(formats), inputs_(inputs), job_(job) {
         for (FoldPoint& point : foldPoints(model)) {
             if (!point.whyNot.empty())
                 refused_[point.whyNot].push_back(point.name);
@@ -83,25 +33,21 @@ public:
         }
     }
 
-    ActivationObserver* observer(BlockIndex block) override {
-        watch(block.value());
-        return &watcher_;
+    std::set<int> groups() const {
+        std::set<int> groups;
+        for (const auto& [block, points] : points_)
+            for (const FoldPoint& point : points) groups.insert(point.inputGroups.begin(), point.inputGroups.end());
+        return groups;
     }
+    GroupInput::Wanted wanted() const { return {searches(), searches() && inputs_.noise.bits > 0 && inputs_.noise.perToken}; }
 
-    void afterBlock(BlockIndex block, MatrixView<const float>) override { fitPoints(block.value()); }
-
-    /// What enters the head, which the walk over blocks doesn't see.
-    void fitHead(MatrixView<const float> states) {
-        if (points_[-1].empty()) return;
-        watch(-1);
-        const int group = points_[-1].front().inputGroups.front();
-        Matrix normed(inputs_.windows.length, model_.config().width);
-        for (std::int64_t w = 0; w < inputs_.windows.count; ++w) {
+    void fitBlock(BlockIndex block, const BlockInputs& inputs) {
+        const auto points = points_.find(block.value());
+        if (points == points_.end()) return;
+        for (const FoldPoint& point : points->second) {
             job_.checkpoint();
-            model_.headInput(states.middleRows(w * inputs_.windows.length, inputs_.windows.length), normed.view());
-            watcher_.onInput(group, w, normed.view());
+            fitPoint(point, inputs);
         }
-        fitPoints(-1);
     }
 
     ScaleFit result() {
@@ -111,9 +57,12 @@ public:
         if (unchanged_ > 0) fit_.notes.push_back(fmt::format("no scales lessen the error at {} points", unchanged_));
         const double share = channels_ > 0 ? static_cast<double>(scaledChannels_) / static_cast<double>(channels_) : 0;
         if (share > kScaledShare)
-            fit_.warnings.push_back(fmt::format("{:.1f} % of the channels are scaled by more than {}× their input's median; past {:.0f} % the other channels pay for it",
-                                                100 * share, kMuch, 100 * kScaledShare));
-        if (cutScales_ > 0) fit_.warnings.push_back(fmt::format("{} scales were cut to 2^±16: the inputs or weights of these channels are extreme", cutScales_));
+            fit_.warnings.push_back({"scaled-channels", fmt::format("{:.1f} % of the channels are scaled by more than {}× their input's median", 100 * share, kMuch),
+                                     fmt::format("past {:.0f} % the other channels pay for it: they share their scales with what was made large", 100 * kScaledShare),
+                                     "scale less (smooth:alpha=0.3), keep the large channels in 16 bits (outliers), or spread them over all (rotate), and compare by measured KL"});
+        if (cutScales_ > 0)
+            fit_.warnings.push_back({"extreme-scales", fmt::format("{} scales were cut to 2^±16", cutScales_), "the inputs or weights of these channels are extreme, and scaling reaches them only in part",
+                                     "look at these channels in the calibration's statistics; keep their layers with --set SITE=keep"});
         return std::move(fit_);
     }
 
@@ -128,26 +77,13 @@ private:
         return count;
     }
 
-    void watch(int block) {
-        std::set<int> groups;
-        for (const FoldPoint& point : points_[block]) groups.insert(point.inputGroups.begin(), point.inputGroups.end());
-        watcher_.watch(groups);
-    }
-
-    void fitPoints(int block) {
-        for (const FoldPoint& point : points_[block]) {
-            job_.checkpoint();
-            fitPoint(point);
-        }
-    }
-
     /// Largest and mean size per channel over all groups of the point, equal for heads that share values.
-    ChannelInput pooled(const FoldPoint& point) const {
-        ChannelInput all;
+    static GroupInput pooled(const FoldPoint& point, const BlockInputs& inputs) {
+        GroupInput all;
         all.largest.assign(static_cast<std::size_t>(point.width), 0.0f);
         all.sum.assign(all.largest.size(), 0.0);
         for (const int g : point.inputGroups) {
-            const ChannelInput& input = watcher_.of(g);
+            const GroupInput& input = inputs.at(g);
             all.tokens += input.tokens;
             for (std::size_t j = 0; j < all.largest.size(); ++j) {
                 all.largest[j] = std::max(all.largest[j], input.largest[j]);
@@ -161,10 +97,10 @@ private:
         return all;
     }
 
-    void fitPoint(const FoldPoint& point) {
-        const ChannelInput input = pooled(point);
+    void fitPoint(const FoldPoint& point, const BlockInputs& inputs) {
+        const GroupInput input = pooled(point, inputs);
         ScaleTrial trial(model_, point, formats_, inputs_);
-        for (const int g : point.inputGroups) trial.add(g, watcher_.of(g), watcher_.gram(g));
+        for (const int g : point.inputGroups) trial.add(g, inputs.at(g));
         std::vector<float> weightMax;
         if (method_.kind != ScaleMethod::Kind::awq) weightMax = expandOverHeads(point, largestOverHeads(point, trial.weightMaxima()));
         if (method_.kind == ScaleMethod::Kind::smooth) {
@@ -215,7 +151,7 @@ private:
     }
 
     /// Dead channels, which nothing enters or reads, keep a scale of 1.
-    static std::vector<float> smoothScales(const ChannelInput& input, const std::vector<float>& weightMax, double alpha) {
+    static std::vector<float> smoothScales(const GroupInput& input, const std::vector<float>& weightMax, double alpha) {
         std::vector<float> scales(weightMax.size(), 1.0f);
         for (std::size_t j = 0; j < scales.size(); ++j)
             if (input.largest[j] > 0 && weightMax[j] > 0)
@@ -223,7 +159,7 @@ private:
         return scales;
     }
 
-    static std::vector<float> awqScales(const ChannelInput& input, double power) {
+    static std::vector<float> awqScales(const GroupInput& input, double power) {
         std::vector<double> raw(input.sum.size(), 0.0);
         double least = 0, most = 0;
         for (std::size_t j = 0; j < raw.size(); ++j) {
@@ -261,35 +197,32 @@ private:
     const std::map<std::string, FormatPtr>& formats_;
     const TransformInputs& inputs_;
     JobContext& job_;
-    InputWatcher watcher_;
     std::map<int, std::vector<FoldPoint>> points_; ///< by block; −1 = the head's
     std::map<std::string, std::vector<std::string>> refused_;
     ScaleFit fit_;
     std::int64_t unchanged_ = 0, channels_ = 0, scaledChannels_ = 0, cutScales_ = 0;
 };
 
-/// Enough windows for kSearchTokens, spread over all.
-Windows spread(const Windows& windows) {
+} // namespace
+
+std::vector<std::int64_t> searchedWindows(const Model& model, const Windows& windows) {
     constexpr std::int64_t kSearchTokens = 8192; ///< four times what AWQ's authors search on
-    const std::int64_t count = windows.length > 0 ? std::min(windows.count, (kSearchTokens + windows.length - 1) / windows.length) : 0;
-    Windows some{count, windows.length, {}};
-    for (std::int64_t i = 0; i < count; ++i) {
-        const auto window = windows.window(i * windows.count / count);
-        some.ids.insert(some.ids.end(), window.begin(), window.end());
-    }
+    const bool experts = std::any_of(model.config().layers.begin(), model.config().layers.end(), [](const auto& layer) { return layer.experts; });
+    const std::int64_t enough = windows.length > 0 ? (kSearchTokens + windows.length - 1) / windows.length : 0;
+    const std::int64_t count = experts ? windows.count : std::min(windows.count, enough);
+    std::vector<std::int64_t> some;
+    for (std::int64_t i = 0; i < count; ++i) some.push_back(i * windows.count / count);
     return some;
 }
 
-} // namespace
-
 ScaleFit fitScales(const Model& model, const ScaleMethod& method, const std::map<std::string, FormatPtr>& formats,
                    const TransformInputs& inputs, JobContext& job) {
-    const bool experts = std::any_of(model.config().layers.begin(), model.config().layers.end(), [](const auto& layer) { return layer.experts; });
-    const Windows fewer = method.kind == ScaleMethod::Kind::awq && !experts ? spread(inputs.windows) : inputs.windows;
-    const TransformInputs looked{fewer, inputs.formats, inputs.rounder, inputs.seed, inputs.noise};
-    ScaleFitter fitter(model, method, formats, looked, job);
-    const ScratchMatrix states = walkBlocks(model, fewer, nullptr, &fitter, job, method.kind == ScaleMethod::Kind::awq ? "awq" : "smooth");
-    fitter.fitHead(states.view());
+    const bool awq = method.kind == ScaleMethod::Kind::awq;
+    const Windows fewer = awq ? pickWindows(inputs.windows, searchedWindows(model, inputs.windows)) : Windows();
+    const Windows& windows = awq ? fewer : inputs.windows;
+    ScaleFitter fitter(model, method, formats, inputs, job);
+    const InputUse fit = [&](BlockIndex block, const BlockInputs& found) { fitter.fitBlock(block, found); };
+    walkInputs(model, windows, fitter.groups(), fitter.wanted(), inputs.store, awq ? "awq" : "smooth", fit, job);
     return fitter.result();
 }
 

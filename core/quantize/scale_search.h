@@ -21,7 +21,8 @@ struct ScaleMethod {
 struct ScaleFit {
     std::map<std::string, std::vector<float>> scales; ///< by point; none for points left as they are
     std::vector<FittedPoint> points;
-    std::vector<std::string> notes, warnings;
+    std::vector<std::string> notes;
+    std::vector<DataWarning> warnings;
 };
 
 /// One walk. Searches measure tr(ΔW·G·ΔWᵀ) over the sites that have a format, on up to a few hundred rows of a point's

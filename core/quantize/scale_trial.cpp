@@ -30,7 +30,7 @@ bool ScaleTrial::wholeWeight(const Format& format, std::int64_t rows, std::int64
     return format.bytes(2 * rows, cols) != 2 * format.bytes(rows, cols) && format.name().find(":tensor") != std::string::npos;
 }
 
-void ScaleTrial::add(int inputGroup, const ChannelInput& input, const Gram* gram) {
+void ScaleTrial::add(int inputGroup, const GroupInput& input) {
     for (const SiteId id : model_.inputGroups()[static_cast<std::size_t>(inputGroup)].sites) {
         const Site& site = model_.site(id);
         const Matrix weight = model_.siteWeight(site);
@@ -40,9 +40,9 @@ void ScaleTrial::add(int inputGroup, const ChannelInput& input, const Gram* gram
                 most = std::max(most, std::abs(weight.row(r)[c]));
             }
         const auto format = formats_.find(site.name);
-        if (format == formats_.end() || gram == nullptr || gram->tokens() == 0) continue;
+        if (format == formats_.end() || input.gram.tokens() == 0) continue;
         const std::int64_t step = wholeWeight(*format->second, site.rows, site.cols) ? 1 : std::min(rowStep_, site.rows);
-        Reader reader{Matrix(site.rows / step, site.cols), format->second, &input, gram};
+        Reader reader{Matrix(site.rows / step, site.cols), format->second, &input};
         for (std::int64_t r = 0; r < reader.weight.rows(); ++r) std::copy_n(weight.row(r * step + step / 2), site.cols, reader.weight.row(r));
         readers_.push_back(std::move(reader));
     }
@@ -50,7 +50,7 @@ void ScaleTrial::add(int inputGroup, const ChannelInput& input, const Gram* gram
 
 /// Noise of an integer grid: Δ²/12 in every scaled channel, which the rounded weights carry to the output.
 double ScaleTrial::inputError(const Reader& reader, std::span<const float> scales, MatrixView<const float> rounded) const {
-    const ChannelInput& input = *reader.input;
+    const GroupInput& input = *reader.input;
     const double levels = std::exp2(inputs_.noise.bits - 1) - 1;
     const auto range = [&](const float* x) {
         double most = 0;
@@ -72,7 +72,7 @@ double ScaleTrial::inputError(const Reader& reader, std::span<const float> scale
 
 double ScaleTrial::power(JobContext& job) const {
     double sum = 0;
-    for (const Reader& reader : readers_) sum += reader.gram->quadratic(reader.weight.view(), job);
+    for (const Reader& reader : readers_) sum += reader.input->gram.quadratic(reader.weight.view(), job);
     return sum;
 }
 
@@ -96,7 +96,7 @@ double ScaleTrial::error(std::span<const float> scales, JobContext& job) const {
                 for (std::int64_t c = 0; c < cols; ++c)
                     rounded.row(r)[c] = rounded.row(r)[c] / scales[static_cast<std::size_t>(c)] - reader.weight.row(r)[c];
         });
-        sum += reader.gram->quadratic(std::as_const(rounded).view(), job);
+        sum += reader.input->gram.quadratic(std::as_const(rounded).view(), job);
     }
     return sum;
 }

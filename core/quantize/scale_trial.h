@@ -2,27 +2,18 @@
 // What scales of one fold point cost at the output of the linears that read it. Private to core/quantize.
 #pragma once
 
-#include "core/calibrate/gram.h"
+#include "core/calibrate/group_input.h"
 #include "core/quantize/transform.h"
 
 namespace bw {
-
-/// What entered one group of sites.
-struct ChannelInput {
-    std::vector<float> largest; ///< max |x_j|
-    std::vector<double> sum;    ///< Σ |x_j|
-    std::int64_t tokens = 0;
-    std::vector<float> samples; ///< sampleRows×I, tokens spread over the text; only where rounding per token is counted
-    std::int64_t sampleRows = 0;
-};
 
 /// One fold point and the weights behind it, read once.
 class ScaleTrial {
 public:
     ScaleTrial(const Model& model, const FoldPoint& point, const std::map<std::string, FormatPtr>& formats, const TransformInputs& inputs);
-    /// Reads the weights of one group's sites. @param gram may be null where error() is not asked for; both arguments must
-    /// live as long as the trial.
-    void add(int inputGroup, const ChannelInput& input, const Gram* gram);
+    /// Reads the weights of one group's sites. @param input must live as long as the trial; without its Gram matrix there is no
+    /// error() of these sites.
+    void add(int inputGroup, const GroupInput& input);
     /// max |w_j| over all rows of all sites.
     const std::vector<float>& weightMaxima() const { return weightMax_; }
     /// Is there a site with a format and tokens?
@@ -37,8 +28,7 @@ private:
     struct Reader {
         Matrix weight; ///< the rows looked at
         FormatPtr format;
-        const ChannelInput* input;
-        const Gram* gram;
+        const GroupInput* input;
     };
     double inputError(const Reader& reader, std::span<const float> scales, MatrixView<const float> rounded) const;
     bool wholeWeight(const Format& format, std::int64_t rows, std::int64_t cols) const;

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Reading, checking, writing and pruning of cached tensors. Several processes may work on one folder: files appear whole
-// by rename, and a file that another process removed is just a miss.
+// Reading, checking and writing of cached tensors.
 #include "core/quantize/tensor_cache.h"
 
 #include "core/base/atomic_file.h"
 #include "core/base/error.h"
 #include "core/base/hash.h"
-#include "core/base/io_ops.h"
-#include "core/base/text.h"
 #include "core/format/float_format.h"
 
 #include <algorithm>
@@ -27,7 +24,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view kMagic = "BWTENSOR", kSuffix = ".tensor";
+constexpr std::string_view kMagic = "BWTENSOR";
 constexpr std::size_t kHeaderBytes = 40, kDigestChars = 64;
 constexpr std::uint64_t kDefaultLimit = 4ull << 30; ///< a 7B model in 4 bits
 constexpr std::size_t kPiece = 4u << 20;            ///< a few ms of reading and hashing between two looks at the stop token
@@ -44,13 +41,6 @@ thread_local bool withoutCache = false;
 TensorCacheOptions& processOptions() {
     static TensorCacheOptions options;
     return options;
-}
-
-bool isHex(std::string_view text) { return text.find_first_not_of("0123456789abcdef") == std::string_view::npos; }
-
-/// "4c1f….tensor" with 64 hex digits; anything else in the folder is not ours.
-bool isEntryName(std::string_view name) {
-    return name.size() == kDigestChars + kSuffix.size() && name.ends_with(kSuffix) && isHex(name.substr(0, kDigestChars));
 }
 
 class File {
@@ -112,19 +102,14 @@ std::string defaultTensorCache() {
 }
 
 void setTensorCache(TensorCacheOptions options) { processOptions() = std::move(options); }
+TensorCacheOptions tensorCacheSetting() { return processOptions(); }
 TensorCacheOptions tensorCache() { return withoutCache ? TensorCacheOptions{} : processOptions(); }
 
 WithoutTensorCache::WithoutTensorCache() : outer_(withoutCache) { withoutCache = true; }
 WithoutTensorCache::~WithoutTensorCache() { withoutCache = outer_; }
 
-struct TensorCache::Entry {
-    fs::path path;
-    std::uint64_t bytes = 0;
-    std::int64_t used = 0; ///< ns since 1970
-};
-
 TensorCache::TensorCache(TensorCacheOptions options, std::string checkpoint, std::string program)
-    : options_(std::move(options)), checkpoint_(std::move(checkpoint)), program_(std::move(program)) {}
+    : files_(std::move(options), {".tensor", kDefaultLimit}), checkpoint_(std::move(checkpoint)), program_(std::move(program)) {}
 
 std::string TensorCache::key(const Site& site, const FormatPtr& format, std::span<const float> importance, const RounderOptions& rounder) const {
     const auto& [weighted, clipSearch, search, stochastic, seed] = rounder; // a new option does not compile until it is part of the key
@@ -141,43 +126,30 @@ std::string TensorCache::key(const Site& site, const FormatPtr& format, std::spa
                        stochastic ? fmt::format("{}", seed) : "-", columns);
 }
 
-std::string TensorCache::pathOf(const std::string& key) const {
-    const std::string name = sha256Hex(key);
-    return options_.folder + "/" + name.substr(0, 2) + "/" + name + std::string(kSuffix);
-}
-
 std::optional<QuantizedTensor> TensorCache::find(const std::string& key, const Site& site, const FormatPtr& format) {
-    if (options_.folder.empty()) return {};
-    const std::string path = pathOf(key);
-    File file(path);
+    if (files_.off()) return {};
+    const std::string id = sha256Hex(key);
+    File file(files_.pathOf(id));
     const bool there = file.fd() >= 0 || errno == ELOOP; // a link is none of ours
     std::optional<QuantizedTensor> tensor;
     if (file.fd() >= 0) tensor = readEntry(file, key, site, format);
-    if (tensor) {
-        const std::array<timespec, 2> times{timespec{0, UTIME_OMIT}, timespec{0, UTIME_NOW}};
-        ::futimens(file.fd(), times.data()); // in a folder of another user: stays as it is
-    } else if (there) {
-        ::unlink(path.c_str());
-    }
+    if (tensor)
+        files_.markUsed(id);
+    else if (there)
+        files_.remove(id);
     const std::lock_guard lock(mutex_);
-    if (tensor) mine_.insert(path);
     ++(tensor ? counts_.taken : counts_.missed);
     counts_.damaged += !tensor && there ? 1 : 0;
     return tensor;
 }
 
 void TensorCache::keep(const std::string& key, const Site& site, const QuantizedTensor& tensor) {
-    if (options_.folder.empty() || !problem_.empty() || full_) return;
+    if (files_.off() || !problem_.empty()) return;
     const std::uint64_t bytes = kHeaderBytes + key.size() + tensor.bytes.size() + kDigestChars;
     try {
-        if (!makeRoom(bytes)) return;
-        const std::string path = pathOf(key);
-        std::error_code ignored; // a folder that could not be made shows when the file is opened
-        fs::create_directories(fs::path(path).parent_path(), ignored);
-        write(path, key, tensor);
-        *used_ += bytes;
+        if (!files_.makeRoom(bytes)) return;
+        write(sha256Hex(key), key, tensor);
         const std::lock_guard lock(mutex_);
-        mine_.insert(path);
         ++counts_.kept;
     } catch (const Error& e) {
         if (e.code() == ErrorCode::cancelled) throw;
@@ -185,95 +157,25 @@ void TensorCache::keep(const std::string& key, const Site& site, const Quantized
     }
 }
 
-void TensorCache::write(const std::string& path, const std::string& key, const QuantizedTensor& tensor) {
-    AtomicFile file(path, AtomicFile::Replace::yes, kHeaderBytes + key.size() + tensor.bytes.size() + kDigestChars, AtomicFile::AfterPowerCut::lost);
+void TensorCache::write(const std::string& id, const std::string& key, const QuantizedTensor& tensor) {
+    const std::unique_ptr<AtomicFile> file = files_.create(id, kHeaderBytes + key.size() + tensor.bytes.size() + kDigestChars);
     Sha256 hash;
     const auto put = [&](std::span<const std::byte> data) {
         hash.update(data);
-        file.write(data);
+        file->write(data);
     };
     Header header{{}, key.size(), tensor.bytes.size(), tensor.relativeError, tensor.uniformNoise};
     std::copy(kMagic.begin(), kMagic.end(), header.magic.begin());
     put(bytesOf(header));
     put(bytesOf(key));
     for (std::span<const std::byte> rest = tensor.bytes; !rest.empty(); rest = rest.subspan(std::min(rest.size(), kPiece))) put(rest.first(std::min(rest.size(), kPiece)));
-    file.write(hash.hex());
-    file.commit();
-}
-
-std::vector<TensorCache::Entry> TensorCache::scan() const {
-    std::vector<Entry> entries;
-    std::error_code failure;
-    for (int folder = 0; folder < 256; ++folder) {
-        for (fs::directory_iterator it(options_.folder + fmt::format("/{:02x}", folder), failure), end; !failure && it != end; it.increment(failure)) {
-            const std::string name = it->path().filename().string();
-            struct stat info {};
-            if (isEntryName(name) && ::lstat(it->path().c_str(), &info) == 0 && S_ISREG(info.st_mode))
-                entries.push_back({it->path(), static_cast<std::uint64_t>(info.st_size), std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec});
-            else if (const auto dot = name.find(kSuffix); dot != std::string::npos && isEntryName(name.substr(0, dot + kSuffix.size())))
-                removeLeftovers((it->path().parent_path() / name.substr(0, dot + kSuffix.size())).string()); // of killed writers
-        }
-    }
-    std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return std::tie(a.used, a.path) < std::tie(b.used, b.path); });
-    return entries;
-}
-
-std::uint64_t TensorCache::limitFor(std::uint64_t used) const {
-    if (options_.limit) return *options_.limit;
-    // The folder may not be there yet: the nearest one above it is on the same disk.
-    fs::path folder = options_.folder;
-    std::error_code ignored;
-    while (!folder.empty() && !fs::is_directory(folder, ignored) && folder != folder.parent_path()) folder = folder.parent_path();
-    const std::int64_t available = ioOps().freeBytes(folder.empty() ? "." : folder.string());
-    return available < 0 ? kDefaultLimit : std::min(kDefaultLimit, (static_cast<std::uint64_t>(available) + used) / 10);
-}
-
-/// Whether `bytes` more may be written. Prunes to nine tenths, so that not every tensor has to look for room.
-bool TensorCache::makeRoom(std::uint64_t bytes) {
-    if (const std::int64_t available = ioOps().freeBytes(options_.folder); options_.keepFree > 0 && available >= 0 &&
-                                                                           static_cast<std::uint64_t>(available) < options_.keepFree + bytes)
-        throw Error(ErrorCode::diskFull, fmt::format("{} has {} free, and {} are needed for what is being made", escapeForDisplay(options_.folder),
-                                                     formatBytes(static_cast<std::uint64_t>(available)), formatBytes(options_.keepFree)));
-    const auto sum = [](const std::vector<Entry>& entries) {
-        std::uint64_t total = 0;
-        for (const Entry& entry : entries) total += entry.bytes;
-        return total;
-    };
-    if (!used_) used_ = sum(scan());
-    const std::uint64_t limit = limitFor(*used_);
-    if (bytes > limit) return false;
-    if (*used_ + bytes <= limit) return true;
-    const std::vector<Entry> entries = scan(); // other processes write and prune too
-    used_ = sum(entries);
-    for (const Entry& entry : entries) {
-        if (*used_ + bytes <= limit - limit / 10) break;
-        const std::lock_guard lock(mutex_);
-        if (!mine_.contains(entry.path.string()) && ::unlink(entry.path.c_str()) == 0) *used_ -= entry.bytes;
-    }
-    full_ = *used_ + bytes > limit;
-    return !full_;
+    file->write(hash.hex());
+    files_.commit(*file);
 }
 
 TensorCache::Counts TensorCache::counts() const {
     const std::lock_guard lock(mutex_);
     return counts_;
-}
-
-TensorCache::Size TensorCache::size() const {
-    Size size;
-    for (const Entry& entry : scan()) {
-        ++size.entries;
-        size.bytes += entry.bytes;
-    }
-    size.limit = limitFor(size.bytes);
-    return size;
-}
-
-std::int64_t TensorCache::clear() {
-    std::int64_t removed = 0;
-    for (const Entry& entry : scan()) removed += ::unlink(entry.path.c_str()) == 0 ? 1 : 0;
-    used_.reset();
-    return removed;
 }
 
 } // namespace bw

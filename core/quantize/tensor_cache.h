@@ -8,19 +8,15 @@
 //   SHA-256 of all before it, 64 hex digits
 #pragma once
 
+#include "core/base/disk_cache.h"
 #include "core/quantize/quantized_model.h"
 
 #include <mutex>
 #include <optional>
-#include <set>
 
 namespace bw {
 
-struct TensorCacheOptions {
-    std::string folder;                 ///< empty = no cache
-    std::optional<std::uint64_t> limit; ///< bytes of all entries; none = defaultLimit(); 0 = only read
-    std::uint64_t keepFree = 0;         ///< bytes of the disk that are left for others (the export about to be written)
-};
+using TensorCacheOptions = DiskCache::Options;
 
 /// $BITWRIGHT_CACHE, else $XDG_CACHE_HOME/bitwright/tensors, else ~/.cache/bitwright/tensors; empty when there is no home.
 std::string defaultTensorCache();
@@ -28,6 +24,8 @@ std::string defaultTensorCache();
 /// What runs use; off until a front sets it. Call at start, not while work runs.
 void setTensorCache(TensorCacheOptions options);
 TensorCacheOptions tensorCache();
+/// The same, whatever WithoutTensorCache says: for stores beside it whose entries no repeated run is about.
+TensorCacheOptions tensorCacheSetting();
 
 /// While one lives, tensorCache() is off on this thread: for runs that are to find out anew what an earlier one found.
 class WithoutTensorCache {
@@ -46,10 +44,7 @@ public:
     struct Counts {
         std::int64_t taken = 0, missed = 0, damaged = 0, kept = 0; ///< tensors; damaged ones count as missed too
     };
-    struct Size {
-        std::int64_t entries = 0;
-        std::uint64_t bytes = 0, limit = 0;
-    };
+    using Size = DiskCache::Size;
 
     /// @param checkpoint digest of the weight files. @param program tells this executable and processor from others:
     /// rounding may differ between builds. Touches no file.
@@ -72,25 +67,17 @@ public:
     const std::string& problem() const { return problem_; }
 
     /// Entries in the folder (other files are not counted) and their limit.
-    Size size() const;
+    Size size() const { return files_.size(); }
     /// Removes all entries and what killed writers left; other files stay. Returns the entries removed.
-    std::int64_t clear();
+    std::int64_t clear() { return files_.clear(); }
 
 private:
-    struct Entry;
-    std::string pathOf(const std::string& key) const;
-    std::vector<Entry> scan() const;
-    std::uint64_t limitFor(std::uint64_t used) const;
-    bool makeRoom(std::uint64_t bytes);
-    void write(const std::string& path, const std::string& key, const QuantizedTensor& tensor);
+    void write(const std::string& id, const std::string& key, const QuantizedTensor& tensor);
 
-    TensorCacheOptions options_;
+    DiskCache files_;
     std::string checkpoint_, program_, problem_;
-    mutable std::mutex mutex_;      ///< of counts_ and mine_
+    mutable std::mutex mutex_; ///< of counts_
     Counts counts_;
-    std::set<std::string> mine_;    ///< files read or written by this object
-    std::optional<std::uint64_t> used_; ///< bytes at the last scan and what was written since
-    bool full_ = false;
 };
 
 } // namespace bw

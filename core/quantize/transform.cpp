@@ -105,10 +105,12 @@ FittedTransform fitTransform(const Model& model, const TransformSpec& spec, cons
         const std::shared_ptr<const Model> changed =
             fitted.empty() ? nullptr : Model::open(applyTransform(model, fitted), model.devicePtr(), model.nonFinite());
         const Model& now = changed ? *changed : model;
-        ScaleFit fit = fitScales(now, methodOf(part), formatsByName(model, now, inputs.formats), inputs, job);
+        TransformInputs of = inputs;
+        if (changed) of.store = nullptr;
+        ScaleFit fit = fitScales(now, methodOf(part), formatsByName(model, now, inputs.formats), of, job);
         multiplyScales(fitted, std::move(fit.scales));
         append(fitted.notes, std::move(fit.notes));
-        append(fitted.warnings, std::move(fit.warnings));
+        fitted.warnings.insert(fitted.warnings.end(), fit.warnings.begin(), fit.warnings.end());
         fitted.points.insert(fitted.points.end(), fit.points.begin(), fit.points.end());
     }
     fitted.text = weightParts.text();

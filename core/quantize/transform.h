@@ -6,6 +6,8 @@
 #pragma once
 
 #include "core/base/json.h"
+#include "core/calibrate/data_warnings.h"
+#include "core/calibrate/input_store.h"
 #include "core/model/walk.h"
 #include "core/quantize/quantized_model.h"
 
@@ -70,7 +72,7 @@ struct FittedTransform {
     std::uint64_t rotationSeed = 0;
     bool rotates = false;
     std::vector<std::string> notes;    ///< what was left as it is, and why
-    std::vector<std::string> warnings; ///< "> 5 % of channels scaled", saturating α …
+    std::vector<DataWarning> warnings; ///< "scaled-channels": > 5 % of them by much; "extreme-scales"
     bool empty() const { return scales.empty() && !rotates; }
 };
 
@@ -91,7 +93,11 @@ struct TransformInputs {
     RounderOptions rounder;
     std::uint64_t seed = 1234;
     InputNoise noise = {};                      ///< smooth:search only
+    /// Of this very model's inputs, for the first part that searches: later ones look at a model that is changed; or null.
+    InputStore* store = nullptr;
 };
+/// Numbers of the windows that awq looks at: some 8192 tokens, evenly spread; all where there are experts.
+std::vector<std::int64_t> searchedWindows(const Model& model, const Windows& windows);
 /// One walk for each of smooth and awq, none for rotate: over all windows for smooth, whose scales follow maxima; over
 /// some 8192 tokens of evenly spread windows for awq, whose means and Gram matrices no longer change with more (all windows
 /// where there are experts). Points that can't be folded are left as they are, with a note. Memory: weights of one block and

@@ -71,6 +71,13 @@ FittedPoint pointOf(const Json& row) {
     return {text(row, "point"), text(row, "method"), number(row.contains("alpha") ? "alpha" : "ratio", 0), number("error_before", -1), number("error_after", -1)};
 }
 
+/// Logs of earlier versions have a line of text.
+DataWarning warningOf(const Json& row) {
+    if (row.is_string()) return {"transform", row.get<std::string>(), {}, {}};
+    if (!row.is_object()) refuse("has warnings that are no objects");
+    return {text(row, "kind"), text(row, "seen"), text(row, "why"), text(row, "remedy")};
+}
+
 } // namespace
 
 Json toJson(const FittedTransform& fitted) {
@@ -84,7 +91,7 @@ Json toJson(const FittedTransform& fitted) {
         json["points"].push_back(std::move(row));
     }
     if (!fitted.notes.empty()) json["notes"] = fitted.notes;
-    if (!fitted.warnings.empty()) json["warnings"] = fitted.warnings;
+    for (const DataWarning& w : fitted.warnings) json["warnings"].push_back({{"kind", w.kind}, {"seen", w.seen}, {"why", w.why}, {"remedy", w.remedy}});
     return json;
 }
 
@@ -110,7 +117,10 @@ FittedTransform fittedTransformFromJson(const Json& json) {
         for (const Json& row : json.at("points")) fitted.points.push_back(pointOf(row));
     }
     fitted.notes = strings(json, "notes");
-    fitted.warnings = strings(json, "warnings");
+    if (json.contains("warnings")) {
+        if (!json.at("warnings").is_array()) refuse("has warnings that are no list");
+        for (const Json& row : json.at("warnings")) fitted.warnings.push_back(warningOf(row));
+    }
     return fitted;
 }
 

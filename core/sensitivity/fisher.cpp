@@ -50,10 +50,10 @@ FisherFacts fisherSketch(const Model& model, const Windows& windows, const Fishe
     if (cells.empty()) {
         observePredictions(model, windows, loss, job);
     } else {
-        detail::SiteRounder rounder(importance, options.rounder, options.gptq);
+        detail::SiteRounder rounder(importance, options.rounder, options.gptq, options.given);
         rounder.prepare(model, cells.wanted(), job);
         detail::WeightChanges changes(model, rounder, changeBytes());
-        detail::FisherObserver observer(model, windows, layout, cells, changes, onRow, job);
+        detail::FisherObserver observer(model, windows, layout, cells, changes, onRow, options.halfGradients, job);
         walkBackwards(model, windows, nullptr, loss, observer, job, "sketch: backwards",
                       options.halfGradients ? ReversePrecision::half : ReversePrecision::full);
         observer.finish();

@@ -15,6 +15,8 @@ struct FisherOptions {
     std::vector<std::string> formats;      ///< of weights; may be empty when only activations or caches are asked for
     RounderOptions rounder;
     GptqSweep gptq;
+    /// Not null: what every site is changed to, in place of rounding; `formats` is then {"f32"}.
+    const WeightSource* given = nullptr;
     /// Formats laid over each token's row of a site's input ("int8:token" or any format name): cells named after the
     /// input group, "blk.3.ffn_in".
     std::vector<std::string> activations;

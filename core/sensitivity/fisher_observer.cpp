@@ -33,8 +33,10 @@ double dot(const float* a, const float* b, std::int64_t n) {
 
 FisherObserver::FisherObserver(const Model& model, const Windows& windows, const FisherLayout& layout,
                                FisherCells& cells, WeightChanges& changes,
-                               const std::function<void(const FisherRow&)>& onRow, JobContext& job)
-    : model_(model), windows_(windows), layout_(layout), cells_(cells), changes_(changes), onRow_(onRow), job_(job) {}
+                               const std::function<void(const FisherRow&)>& onRow, bool halfGradients,
+                               JobContext& job)
+    : model_(model), windows_(windows), layout_(layout), cells_(cells), changes_(changes), onRow_(onRow), job_(job),
+      halfGradients_(halfGradients) {}
 
 MatrixView<float> FisherObserver::room(Matrix& matrix, std::int64_t rows, std::int64_t cols) {
     if (matrix.size() < rows * cols) matrix = Matrix(1, rows * cols);
@@ -86,7 +88,8 @@ void FisherObserver::onSite(const SiteGradients& g) {
         const std::vector<MatrixView<const float>> changes = changes_.rows(g.site, first, some);
         for (std::size_t d = 0; d < g.outputGradients.size(); ++d) {
             parts_.assign(pieces * formats, 0.0);
-            addGradientDots(g.input, g.outputGradients[d].middleCols(first, some), starts, changes, parts_);
+            addGradientDots(g.input, g.outputGradients[d].middleCols(first, some), starts, changes, parts_,
+                            halfGradients_);
             for (std::size_t p = 0; p < pieces; ++p)
                 for (std::size_t f = 0; f < formats; ++f) {
                     const auto piece = static_cast<std::int64_t>(p);

@@ -10,7 +10,8 @@ namespace bw::detail {
 class FisherObserver final : public GradientObserver {
 public:
     FisherObserver(const Model& model, const Windows& windows, const FisherLayout& layout, FisherCells& cells,
-                   WeightChanges& changes, const std::function<void(const FisherRow&)>& onRow, JobContext& job);
+                   WeightChanges& changes, const std::function<void(const FisherRow&)>& onRow, bool halfGradients,
+                   JobContext& job);
     bool wantsInputs() const override { return cells_.wantsInputs(); }
     bool wantsCache() const override { return cells_.wantsCache(); }
     void endBlock(BlockIndex block) override;
@@ -42,6 +43,7 @@ private:
     WeightChanges& changes_;
     const std::function<void(const FisherRow&)>& onRow_;
     JobContext& job_;
+    bool halfGradients_;
     Matrix product_; ///< working memory
     std::vector<double> parts_;
 };

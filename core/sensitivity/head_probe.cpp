@@ -33,7 +33,9 @@ std::vector<std::int64_t> scoredRows(const Windows& windows, double share) {
 HeadProbe::HeadProbe(const Model& model, std::vector<std::int64_t> rows, JobContext& job)
     : model_(model), job_(job), rows_(std::move(rows)) {
     const std::int64_t perRow = model.config().vocabulary * static_cast<std::int64_t>(sizeof(float));
-    batch_ = std::clamp<std::int64_t>(kLogitBytes / perRow, 1, positions());
+    const Device& device = model.device();
+    const std::int64_t bytes = device.keepsResults() ? std::min(kLogitBytes, static_cast<std::int64_t>(device.activationBytes())) : kLogitBytes;
+    batch_ = std::clamp<std::int64_t>(bytes / perRow, 1, positions());
     states_ = Matrix(batch_, model.config().width);
     logits_ = Matrix(batch_, model.config().vocabulary);
 }
@@ -51,6 +53,8 @@ void HeadProbe::gather(MatrixView<const float> states, std::int64_t first, Matri
 }
 
 void HeadProbe::setBase(const HeadWeights& head, MatrixView<const float> states) {
+    Device& device = model_.device();
+    lentBase_.reset();
     base_ = ScratchMatrix(positions(), model_.config().vocabulary);
     baseNorms_.assign(rows_.size(), 0.0);
     inBatches([&](std::int64_t first, std::int64_t count) {
@@ -62,6 +66,8 @@ void HeadProbe::setBase(const HeadWeights& head, MatrixView<const float> states)
                 baseNorms_[static_cast<std::size_t>(i)] = logSumExp(std::as_const(base_).view().rowSpan(i));
         });
     });
+    const auto bytes = static_cast<std::uint64_t>(base_.view().size()) * sizeof(float);
+    if (device.keepsResults() && bytes > 0 && bytes <= device.activationBytes()) lentBase_.emplace(device, base_.view(), true);
 }
 
 void HeadProbe::setBackground(const HeadWeights& head, MatrixView<const float> states) {
@@ -92,6 +98,12 @@ std::vector<double> HeadProbe::divergences(const HeadWeights* head, MatrixView<c
         const auto x = states_.view().middleRows(0, count);
         const auto logits = logits_.view().middleRows(0, count);
         gather(states, first, x);
+        if (model_.device().keepsResults()) {
+            model_.withLogits(*head, x, logits, [&] {
+                model_.device().divergeRows(std::as_const(base_).view().middleRows(first, count), logits, std::span(kl).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)));
+            });
+            return;
+        }
         model_.logits(*head, x, logits);
         job_.checkpoint();
         parallelFor(count, kPositions, [&](std::int64_t begin, std::int64_t end) {

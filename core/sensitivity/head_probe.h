@@ -4,8 +4,11 @@
 #pragma once
 
 #include "core/base/scratch.h"
+#include "core/compute/lent.h"
 #include "core/model/walk.h"
 #include "core/sensitivity/near_block.h"
+
+#include <optional>
 
 namespace bw::detail {
 
@@ -34,6 +37,7 @@ private:
     std::vector<std::int64_t> rows_;
     std::int64_t batch_ = 1;
     ScratchMatrix base_;
+    std::optional<Lent> lentBase_;         ///< a device's copy, where there is room for one
     std::vector<double> baseNorms_;        ///< log Σ exp of each row
     Matrix states_, logits_;               ///< of one batch
     const HeadWeights* background_ = nullptr;

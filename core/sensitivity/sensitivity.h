@@ -4,6 +4,7 @@
 // cells already known are skipped.
 #pragma once
 
+#include "core/calibrate/input_store.h"
 #include "core/model/walk.h"
 #include "core/quantize/gptq.h"
 
@@ -46,6 +47,7 @@ struct GptqSweep {
     const Windows* windows = nullptr; ///< of the calibration text; needed where GPTQ is asked for
     GptqOptions options;
     bool byDefault = false;           ///< also for choices that name no rounder
+    InputStore* inputs = nullptr;     ///< where Gram matrices of the model's inputs are looked for and left; or null
 };
 
 struct SweepOptions {

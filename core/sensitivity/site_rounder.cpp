@@ -2,59 +2,14 @@
 #include "core/sensitivity/site_rounder.h"
 
 #include "core/base/error.h"
+#include "core/calibrate/input_walk.h"
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
+#include <set>
 
 namespace bw::detail {
 namespace {
-
-/// Gram matrices of the inputs of wanted sites, block by block; `round` is called for each site when its block has
-/// passed.
-class GptqWalk final : public WalkVisitor {
-public:
-    using Round = std::function<void(const Site&, const SiteChoice&, const Gram&)>;
-    GptqWalk(const Model& model, const SiteRounder::Wanted& wanted, Round round)
-        : model_(model), wanted_(wanted), round_(std::move(round)), grams_(model) {}
-
-    ActivationObserver* observer(BlockIndex block) override { return watch(block) ? &grams_ : nullptr; }
-    void afterBlock(BlockIndex block, MatrixView<const float>) override { roundAll(block); }
-
-    /// An output matrix of its own.
-    void finish(const Windows& windows, MatrixView<const float> states, JobContext& job) {
-        if (!watch(BlockIndex{-1})) return;
-        Matrix x(windows.length, states.cols);
-        const int group = static_cast<int>(model_.inputGroups().size()) - 1;
-        for (std::int64_t w = 0; w < windows.count; ++w) {
-            job.checkpoint();
-            model_.headInput(states.middleRows(w * windows.length, windows.length), x.view());
-            grams_.onInput(group, w, x.view());
-        }
-        roundAll(BlockIndex{-1});
-    }
-
-private:
-    /// False where nothing of the block is wanted.
-    bool watch(BlockIndex block) {
-        std::vector<int> groups;
-        for (const auto& [site, choice] : wanted_)
-            if (site->block == block && std::ranges::find(groups, site->inputGroup) == groups.end())
-                groups.push_back(site->inputGroup);
-        grams_.watch(groups);
-        return !groups.empty();
-    }
-    void roundAll(BlockIndex block) {
-        for (const auto& [site, choice] : wanted_)
-            if (site->block == block) round_(*site, choice, grams_.of(site->inputGroup));
-        grams_.watch({});
-    }
-
-    const Model& model_;
-    const SiteRounder::Wanted& wanted_;
-    Round round_;
-    GramObserver grams_;
-};
 
 ScratchMatrix keptBytes(const std::vector<std::byte>& bytes) {
     ScratchMatrix kept(1, static_cast<std::int64_t>((bytes.size() + sizeof(float) - 1) / sizeof(float)));
@@ -74,24 +29,36 @@ bool SiteRounder::byGptq(const Site& site, const SiteChoice& choice) const {
 }
 
 void SiteRounder::prepare(const Model& model, const Wanted& wanted, JobContext& job) {
+    device_ = &model.device();
     Wanted asking;
     for (const auto& [site, choice] : wanted)
         if (byGptq(*site, choice)) asking.emplace_back(site, choice);
     if (asking.empty()) return;
     if (gptq_.windows == nullptr || gptq_.windows->tokens() < 1)
         throw Error(ErrorCode::usage, "GPTQ needs windows of a calibration text", "Name one with --text.");
-    GptqWalk walk(model, asking, [&](const Site& site, const SiteChoice& choice, const Gram& gram) {
+    std::set<int> groups;
+    for (const auto& [site, choice] : asking) groups.insert(site->inputGroup);
+    const auto roundOne = [&](const Site& site, const SiteChoice& choice, const Gram& gram) {
         ScratchMatrix& kept = rounded_[{site.id.value(), choice.format->name()}];
         if (kept.view().size() > 0) return;
         job.checkpoint();
         const Matrix weight = model.siteWeight(site);
         kept = keptBytes(gptqSite(site, weight.view(), choice.format, gram, options_, gptq_.options, job).tensor.bytes);
-    });
-    const ScratchMatrix states = walkBlocks(model, *gptq_.windows, nullptr, &walk, job, "sweep: GPTQ");
-    walk.finish(*gptq_.windows, states.view(), job);
+    };
+    const InputUse use = [&](BlockIndex block, const BlockInputs& inputs) {
+        for (const auto& [site, choice] : asking)
+            if (site->block == block) roundOne(*site, choice, inputs.at(site->inputGroup).gram);
+    };
+    walkInputs(model, *gptq_.windows, groups, {}, gptq_.inputs, "sweep: GPTQ", use, job);
 }
 
 QuantizedTensor SiteRounder::round(const Site& site, MatrixView<const float> weight, const SiteChoice& choice) const {
+    if (given_ != nullptr) {
+        Matrix changed(weight.rows, weight.cols);
+        for (std::int64_t r = 0; r < weight.rows; ++r) std::copy_n(weight.row(r), weight.cols, changed.row(r));
+        given_->apply(site, changed.view());
+        return quantizeSite(site, changed.view(), choice.format, {}, {});
+    }
     if (byGptq(site, choice)) {
         const auto found = rounded_.find({site.id.value(), choice.format->name()});
         if (found == rounded_.end())
@@ -102,7 +69,7 @@ QuantizedTensor SiteRounder::round(const Site& site, MatrixView<const float> wei
     }
     const RounderOptions options = siteRounder(options_, choice.rounder == "gptq" ? std::string() : choice.rounder);
     const bool looks = options.weighted && importance_;
-    return quantizeSite(site, weight, choice.format, looks ? importance_(site) : std::span<const float>{}, options);
+    return quantizeSite(site, weight, choice.format, looks ? importance_(site) : std::span<const float>{}, options, device_);
 }
 
 } // namespace bw::detail

@@ -13,8 +13,10 @@ public:
     /// What is to be tried: sites, and choices that fit them.
     using Wanted = std::vector<std::pair<const Site*, SiteChoice>>;
 
-    SiteRounder(const ImportanceLookup& importance, const RounderOptions& options, const GptqSweep& gptq)
-        : importance_(importance), options_(options), gptq_(gptq) {}
+    /// @param given not null: its weights are what every choice comes to, encoded in the choice's format.
+    SiteRounder(const ImportanceLookup& importance, const RounderOptions& options, const GptqSweep& gptq,
+                const WeightSource* given = nullptr)
+        : importance_(importance), options_(options), gptq_(gptq), given_(given) {}
     /// Rounds by GPTQ what asks for it, each site by itself under the inputs that the unchanged model gives it: one
     /// walk over `gptq.windows`, none when nothing asks. To be called before round() of such a choice. Memory: one
     /// block's Gram matrices; the encoded bytes lie in scratch. @throws as gptqSite().
@@ -31,6 +33,8 @@ private:
     const ImportanceLookup& importance_;
     RounderOptions options_;
     GptqSweep gptq_;
+    const WeightSource* given_;
+    Device* device_ = nullptr; ///< of the model that prepare() was told of
     std::map<std::pair<int, std::string>, ScratchMatrix> rounded_; ///< encoded bytes by SiteId and format
 };
 

@@ -1,36 +1,20 @@
 #version 450
+#extension GL_GOOGLE_include_directive : require
 // SPDX-License-Identifier: GPL-3.0-or-later
-// y = x·wᵀ or y += x·wᵀ for a window of y. x T×I, w O×I (rows of one binding), y rows of `yStride` floats.
-// A workgroup of 16×16 threads makes a 64×64 tile of y, 4×4 values a thread; x and w pass through shared memory in
-// slices of 16 columns (8 KB), so that each value is read once a tile. Edges are filled with zeros and not written.
+// y = x·wᵀ or y += x·wᵀ for a window of y, for GPUs. A workgroup of 16×16 threads makes a 64×64 tile of y, 4×4 values a
+// thread; x and w, decoded, pass through shared memory in slices of 16 columns (8 KB), so that each value is read once a
+// tile. Edges are filled with zeros and not written.
 layout(local_size_x = 16, local_size_y = 16) in;
-
-layout(std430, binding = 0) readonly buffer X { float x[]; };
-layout(std430, binding = 1) readonly buffer W { float w[]; };
-layout(std430, binding = 2) buffer Y { float y[]; };
-
-layout(push_constant) uniform Window {
-    uint rowBegin, rowEnd; // rows of x and y
-    uint outBegin, outEnd; // rows of w in this binding
-    uint outOffset;        // column of y that w's row 0 makes
-    uint depth;            // I
-    uint yStride;
-    uint accumulate;       // 1: y +=
-};
+#include "window.glsl"
+#include "weights.glsl"
 
 const uint kTile = 64, kSlice = 16, kThreads = 16;
 // One float of padding a row keeps threads of a column out of one memory bank.
 shared float xs[kSlice][kTile + 1];
 shared float ws[kSlice][kTile + 1];
 
-void store(uint row, uint firstOut, vec4 sum) {
-    if (row >= rowEnd) return;
-    for (uint j = 0; j < 4; ++j) {
-        const uint outRow = firstOut + j * kThreads;
-        if (outRow >= outEnd) return;
-        const uint at = row * yStride + outOffset + outRow;
-        y[at] = accumulate == 1 ? y[at] + sum[j] : sum[j];
-    }
+void storeFour(uint row, uint firstOut, vec4 sum) {
+    for (uint j = 0; j < 4; ++j) store(row, firstOut + j * kThreads, sum[j]);
 }
 
 void main() {
@@ -43,8 +27,8 @@ void main() {
     for (uint k0 = 0; k0 < depth; k0 += kSlice) {
         for (uint part = 0; part < 4; ++part) {
             const uint line = ty + part * kThreads, k = k0 + tx;
-            xs[tx][line] = row0 + line < rowEnd && k < depth ? x[(row0 + line) * depth + k] : 0.0;
-            ws[tx][line] = out0 + line < outEnd && k < depth ? w[(out0 + line) * depth + k] : 0.0;
+            xs[tx][line] = row0 + line < rowEnd && k < depth ? x[xAt + (row0 + line) * xStride + k] : 0.0;
+            ws[tx][line] = out0 + line < outEnd && k < depth ? weightAt(out0 + line, k) : 0.0;
         }
         barrier();
         for (uint k = 0; k < kSlice; ++k) {
@@ -57,8 +41,8 @@ void main() {
         barrier();
     }
 
-    store(row0 + ty, out0 + tx, sum0);
-    store(row0 + ty + kThreads, out0 + tx, sum1);
-    store(row0 + ty + 2 * kThreads, out0 + tx, sum2);
-    store(row0 + ty + 3 * kThreads, out0 + tx, sum3);
+    storeFour(row0 + ty, out0 + tx, sum0);
+    storeFour(row0 + ty + kThreads, out0 + tx, sum1);
+    storeFour(row0 + ty + 2 * kThreads, out0 + tx, sum2);
+    storeFour(row0 + ty + 3 * kThreads, out0 + tx, sum3);
 }

@@ -1,39 +1,29 @@
 #version 450
+#extension GL_GOOGLE_include_directive : require
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The same product as gemm.comp over the same 64×64 tiles, for devices that run on the processor: 8×8 threads make 8×8
 // values each in registers, without shared memory and barriers, which cost most there. Rows past the edge are read from
 // the last row and not written.
 layout(local_size_x = 8, local_size_y = 8) in;
-
-layout(std430, binding = 0) readonly buffer X { float x[]; };
-layout(std430, binding = 1) readonly buffer W { float w[]; };
-layout(std430, binding = 2) buffer Y { float y[]; };
-
-layout(push_constant) uniform Window {
-    uint rowBegin, rowEnd, outBegin, outEnd, outOffset, depth, yStride, accumulate; // as in gemm.comp
-};
+#include "window.glsl"
+#include "weights.glsl"
 
 void storeFour(uint row, uint firstOut, vec4 sum) {
-    if (row >= rowEnd) return;
-    for (uint j = 0; j < 4; ++j) {
-        if (firstOut + j >= outEnd) return;
-        const uint at = row * yStride + outOffset + firstOut + j;
-        y[at] = accumulate == 1 ? y[at] + sum[j] : sum[j];
-    }
+    for (uint j = 0; j < 4; ++j) store(row, firstOut + j, sum[j]);
 }
 
 void main() {
     const uint row = rowBegin + gl_WorkGroupID.y * 64 + gl_LocalInvocationID.y * 8;
     const uint firstOut = outBegin + gl_WorkGroupID.x * 64 + gl_LocalInvocationID.x * 8;
     if (row >= rowEnd || firstOut >= outEnd) return;
-    const uint x0 = min(row + 0, rowEnd - 1) * depth, w0 = min(firstOut + 0, outEnd - 1) * depth;
-    const uint x1 = min(row + 1, rowEnd - 1) * depth, w1 = min(firstOut + 1, outEnd - 1) * depth;
-    const uint x2 = min(row + 2, rowEnd - 1) * depth, w2 = min(firstOut + 2, outEnd - 1) * depth;
-    const uint x3 = min(row + 3, rowEnd - 1) * depth, w3 = min(firstOut + 3, outEnd - 1) * depth;
-    const uint x4 = min(row + 4, rowEnd - 1) * depth, w4 = min(firstOut + 4, outEnd - 1) * depth;
-    const uint x5 = min(row + 5, rowEnd - 1) * depth, w5 = min(firstOut + 5, outEnd - 1) * depth;
-    const uint x6 = min(row + 6, rowEnd - 1) * depth, w6 = min(firstOut + 6, outEnd - 1) * depth;
-    const uint x7 = min(row + 7, rowEnd - 1) * depth, w7 = min(firstOut + 7, outEnd - 1) * depth;
+    const uint x0 = xAt + min(row + 0, rowEnd - 1) * xStride, w0 = min(firstOut + 0, outEnd - 1);
+    const uint x1 = xAt + min(row + 1, rowEnd - 1) * xStride, w1 = min(firstOut + 1, outEnd - 1);
+    const uint x2 = xAt + min(row + 2, rowEnd - 1) * xStride, w2 = min(firstOut + 2, outEnd - 1);
+    const uint x3 = xAt + min(row + 3, rowEnd - 1) * xStride, w3 = min(firstOut + 3, outEnd - 1);
+    const uint x4 = xAt + min(row + 4, rowEnd - 1) * xStride, w4 = min(firstOut + 4, outEnd - 1);
+    const uint x5 = xAt + min(row + 5, rowEnd - 1) * xStride, w5 = min(firstOut + 5, outEnd - 1);
+    const uint x6 = xAt + min(row + 6, rowEnd - 1) * xStride, w6 = min(firstOut + 6, outEnd - 1);
+    const uint x7 = xAt + min(row + 7, rowEnd - 1) * xStride, w7 = min(firstOut + 7, outEnd - 1);
     // Vectors by name, not an array: some compilers keep indexed arrays in memory.
     vec4 low0 = vec4(0), high0 = vec4(0);
     vec4 low1 = vec4(0), high1 = vec4(0);
@@ -44,8 +34,8 @@ void main() {
     vec4 low6 = vec4(0), high6 = vec4(0);
     vec4 low7 = vec4(0), high7 = vec4(0);
     for (uint k = 0; k < depth; ++k) {
-        const vec4 b = vec4(w[w0 + k], w[w1 + k], w[w2 + k], w[w3 + k]);
-        const vec4 c = vec4(w[w4 + k], w[w5 + k], w[w6 + k], w[w7 + k]);
+        const vec4 b = vec4(weightAt(w0, k), weightAt(w1, k), weightAt(w2, k), weightAt(w3, k));
+        const vec4 c = vec4(weightAt(w4, k), weightAt(w5, k), weightAt(w6, k), weightAt(w7, k));
         float a;
         a = x[x0 + k]; low0 += a * b; high0 += a * c;
         a = x[x1 + k]; low1 += a * b; high1 += a * c;

@@ -10,7 +10,8 @@ layout(std430, binding = 0) readonly buffer X { uint x[]; }; // bits of f32
 layout(std430, binding = 1) buffer Counts { uint counts[]; };
 
 layout(push_constant) uniform Range {
-    uint count;           // values in x
+    uint first;           // of x's values
+    uint count;           // how many of them
     uint stride;          // threads in the dispatch
     uint bins;
     uint lowKey, highKey; // low and high as orderKey gives them
@@ -41,7 +42,7 @@ uint slotOf(uint bits) {
 void main() {
     for (uint i = gl_LocalInvocationID.x; i < bins + 4; i += 256) local[i] = 0;
     barrier();
-    for (uint i = gl_GlobalInvocationID.x; i < count; i += stride) atomicAdd(local[slotOf(x[i])], 1);
+    for (uint i = gl_GlobalInvocationID.x; i < count; i += stride) atomicAdd(local[slotOf(x[first + i])], 1);
     barrier();
     for (uint i = gl_LocalInvocationID.x; i < bins + 4; i += 256)
         if (local[i] != 0) atomicAdd(counts[i], local[i]);

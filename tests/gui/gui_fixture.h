@@ -30,6 +30,7 @@ public:
         qputenv("XDG_CONFIG_HOME", folder_.filePath(QStringLiteral("config")).toUtf8());
         qputenv("XDG_DATA_HOME", folder_.filePath(QStringLiteral("data")).toUtf8());
         qputenv("XDG_STATE_HOME", folder_.filePath(QStringLiteral("state")).toUtf8());
+        qputenv("XDG_CACHE_HOME", folder_.filePath(QStringLiteral("cache")).toUtf8());
         qputenv("XDG_RUNTIME_DIR", folder_.path().toUtf8());
         QDir(folder_.path()).mkpath(QStringLiteral("config/bitwright"));
     }

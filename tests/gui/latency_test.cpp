@@ -5,9 +5,9 @@
 // BW_LATENCY_MODEL=PATH takes another checkpoint than the demo, BW_LATENCY_EVENTS=N that many events per workspace.
 #include "app/gui/main_window.h"
 #include "tests/gui/gui_fixture.h"
+#include "tests/gui/turn_meter.h"
 #include "widgets/mix/bits_grid.h"
 
-#include <QAbstractEventDispatcher>
 #include <QAbstractScrollArea>
 #include <QElapsedTimer>
 #include <QEventLoop>
@@ -18,7 +18,6 @@
 #include <QTreeView>
 #include <algorithm>
 #include <atomic>
-#include <ctime>
 #include <random>
 
 using namespace bw;
@@ -27,31 +26,6 @@ namespace {
 
 constexpr int kPatience = 900000;         ///< ms; bounds a hang only, also with a large model
 constexpr double kMostTurnSeconds = 0.05; ///< a person notices from about here on
-
-double threadSeconds() {
-    timespec t{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return double(t.tv_sec) + 1e-9 * double(t.tv_nsec);
-}
-
-/// Processor time of this thread in every turn of its loop, from one wait for events to the next: waiting costs none.
-class TurnMeter final : public QObject {
-public:
-    TurnMeter() : began_(threadSeconds()) {
-        connect(QAbstractEventDispatcher::instance(), &QAbstractEventDispatcher::aboutToBlock, this, [this] { end(); });
-    }
-    double longest() const { return turns_.empty() ? 0 : *std::max_element(turns_.begin(), turns_.end()); }
-    std::size_t turns() const { return turns_.size(); }
-
-private:
-    void end() {
-        const double now = threadSeconds();
-        turns_.push_back(now - began_);
-        began_ = now;
-    }
-    double began_;
-    std::vector<double> turns_;
-};
 
 /// Posts events from a thread of its own, the next one some time after the widget has painted the last.
 class Prober final : public QObject {
@@ -160,7 +134,7 @@ private Q_SLOTS:
         QWidget* target = targetOf(workspace);
         QVERIFY(target && target->isVisible());
         target->setFocus();
-        TurnMeter turns;
+        test::TurnMeter turns;
         Prober prober(target, [workspace](int i) { return eventOf(workspace, i); });
         const int events = std::max(1, qEnvironmentVariableIntValue("BW_LATENCY_EVENTS") ? qEnvironmentVariableIntValue("BW_LATENCY_EVENTS") : 40);
         std::vector<double> times = prober.run(events);

@@ -6,6 +6,7 @@
 #include "tests/gui/gui_fixture.h"
 #include "widgets/mix/method_guide.h"
 #include "widgets/mix/methods_table.h"
+#include "widgets/mix/methods_view.h"
 #include "widgets/mix/mix_page.h"
 #include "widgets/mix/mix_state.h"
 
@@ -75,6 +76,16 @@ private Q_SLOTS:
         QVERIFY(tryButton()->isEnabled());
     }
 
+    void nothingIsCutInANarrowWindow() {
+        page_->resize(762, 618); // of a window of 1100 × 700
+        QCoreApplication::processEvents();
+        const auto* view = page_->findChild<MethodsView*>();
+        QVERIFY2(view->widget()->width() <= view->viewport()->width(), qPrintable(QString::number(view->widget()->width() - view->viewport()->width())));
+        for (const QComboBox* box : view->findChildren<QComboBox*>())
+            if (box->objectName().startsWith(QStringLiteral("guide."))) QVERIFY(box->width() >= box->sizeHint().width());
+        page_->resize(1100, 800);
+    }
+
     void whatIsMissingIsSaid() {
         Recipe bare = session().recipe();
         bare.evaluation.files.clear();
@@ -115,6 +126,15 @@ private Q_SLOTS:
         QVERIFY(strength->isVisible());
         strength->setValue(0.8);
         QCOMPARE(session().recipe().transform, std::string("smooth:alpha=0.80"));
+        // Inputs are rounded once: by the recipe's activations or by the runtime that it is judged as.
+        auto *activations = page_->findChild<QComboBox*>(QStringLiteral("method.3")), *runtime = page_->findChild<QComboBox*>(QStringLiteral("method.5"));
+        for (int i = 0; i < runtime->count(); ++i) {
+            Q_EMIT runtime->activated(i);
+            QCOMPARE(Recipe::fromJson(session().recipe().toJson()).evaluation.runtime, runtime->itemData(i, Qt::UserRole).toString().toStdString());
+        }
+        Q_EMIT activations->activated(1);
+        QVERIFY(session().recipe().evaluation.runtime == "ideal" && !runtime->isEnabled());
+        Recipe::fromJson(session().recipe().toJson());
     }
 
     void tryAllRanksAndStopsAndGoesOn() {

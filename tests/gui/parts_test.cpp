@@ -228,12 +228,15 @@ private Q_SLOTS:
         options.replace = true;
         options.seed = 9;
         options.pins = {{"blk.0.*", "q8_0"}};
+        options.transform = "awq";
+        options.runtime = "w8a8";
         const Json json = mixToJson(options);
         const Runner::MixOptions back = mixFromJson(parseJson(json.dump(), "test"));
         QCOMPARE(mixToJson(back).dump(), json.dump());
         QCOMPARE(back.budget, options.budget);
         QCOMPARE(back.calibrationFiles, options.calibrationFiles);
         QCOMPARE(back.samples, options.samples);
+        QVERIFY(back.transform == "awq" && back.runtime == "w8a8");
         QCOMPARE(back.pins.size(), options.pins.size());
         QVERIFY_EXCEPTION_THROWN(mixFromJson(Json::object()), Error);
     }

@@ -8,14 +8,20 @@
 #include "widgets/plots/label_layout.h"
 #include "widgets/plots/number_text.h"
 #include "widgets/plots/plot_export.h"
+#include "widgets/plots/plot_navigation.h"
 #include "widgets/plots/value_scale.h"
 
+#include <QClipboard>
 #include <QElapsedTimer>
 #include <QImage>
+#include <QMenu>
+#include <QMimeData>
 #include <QSet>
 #include <QSignalSpy>
 #include <QTemporaryDir>
+#include <QWheelEvent>
 #include <cmath>
+#include <ctime>
 #include <limits>
 
 using namespace bw;
@@ -286,6 +292,149 @@ private Q_SLOTS:
         QCOMPARE(plot.viewport().size(), QSize(300, 120));
     }
 
+    void aViewStaysWithinWhatThereIs() {
+        const auto same = [](ViewSpan a, double low, double high) { return std::abs(a.low - low) < 1e-12 && std::abs(a.high - high) < 1e-12; };
+        QVERIFY(same(heldWithin({-5, 20}, {0, 10}), 0, 10));       // wider: all of it
+        QVERIFY(same(heldWithin({8, 12}, {0, 10}), 6, 10));        // moved, not shortened
+        QVERIFY(same(heldWithin({3, 4}, {0, 10}), 3, 4));
+        QVERIFY(std::abs((heldWithin({5, 5}, {0, 10}).high - heldWithin({5, 5}, {0, 10}).low) - 10 * kClosest) < 1e-12);
+        const ViewSpan log = heldWithin({1e3, 1e5}, {1e-2, 1e4}, true); // two decades wide, and stays so
+        QVERIFY(std::abs(log.low - 1e2) < 1e-6 && std::abs(log.high - 1e4) < 1e-6);
+    }
+
+    void wheelDragKeysAndDoubleClickMoveEveryPlotAlike() {
+        HistogramPlot plot;
+        plot.resize(500, 250);
+        plot.setHistogram(bell(4000));
+        plot.show();
+        QVERIFY(QTest::qWaitForWindowExposed(&plot));
+        plot.replot(QCustomPlot::rpImmediateRefresh);
+        const QCPRange whole = plot.xAxis->range();
+        const QPoint middle = plot.axisRect()->center();
+        QVERIFY(!turn(plot, middle, -120)); // nothing farther to see: the page may scroll
+        QVERIFY(turn(plot, middle, 120));
+        QVERIFY(std::abs(plot.xAxis->range().size() / whole.size() - kZoomStep) < 1e-6);
+        for (int i = 0; i < 8; ++i) turn(plot, middle, 120);
+        const QCPRange closer = plot.xAxis->range();
+        QTest::mousePress(&plot, Qt::LeftButton, {}, middle);
+        QTest::mouseMove(&plot, middle + QPoint(60, 0));
+        QTest::mouseRelease(&plot, Qt::LeftButton, {}, middle + QPoint(60, 0));
+        QVERIFY2(plot.xAxis->range().lower < closer.lower, "the plot follows the hand");
+        QVERIFY(std::abs(plot.xAxis->range().size() - closer.size()) < 1e-9);
+        for (int i = 0; i < 60; ++i) QTest::keyClick(&plot, Qt::Key_Left, Qt::ShiftModifier);
+        QVERIFY2(std::abs(plot.xAxis->range().lower - whole.lower) < 1e-9, "no farther than the data");
+        plot.setMarkers({{QStringLiteral("clip"), -0.5, 0.5, Qt::red, true}}); // lines move while one looks closer
+        QVERIFY(plot.zoomed());
+        QTest::mouseDClick(&plot, Qt::LeftButton, {}, middle);
+        QVERIFY(!plot.zoomed() && std::abs(plot.xAxis->range().size() - whole.size()) < 1e-9);
+        QTest::keyClick(&plot, Qt::Key_Plus);
+        QVERIFY(plot.zoomed());
+        QTest::keyClick(&plot, Qt::Key_Minus);
+        QVERIFY(!plot.zoomed());
+        QTest::keyClick(&plot, Qt::Key_Plus);
+        QTest::keyClick(&plot, Qt::Key_0);
+        QVERIFY(!plot.zoomed());
+    }
+
+    void closerBarsHoldFewerBins() {
+        HistogramPlot plot;
+        plot.resize(500, 250);
+        plot.setHistogram(bell(1 << 16));
+        plot.show();
+        QVERIFY(QTest::qWaitForWindowExposed(&plot));
+        plot.replot(QCustomPlot::rpImmediateRefresh);
+        const auto* bars = qobject_cast<QCPBars*>(plot.plottable(0));
+        const double wide = bars->width();
+        for (int i = 0; i < 20; ++i) plot.zoom(kZoomStep, plot.axisRect()->center());
+        QVERIFY2(bars->width() < wide / 50, qPrintable(QString::number(bars->width() / wide)));
+        double most = 0;
+        for (const QCPBarsData& bar : *bars->data()) most = std::max(most, bar.value);
+        QVERIFY(most > 0 && plot.yAxis->range().upper >= most && plot.yAxis->range().upper < 2 * most);
+    }
+
+    void heatmapLooksCloserAndBack() {
+        QVector<double> values(300 * 64);
+        for (qsizetype i = 0; i < values.size(); ++i) values[i] = double(i);
+        HeatmapPlot plot;
+        plot.resize(640, 400);
+        plot.setMatrix(300, 64, values);
+        plot.show();
+        QVERIFY(QTest::qWaitForWindowExposed(&plot));
+        const QPoint at = plot.cellRect(150, 32).center().toPoint();
+        for (int i = 0; i < 12; ++i) QVERIFY(turn(plot, at, 120));
+        QVERIFY(plot.zoomed());
+        QVERIFY2(plot.cellRect(150, 32).adjusted(-3, -3, 3, 3).contains(at), "the cell under the pointer stays there");
+        QSignalSpy clicked(&plot, &HeatmapPlot::cellClicked);
+        QTest::mousePress(&plot, Qt::LeftButton, {}, at);
+        QTest::mouseMove(&plot, at + QPoint(80, 40));
+        QTest::mouseRelease(&plot, Qt::LeftButton, {}, at + QPoint(80, 40));
+        QVERIFY(clicked.isEmpty()); // a drag chooses nothing
+        QVERIFY(plot.cellRect(150, 32).adjusted(-3, -3, 3, 3).contains(at + QPoint(80, 40)));
+        QTest::mouseClick(&plot, Qt::LeftButton, {}, at + QPoint(80, 40));
+        QCOMPARE(clicked.size(), 1);
+        QCOMPARE(clicked[0][0].toInt(), 150);
+        QVERIFY(test::differentColors(plot.grab().toImage()) > 8);
+        QTest::keyClick(&plot, Qt::Key_0);
+        QVERIFY(!plot.zoomed());
+        for (int i = 0; i < 12; ++i) turn(plot, at, 120);
+        for (int i = 0; i < 300; ++i) QTest::keyClick(&plot, Qt::Key_Down);
+        QVERIFY2(plot.rect().contains(plot.cellRect(299, 32).center().toPoint()), "the cursor is never out of sight");
+        QTest::mouseDClick(&plot, Qt::LeftButton, {}, QPoint(300, 200));
+        QVERIFY(!plot.zoomed());
+    }
+
+    /// 60 frames a second: a frame of what a person drags or zooms, painted to a picture of a large plot.
+    void largePlotsMoveAtSixtyFramesASecond() {
+        constexpr int kFrames = 20;
+        constexpr double kFrame = 1000.0 / 60;
+        Histogram large = bell(1'000'000);
+        HistogramPlot histogram;
+        histogram.resize(900, 300);
+        histogram.setHistogram(large);
+        histogram.show();
+        QVERIFY(QTest::qWaitForWindowExposed(&histogram));
+        QVector<double> values(300 * 64);
+        for (qsizetype i = 0; i < values.size(); ++i) values[i] = double(i % 977);
+        HeatmapPlot heat;
+        heat.resize(900, 600);
+        heat.setMatrix(300, 64, values);
+        heat.show();
+        QVERIFY(QTest::qWaitForWindowExposed(&heat));
+        const auto perFrame = [](auto&& frame) {
+            const std::clock_t begin = std::clock(); // CPU time: other programs take none of it
+            for (int i = 0; i < kFrames; ++i) frame(i);
+            return 1000.0 * double(std::clock() - begin) / CLOCKS_PER_SEC / kFrames;
+        };
+        const double bins = perFrame([&](int i) {
+            histogram.zoom(i % 2 ? 1 / kZoomStep : kZoomStep, histogram.axisRect()->center());
+            histogram.replot(QCustomPlot::rpImmediateRefresh);
+        });
+        const double cells = perFrame([&](int i) {
+            heat.zoom(i % 2 ? 1 / kZoomStep : kZoomStep, heat.rect().center());
+            heat.grab();
+        });
+        qInfo("1e6 bins: %.1f ms a frame; 300 x 64 cells: %.1f ms a frame", bins, cells);
+        QVERIFY2(bins < kFrame, qPrintable(QString::number(bins)));
+        QVERIFY2(cells < kFrame, qPrintable(QString::number(cells)));
+    }
+
+    void copiesAsPngSvgAndCsv() {
+        HeatmapPlot heat;
+        heat.resize(300, 150);
+        heat.setMatrix(2, 2, {1, 2, 3, 4});
+        QMenu menu;
+        fillExportMenu(&menu, &heat, QStringLiteral("heat"), [&] { return heat.csv(); });
+        const auto copy = [&](const char* text) -> const QMimeData* {
+            for (QAction* action : menu.actions())
+                if (action->text() == QLatin1String(text)) action->trigger();
+            return QApplication::clipboard()->mimeData();
+        };
+        QVERIFY(copy("Copy as PNG")->hasImage());
+        QVERIFY(copy("Copy as SVG")->data(QStringLiteral("image/svg+xml")).contains("<svg"));
+        QVERIFY(QApplication::clipboard()->text().contains(QStringLiteral("<svg")));
+        QCOMPARE(copy("Copy data as CSV")->data(QStringLiteral("text/csv")), heat.csv().toUtf8());
+    }
+
     void followsTheTheme() {
         HistogramPlot plot;
         plot.resize(200, 100);
@@ -296,6 +445,15 @@ private Q_SLOTS:
         const QColor dark = plot.toPixmap(200, 100).toImage().pixelColor(3, 3);
         QVERIFY(light.lightness() > 200);
         QVERIFY(dark.lightness() < 60);
+    }
+
+private:
+    /// A turn of the wheel over a plot. @return whether the plot took it.
+    static bool turn(QWidget& plot, const QPoint& at, int delta) {
+        QWheelEvent event(at, plot.mapToGlobal(at), {}, {0, delta}, Qt::NoButton, Qt::NoModifier, Qt::NoScrollPhase, false);
+        event.setAccepted(false);
+        QCoreApplication::sendEvent(&plot, &event);
+        return event.isAccepted();
     }
 };
 

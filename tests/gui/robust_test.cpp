@@ -15,6 +15,7 @@
 #include <QScreen>
 #include <QSettings>
 #include <QSignalSpy>
+#include <QTabBar>
 #include <QToolButton>
 
 using namespace bw;
@@ -186,6 +187,81 @@ private Q_SLOTS:
         QVERIFY(AppSettings().recentCheckpoints().isEmpty());
     }
 
+    // What was being done ----------------------------------------------------------------------------------------------
+
+    void whatWasDoneComesBack_data() {
+        QTest::addColumn<bool>("killed");
+        QTest::newRow("after closing") << false;
+        QTest::newRow("after a crash") << true;
+    }
+
+    void whatWasDoneComesBack() {
+        QFETCH(bool, killed);
+        const QString log = home().file(killed ? QStringLiteral("killed.db") : QStringLiteral("closed.db"));
+        workAndGo(log, killed);
+        window_ = std::make_unique<MainWindow>();
+        window_->openStartLog(log);
+        QSignalSpy opened(&window_->studio(), &Studio::checkpointOpened);
+        window_->restoreSession(true);
+        window_->show();
+        QTRY_COMPARE_WITH_TIMEOUT(opened.count(), 1, kPatience);
+        Session& session = window_->studio().session();
+        QCOMPARE(session.selectedSite(), QStringLiteral("blk.1.ffn_up"));
+        QCOMPARE(session.siteFormat(QStringLiteral("blk.1.ffn_up")), QStringLiteral("q8_0"));
+        QCOMPARE(session.siteFormat(QStringLiteral("blk.0.ffn_up")), QStringLiteral("q5_0"));
+        QCOMPARE(window_->findChild<QTabBar*>(QStringLiteral("compare.curves"))->currentIndex(), 2);
+        QCOMPARE(session.undoStack()->count(), 3);
+        QCOMPARE(session.undoStack()->index(), 2);
+        session.undoStack()->undo();
+        QVERIFY(session.siteFormat(QStringLiteral("blk.0.ffn_up")) != QStringLiteral("q5_0")); // the macro is one step
+        QCOMPARE(session.siteFormat(QStringLiteral("blk.1.ffn_up")), QStringLiteral("q8_0"));
+        session.undoStack()->redo();
+        session.undoStack()->redo();
+        QCOMPARE(session.siteFormat(QStringLiteral("blk.1.ffn_up")), QStringLiteral("q6_k"));
+        QTRY_VERIFY_WITH_TIMEOUT(window_->studio().quiet(), kPatience);
+    }
+
+    void aJobThatWasCutOffIsOfferedAgain() {
+        const QString log = home().file(QStringLiteral("cut.db"));
+        window_->openStartLog(log);
+        Recipe recipe;
+        recipe.kind = "calibrate";
+        recipe.checkpoint = test::resource("demo").toStdString();
+        recipe.calibration.files = {test::resource("texts/calib_prose.txt").toStdString()};
+        recipe.calibration.samples = 2;
+        recipe.calibration.length = 32;
+        KeptSession kept; // as a program that was killed leaves it
+        kept.jobs << qMakePair(QStringLiteral("calibrate · demo"), QString::fromStdString(recipe.toJson().dump()));
+        made(QStringLiteral("cut.db.window.json"), QByteArray::fromStdString(kept.toJson().dump()));
+        window_->restoreSession(true);
+        auto* notices = window_->findChild<NoticeBar*>();
+        QCOMPARE(notices->texts().size(), 1);
+        QVERIFY2(notices->texts().first().contains(QStringLiteral("calibrate · demo")), qPrintable(notices->texts().first()));
+        QSignalSpy finished(&window_->studio().jobs(), &JobQueue::finished);
+        notices->findChild<QPushButton*>()->click(); // "Continue"
+        QTRY_COMPARE_WITH_TIMEOUT(finished.count(), 1, kPatience);
+        QTRY_VERIFY_WITH_TIMEOUT(window_->studio().quiet(), kPatience);
+        kept.closed = true; // closed by a person: nothing is offered
+        made(QStringLiteral("cut.db.window.json"), QByteArray::fromStdString(kept.toJson().dump()));
+        window_ = std::make_unique<MainWindow>();
+        window_->openStartLog(log);
+        window_->restoreSession(true);
+        QVERIFY(window_->findChild<NoticeBar*>()->texts().isEmpty());
+        QTRY_VERIFY_WITH_TIMEOUT(window_->studio().quiet(), kPatience);
+    }
+
+    void aDamagedSessionIsNone() {
+        const QString log = home().file(QStringLiteral("damaged.db"));
+        for (const char* text : {"", "{", "[]", "{\"version\":1}", "{\"version\":99}", "{\"version\":1,\"closed\":3,\"jobs\":{}}", "\xff\xfe"}) {
+            made(QStringLiteral("damaged.db.window.json"), text);
+            window_ = std::make_unique<MainWindow>();
+            window_->openStartLog(log);
+            window_->restoreSession(true);
+            QVERIFY(window_->findChild<NoticeBar*>()->texts().isEmpty());
+            QCOMPARE(window_->studio().session().undoStack()->count(), 0);
+        }
+    }
+
     void aLogThatCantBeUsedGivesWayToATemporaryOne() {
         const QString block = made(QStringLiteral("a file"), "x");
         window_->openStartLog(block + QStringLiteral("/log.db"));
@@ -199,6 +275,40 @@ private Q_SLOTS:
     }
 
 private:
+    void openDemo() {
+        QSignalSpy opened(&window_->studio(), &Studio::checkpointOpened);
+        window_->studio().openCheckpoint(test::resource("demo"));
+        QTRY_COMPARE_WITH_TIMEOUT(opened.count(), 1, kPatience);
+    }
+
+    /// A window that was working on the demo and has gone; `killed`: not by a person.
+    void workAndGo(const QString& log, bool killed) {
+        window_->openStartLog(log);
+        openDemo();
+        window_->keepSession();
+        Session& session = window_->studio().session();
+        session.selectSite(QStringLiteral("blk.1.ffn_up"));
+        session.setSiteFormat(QStringLiteral("blk.1.ffn_up"), QStringLiteral("q8_0"));
+        session.undoStack()->beginMacro(QStringLiteral("two at once"));
+        session.setSiteFormat(QStringLiteral("blk.2.ffn_up"), QStringLiteral("q5_0"));
+        session.setSiteFormat(QStringLiteral("blk.0.ffn_up"), QStringLiteral("q5_0"));
+        session.undoStack()->endMacro();
+        session.setSiteFormat(QStringLiteral("blk.1.ffn_up"), QStringLiteral("q6_k"));
+        session.undoStack()->undo(); // one step stands ready to be done again
+        window_->findChild<QTabBar*>(QStringLiteral("compare.curves"))->setCurrentIndex(2);
+        if (killed) {
+            const QString kept = log + QStringLiteral(".window.json");
+            const auto complete = [&] {
+                QFile file(kept);
+                return file.open(QIODevice::ReadOnly) && file.readAll().contains("two at once") ;
+            };
+            QTRY_VERIFY_WITH_TIMEOUT(complete(), kPatience);
+        } else {
+            window_->close();
+        }
+        window_.reset(); // without close(): as a crash leaves it
+    }
+
     void restore(bool reopen) {
         window_ = std::make_unique<MainWindow>();
         window_->restoreSession(reopen);

@@ -7,6 +7,7 @@
 #include "app/gui/start_page.h"
 #include "core/base/json.h"
 #include "tests/gui/gui_fixture.h"
+#include "widgets/compare/output_texts.h"
 #include "widgets/plots/heatmap_plot.h"
 #include "widgets/plots/histogram_plot.h"
 
@@ -242,6 +243,44 @@ private Q_SLOTS:
         QTRY_COMPARE_WITH_TIMEOUT(finished.count(), 1, kPatience);
         QCOMPARE(window_->studio().session().log()->runs().size(), std::size_t{1});
         QVERIFY(AppSettings().takeInterruptedJob().isEmpty()); // once
+    }
+
+    void outputsOfARunWithoutAFileAreJudgedAndItsReportIsWritten() {
+        openDemo();
+        Studio& studio = window_->studio();
+        QVERIFY(studio.openLog(home().file(QStringLiteral("outputs.db"))));
+        Recipe recipe = studio.session().recipe();
+        recipe.kind = "quantize"; // measured elsewhere: nothing is written
+        recipe.assignment.format = "int4:g64";
+        recipe.clipSearch = false;
+        QSignalSpy finished(&studio.jobs(), &JobQueue::finished);
+        studio.run(recipe);
+        QTRY_COMPARE_WITH_TIMEOUT(finished.count(), 1, kPatience);
+        const RunId run = finished[0][1].value<RunOutcome>().run;
+        OutputsWish wish;
+        wish.runs = {run};
+        wish.typed = {QStringLiteral("Once upon a time")};
+        wish.maxTokens = 3;
+        studio.compareOutputs(wish);
+        QTRY_COMPARE_WITH_TIMEOUT(finished.count(), 2, kPatience);
+        const LogReader& log = *studio.session().log();
+        const auto prompts = readOutputs(log, log.runs(), run, run);
+        QCOMPARE(prompts.size(), 1);
+        QCOMPARE(prompts[0].prompt, QStringLiteral("Once upon a time"));
+        QCOMPARE(prompts[0].texts.size(), 2);
+        QVERIFY(prompts[0].texts[1].judged && prompts[0].texts[1].run == run && prompts[0].texts[1].cosine > 0.5);
+        QVERIFY(!prompts[0].texts[0].ids.empty());
+        const QString evaluated = QString::fromStdString(log.run(log.runs().front().id).recipe.at("checkpoint").get<std::string>());
+        QVERIFY2(!QFileInfo::exists(evaluated), "the temporary file is gone");
+        QSignalSpy written(&studio, &Studio::reportWritten);
+        const QString page = home().file(QStringLiteral("run.html"));
+        studio.writeReport(run, RunId(), page, false);
+        QTRY_COMPARE_WITH_TIMEOUT(written.count(), 1, kPatience);
+        QFile html(page);
+        QVERIFY(html.open(QIODevice::ReadOnly) && html.readAll().contains("int4:g64"));
+        QSignalSpy failed(&studio, &Studio::failed);
+        studio.writeReport(RunId(999), RunId(), page, false);
+        QTRY_COMPARE_WITH_TIMEOUT(failed.count(), 1, kPatience);
     }
 
     void planNamesEveryTensorBeforeAnythingIsWritten() {

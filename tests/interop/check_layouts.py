@@ -30,13 +30,21 @@ def kl(p, q):
 
 
 def loaded(folder):
-    """The export as transformers loads it; None for GPTQ and AWQ, whose loader wants a graphics card."""
+    """The export as transformers loads it, in f32. None where its loader wants a graphics card (GPTQ, AWQ) or does not know the layout
+    (fp8 with one scale per weight, which it would look for under another name).
+    """
     from transformers import AutoModelForCausalLM, CompressedTensorsConfig
-    method = json.loads((Path(folder) / "config.json").read_text())["quantization_config"]["quant_method"]
-    if method in ("gptq", "awq"):
+    config = json.loads((Path(folder) / "config.json").read_text())["quantization_config"]
+    method = config["quant_method"]
+    if method in ("gptq", "awq") or (method == "fp8" and not config["weight_block_size"]):
         return None
-    config = {"quantization_config": CompressedTensorsConfig(dequantize=True)} if method == "compressed-tensors" else {}
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **config)
+    mixed = method == "compressed-tensors" and len(config["config_groups"]) > 1
+    asked = {"quantization_config": CompressedTensorsConfig(dequantize=True)} if method == "compressed-tensors" and not mixed else {}
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **asked)
+    if mixed:  # dequantize=True would decode every layer by the first group's rules; this is what the first forward pass does
+        model.hf_quantizer.compressor.decompress_model(model)
+    # Four-bit floats decode to bf16 whatever type was asked for, and a graphics card's absence makes the fp8 loader choose bf16.
+    return model if method == "bitsandbytes" else torch.nn.Module.float(model)  # the class of models refuses quantized ones
 
 
 def replaced(source, weights):

@@ -19,7 +19,7 @@ EXPORTS = {
     "ct-nvfp4": ("compressed-tensors", ["--format", "nvfp4"]),
     "ct-mxfp4": ("compressed-tensors", ["--format", "mxfp4"]),
     "ct-mxfp8": ("compressed-tensors", ["--format", "mxfp8_e4m3"]),
-    "ct-mixed": ("compressed-tensors", ["--format", "int4:g64:sym", "--set", "blk.*.ffn_down=fp8_e4m3:channel", "--set", "blk.2.*=nvfp4", "--set", "blk.3.attn_output=keep"]),
+    "ct-mixed": ("compressed-tensors", ["--format", "int4:g64:sym", "--set", "blk.*.ffn_down=fp8_e4m3:channel", "--set", "blk.2.*=nvfp4", "--set", "blk.4.*=int8:g64:sym", "--set", "blk.3.attn_output=keep"]),
     "fp8-block": ("fp8", ["--format", "fp8_e4m3:block128"]),
     "fp8-tensor": ("fp8", ["--format", "fp8_e4m3:tensor"]),
     "bnb-nf4": ("bnb", ["--format", "nf4"]),

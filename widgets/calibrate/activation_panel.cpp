@@ -67,7 +67,7 @@ ActivationPanel::ActivationPanel(Session* session, QWidget* parent) : QWidget(pa
     top->addWidget(log_);
     table_ = new QGridLayout;
     table_->setHorizontalSpacing(12);
-    table_->setVerticalSpacing(4);
+    table_->setVerticalSpacing(2);
     const auto cell = [this](const QString& words, const char* role, int row, int column) {
         auto* label = new QLabel(words, this);
         label->setProperty("role", QString::fromLatin1(role));

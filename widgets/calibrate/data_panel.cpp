@@ -8,22 +8,29 @@
 #include "widgets/theme/elided_label.h"
 #include "widgets/theme/theme.h"
 
+#include <QCheckBox>
+#include <QComboBox>
+#include <QDoubleSpinBox>
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QFormLayout>
+#include <QFrame>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QLocale>
 #include <QPushButton>
+#include <QScrollArea>
 #include <QSpinBox>
 #include <QToolButton>
 #include <QVBoxLayout>
 #include <algorithm>
+#include <tuple>
 
 namespace bw {
 namespace {
 
-constexpr int kMergeSamples = 101, kMergeLength = 102;
+constexpr int kMergeSamples = 101, kMergeLength = 102, kMergeChoices = 103, kMergeWeight = 104;
+constexpr std::int64_t kUsualFloor = 128; ///< what 0 of the recipe means
 constexpr std::size_t kMostFiles = 8;     ///< listed by name; a folder may hold thousands
 constexpr qsizetype kMostWarnings = 6;
 
@@ -82,11 +89,19 @@ DataPanel::DataPanel(Session* session, QWidget* parent) : QWidget(parent), sessi
     tokens_->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
     warnings_ = text({}, "warn", this);
     warnings_->setWordWrap(true);
+    findings_ = new QFrame(this);
+    findings_->setProperty("role", QStringLiteral("notice"));
+    findings_->setObjectName(QStringLiteral("calibrate.findings"));
+    findings_->setAccessibleName(tr("What the last calibration found in its texts"));
+    findingLines_ = new QVBoxLayout(findings_);
+    findingLines_->setContentsMargins(8, 6, 8, 6);
+    findingLines_->setSpacing(4);
     auto* form = new QFormLayout;
     form->setHorizontalSpacing(12);
     form->addRow(text(tr("samples"), "muted", this), samples_);
     form->addRow(text(tr("tokens per sample"), "muted", this), length_);
     form->addRow(text(tr("tokens in all"), "muted", this), tokens_);
+    buildChoices(form);
     auto* add = new QPushButton(tr("Add texts…"), this);
     run_ = new QPushButton(tr("Calibrate"), this);
     run_->setProperty("role", QStringLiteral("accent"));
@@ -96,10 +111,24 @@ DataPanel::DataPanel(Session* session, QWidget* parent) : QWidget(parent), sessi
     auto* buttons = new QHBoxLayout;
     buttons->addWidget(run_, 1);
     buttons->addWidget(add, 1);
-    panel_->body()->addLayout(files_);
-    panel_->body()->addLayout(form);
-    panel_->body()->addWidget(warnings_);
-    panel_->body()->addStretch(1);
+    auto* scroll = new QScrollArea(this); // texts and findings may be many, the window low
+    scroll->setObjectName(QStringLiteral("calibrate.set"));
+    scroll->setFrameShape(QFrame::NoFrame);
+    scroll->setWidgetResizable(true);
+    scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    scroll->setFocusPolicy(Qt::NoFocus);
+    auto* set = new QWidget(scroll);
+    set->setProperty("role", QStringLiteral("bar"));
+    auto* lines = new QVBoxLayout(set);
+    lines->setContentsMargins(0, 0, 0, 0);
+    lines->setSpacing(8);
+    lines->addLayout(files_);
+    lines->addWidget(warnings_);
+    lines->addLayout(form);
+    lines->addWidget(findings_);
+    lines->addStretch(1);
+    scroll->setWidget(set);
+    panel_->body()->addWidget(scroll, 1);
     panel_->body()->addWidget(copy_, 0, Qt::AlignRight);
     panel_->body()->addLayout(buttons);
     auto* all = new QVBoxLayout(this);
@@ -118,7 +147,9 @@ DataPanel::DataPanel(Session* session, QWidget* parent) : QWidget(parent), sessi
     connect(length_, &QSpinBox::valueChanged, this, [this] { change(tr("Tokens per sample"), samples_->value(), length_->value()); });
     connect(session_, &Session::recipeChanged, this, &DataPanel::show);
     connect(session_, &Session::checkpointChanged, this, &DataPanel::show);
+    connect(session_, &Session::statisticsChanged, this, &DataPanel::showFindings);
     show();
+    showFindings();
 }
 
 void DataPanel::change(const QString& words, qint64 samples, qint64 length) {
@@ -130,6 +161,66 @@ void DataPanel::change(const QString& words, qint64 samples, qint64 length) {
     session_->editRecipe(words, std::move(r), merge);
 }
 
+/// Which windows of the texts are taken.
+void DataPanel::buildChoices(QFormLayout* form) {
+    sampling_ = new QComboBox(this);
+    sampling_->setObjectName(QStringLiteral("calibrate.sampling"));
+    sampling_->setAccessibleName(tr("Sampling"));
+    sampling_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Fixed); // takes what room there is: the longest choice would widen the panel
+    sampling_->setMinimumWidth(90);
+    for (const auto& [name, words, tip] : {std::tuple("even", tr("even"), tr("windows at equal distances through the texts")),
+                                           std::tuple("random", tr("at random"), tr("by the recipe's seed")),
+                                           std::tuple("balanced", tr("balanced"), tr("more windows for experts that see little; random where there are none"))}) {
+        sampling_->addItem(words, QString::fromLatin1(name));
+        sampling_->setItemData(sampling_->count() - 1, tip, Qt::ToolTipRole);
+    }
+    floor_ = number(1, 65536, 64, tr("Tokens that every expert should see"), this);
+    floor_->setObjectName(QStringLiteral("calibrate.floor"));
+    least_ = number(0, 65536, 16, tr("Shortest document, in tokens"), this);
+    least_->setObjectName(QStringLiteral("calibrate.least"));
+    least_->setSpecialValueText(tr("any"));
+    least_->setToolTip(tr("Documents with fewer tokens are left out."));
+    deduplicate_ = new QCheckBox(tr("leave out repetitions"), this);
+    deduplicate_->setObjectName(QStringLiteral("calibrate.deduplicate"));
+    deduplicate_->setToolTip(tr("Repeated documents and windows count once."));
+    grams_ = new QCheckBox(tr("keep Gram matrices"), this);
+    grams_->setObjectName(QStringLiteral("calibrate.grams"));
+    grams_->setToolTip(tr("Also sums xᵀx of every input and keeps it in the cache: searches of scales and clips (AWQ, SmoothQuant) then start at once. "
+                          "It takes more time now, and disk: channels² × 4 bytes for each input."));
+    for (QSpinBox* box : {samples_, length_, floor_, least_}) box->setMinimumWidth(64); // of figures that are usual, not of the largest
+    floorName_ = text(tr("tokens per expert"), "muted", this);
+    form->addRow(text(tr("windows"), "muted", this), sampling_);
+    form->addRow(floorName_, floor_);
+    form->addRow(text(tr("documents from"), "muted", this), least_);
+    form->addRow(deduplicate_);
+    form->addRow(grams_);
+    connect(sampling_, &QComboBox::currentIndexChanged, this, &DataPanel::changeChoices);
+    connect(floor_, &QSpinBox::valueChanged, this, &DataPanel::changeChoices);
+    connect(least_, &QSpinBox::valueChanged, this, &DataPanel::changeChoices);
+    connect(deduplicate_, &QCheckBox::toggled, this, &DataPanel::changeChoices);
+    connect(grams_, &QCheckBox::toggled, this, &DataPanel::changeChoices);
+}
+
+void DataPanel::changeChoices() {
+    Recipe r = session_->recipe();
+    Recipe::CalibrationSet& set = r.calibrationSet;
+    set.sampling = sampling_->currentData().toString().toStdString();
+    const bool balanced = set.sampling == "balanced";
+    set.expertFloor = !balanced || floor_->value() == kUsualFloor ? 0 : floor_->value();
+    set.minLength = least_->value();
+    set.deduplicate = deduplicate_->isChecked();
+    set.grams = grams_->isChecked();
+    if (!(r == session_->recipe())) session_->editRecipe(tr("Choice of calibration windows"), std::move(r), kMergeChoices);
+}
+
+/// 0: by length, as long as no text has a weight; beside weights such a text counts 1.
+void DataPanel::changeWeight(const std::string& file, double weight) {
+    Recipe r = session_->recipe();
+    if (weight > 0) r.calibrationSet.weights[file] = weight;
+    else r.calibrationSet.weights.erase(file);
+    session_->editRecipe(tr("Weight of a text"), std::move(r), kMergeWeight);
+}
+
 void DataPanel::addFiles() {
     const QStringList paths = QFileDialog::getOpenFileNames(this, tr("Add calibration texts"), {},
                                                             tr("Text (*.txt *.md *.jsonl *.text);;All files (*)"));
@@ -139,6 +230,7 @@ void DataPanel::addFiles() {
 void DataPanel::removeFile(const std::string& file) {
     Recipe r = session_->recipe();
     std::erase(r.calibration.files, file);
+    r.calibrationSet.weights.erase(file);
     session_->editRecipe(tr("Remove a text"), std::move(r));
 }
 
@@ -148,7 +240,13 @@ void DataPanel::showFiles() {
         delete item;
     }
     const auto& files = session_->recipe().calibration.files;
-    double total = 0;
+    const auto& weights = session_->recipe().calibrationSet.weights;
+    const auto weightOf = [&weights](const std::string& file) {
+        const auto known = weights.find(file);
+        return known == weights.end() ? 1.0 : known->second;
+    };
+    double total = 0, weighed = 0;
+    for (const std::string& file : files) weighed += weightOf(file);
     for (const std::string& file : files) total += static_cast<double>(QFileInfo(QString::fromStdString(file)).size());
     const std::size_t shown = files.size() > kMostFiles + 1 ? kMostFiles : files.size();
     for (std::size_t i = 0; i < shown; ++i) {
@@ -161,9 +259,25 @@ void DataPanel::showFiles() {
         row->setSpacing(8);
         auto* name = new ElidedLabel(line, Qt::ElideMiddle);
         name->setText(QString::fromStdString(escapeForDisplay(info.fileName().toStdString(), 200)));
-        name->setToolTip(QString::fromStdString(escapeForDisplay(file, 400)));
-        auto* size = text(QStringLiteral("%1  %2 %").arg(bytesText(bytes)).arg(total > 0 ? 100 * bytes / total : 0, 0, 'f', 0),
-                          "figures", line);
+        name->setToolTip(QStringLiteral("%1\n%2").arg(QString::fromStdString(escapeForDisplay(file, 400)), bytesText(bytes)));
+        const double share = !weights.empty() ? (weighed > 0 ? weightOf(file) / weighed : 0) : total > 0 ? bytes / total : 0;
+        auto* size = text(QStringLiteral("%1 %").arg(100 * share, 0, 'f', 0), "figures", line);
+        size->setToolTip(weights.empty() ? tr("share of the windows, by length; %1").arg(bytesText(bytes)) : tr("share of the windows, by weight; %1").arg(bytesText(bytes)));
+        auto* weight = new QDoubleSpinBox(line);
+        weight->setObjectName(QStringLiteral("calibrate.weight"));
+        weight->setRange(0, 100);
+        weight->setDecimals(1);
+        weight->setSingleStep(0.5);
+        weight->setSpecialValueText(tr("auto"));
+        weight->setPrefix(QStringLiteral("×"));
+        weight->setFixedWidth(58);
+        weight->setKeyboardTracking(false);
+        weight->setFont(Theme::instance().figures());
+        weight->setAccessibleName(tr("Weight of %1").arg(info.fileName()));
+        weight->setToolTip(tr("How many of the windows come from this text, against the others. auto: by length, or 1 beside weights."));
+        weight->setValue(weights.count(file) ? weightOf(file) : 0);
+        weight->setVisible(files.size() > 1); // of a single text there is nothing to weigh
+        connect(weight, &QDoubleSpinBox::valueChanged, this, [this, file](double value) { changeWeight(file, value); }, Qt::QueuedConnection);
         auto* remove = new QToolButton(line);
         remove->setIcon(Theme::instance().icon(QStringLiteral("cancel")));
         remove->setIconSize({10, 10});
@@ -171,6 +285,7 @@ void DataPanel::showFiles() {
         remove->setAccessibleName(tr("Remove %1").arg(info.fileName()));
         connect(remove, &QToolButton::clicked, this, [this, file] { removeFile(file); }, Qt::QueuedConnection);
         row->addWidget(name, 1);
+        row->addWidget(weight);
         row->addWidget(size);
         row->addWidget(remove);
         files_->addWidget(line);
@@ -179,11 +294,30 @@ void DataPanel::showFiles() {
         files_->addWidget(text(tr("and %1 more, %2 in all").arg(files.size() - shown).arg(bytesText(total)), "muted", this));
     if (files.empty()) {
         auto* none = text(tr("Drop .txt or .jsonl files anywhere on the window: a few hundred kilobytes of what the model "
-                             "will be used for."),
+                             "will be used for. Calibrate at the top offers the demo texts."),
                           "muted", this);
         none->setWordWrap(true);
         files_->addWidget(none);
     }
+}
+
+void DataPanel::showFindings() {
+    while (QLayoutItem* item = findingLines_->takeAt(0)) {
+        if (item->widget()) item->widget()->deleteLater();
+        delete item;
+    }
+    int shown = 0;
+    for (const DataWarning& warning : session_->dataWarnings()) {
+        if (warning.kind == "few-samples" || warning.kind == "short-samples") continue; // said of the recipe already
+        if (++shown > kMostWarnings) break;
+        auto* line = text(QString::fromStdString(escapeForDisplay(warning.seen, 300)), "warn", findings_);
+        line->setWordWrap(true);
+        QString tip = QString::fromStdString(escapeForDisplay(warning.why, 400)) + QLatin1Char('\n') + QString::fromStdString(escapeForDisplay(warning.remedy, 400));
+        for (const std::string& detail : warning.details) tip += QStringLiteral("\n· ") + QString::fromStdString(escapeForDisplay(detail, 120));
+        line->setToolTip(tip);
+        findingLines_->addWidget(line);
+    }
+    findings_->setVisible(shown > 0);
 }
 
 void DataPanel::show() {
@@ -191,8 +325,17 @@ void DataPanel::show() {
     const QSignalBlocker a(samples_), b(length_);
     samples_->setValue(static_cast<int>(r.calibration.samples));
     length_->setValue(static_cast<int>(r.calibration.length));
+    const QSignalBlocker c(sampling_), d(floor_), e(least_), f(deduplicate_), g(grams_);
+    const Recipe::CalibrationSet& set = r.calibrationSet;
+    sampling_->setCurrentIndex(std::max(0, sampling_->findData(QString::fromStdString(set.sampling))));
+    floor_->setValue(static_cast<int>(set.expertFloor > 0 ? set.expertFloor : kUsualFloor));
+    floor_->setVisible(set.sampling == "balanced");
+    floorName_->setVisible(set.sampling == "balanced");
+    least_->setValue(static_cast<int>(set.minLength));
+    deduplicate_->setChecked(set.deduplicate);
+    grams_->setChecked(set.grams);
     // Everything below asks the disk; most changes of a recipe are formats of sites.
-    const Seen now{r.calibration.files, r.evaluation.files, r.calibration.samples, r.calibration.length,
+    const Seen now{r.calibration.files, r.evaluation.files, set.weights, r.calibration.samples, r.calibration.length,
                    session_->model() != nullptr, session_->whyNoForward()};
     if (seen_ == now) return;
     seen_ = now;

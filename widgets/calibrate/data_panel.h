@@ -5,10 +5,16 @@
 #include "widgets/theme/panel.h"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+class QCheckBox;
+class QComboBox;
+class QDoubleSpinBox;
+class QFormLayout;
+class QFrame;
 class QLabel;
 class QPushButton;
 class QSpinBox;
@@ -30,12 +36,17 @@ public:
 private:
     void show();
     void showFiles();
+    void showFindings();
     void addFiles();
     void removeFile(const std::string& file);
     void change(const QString& text, qint64 samples, qint64 length);
+    void buildChoices(QFormLayout* form);
+    void changeChoices();
+    void changeWeight(const std::string& file, double weight);
 
     struct Seen {
         std::vector<std::string> files, evaluation;
+        std::map<std::string, double> weights;
         std::int64_t samples = 0, length = 0;
         bool ready = false;
         QString why;
@@ -46,7 +57,12 @@ private:
     std::optional<Seen> seen_; ///< what is shown
     Panel* panel_;
     QVBoxLayout* files_;
-    QSpinBox *samples_, *length_;
+    QFrame* findings_;         ///< what the shown calibration found in its texts
+    QVBoxLayout* findingLines_;
+    QSpinBox *samples_, *length_, *least_, *floor_;
+    QComboBox* sampling_;
+    QCheckBox* deduplicate_, *grams_;
+    QLabel* floorName_;
     QLabel *tokens_, *warnings_;
     QPushButton *run_, *copy_;
 };

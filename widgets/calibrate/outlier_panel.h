@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Blocks × channels: the largest input of every channel, for one kind of input. Columns that light up in every row are
-// the outlier channels.
+// the outlier channels; what a what-if would make of them is shown in the same colours.
 #pragma once
 
+#include "core/calibrate/what_if.h"
 #include "core/experiment/log.h"
 
+#include <QHash>
 #include <QWidget>
 
+class QCheckBox;
 class QComboBox;
 
 namespace bw {
@@ -20,10 +23,13 @@ class OutlierPanel final : public QWidget {
 public:
     explicit OutlierPanel(Session* session, QWidget* parent = nullptr);
     void setStatistics(std::vector<SiteStatisticsRow> rows);
+    void setQuestion(const WhatIf& question);
 
 private:
     void show();
     void mark();
+    void readWeights();
+    QVector<double> changed(const SiteStatisticsRow& row, std::size_t channels) const;
 
     Session* session_;
     std::vector<SiteStatisticsRow> rows_;
@@ -31,6 +37,10 @@ private:
     Panel* panel_;
     HeatmapPlot* map_;
     QComboBox* kind_;
+    QCheckBox* after_;
+    WhatIf question_;
+    RunId weightsOf_;                                    ///< run that weights_ are of
+    QHash<QString, std::vector<float>> weights_;         ///< by input: largest weight of each channel
 };
 
 } // namespace bw

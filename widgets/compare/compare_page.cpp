@@ -2,16 +2,20 @@
 #include "widgets/compare/compare_page.h"
 
 #include "widgets/compare/comparison_tables.h"
+#include "widgets/compare/evidence_panel.h"
 #include "widgets/compare/fairness_badge.h"
-#include "widgets/compare/output_pair.h"
+#include "widgets/compare/kl_histogram.h"
+#include "widgets/compare/metrics_panel.h"
 #include "widgets/compare/run_chooser.h"
 #include "widgets/compare/token_curve.h"
 #include "widgets/compare/token_text.h"
 #include "widgets/plots/heatmap_plot.h"
 #include "widgets/plots/number_text.h"
 #include "widgets/plots/plot_export.h"
+#include "widgets/plots/reliability_plot.h"
 #include "widgets/session/session.h"
 #include "widgets/session/shown_refresh.h"
+#include "widgets/theme/elided_label.h"
 #include "widgets/theme/panel.h"
 
 #include "core/base/error.h"
@@ -27,6 +31,7 @@
 #include <QPushButton>
 #include <QScrollArea>
 #include <QStackedWidget>
+#include <QTabBar>
 #include <QThreadPool>
 #include <QVBoxLayout>
 #include <algorithm>
@@ -92,6 +97,8 @@ ComparePage::ComparePage(Session* session, QWidget* parent)
     reload();
 }
 
+MetricTable* ComparePage::metrics() const { return metrics_->metrics(); }
+
 QWidget* ComparePage::buildEmpty() {
     auto* page = new QWidget(this);
     emptyTitle_ = new QLabel(page);
@@ -102,6 +109,7 @@ QWidget* ComparePage::buildEmpty() {
     emptyText_->setAlignment(Qt::AlignCenter);
     emptyText_->setWordWrap(true);
     auto* runs = new QPushButton(tr("Go to the runs"), page);
+    emptyRuns_ = runs;
     connect(runs, &QPushButton::clicked, this, [this] { Q_EMIT session_->workspaceRequested(QStringLiteral("runs")); });
     auto* all = new QVBoxLayout(page);
     all->addStretch(1);
@@ -118,30 +126,45 @@ QWidget* ComparePage::buildContents() {
     auto* page = new QWidget(this);
     page->setProperty("role", QStringLiteral("ground"));
     page->setMinimumHeight(kLeastHeight);
-    auto* metricPanel = new Panel(tr("Metrics"), page);
-    metricPanel->setMinimumWidth(376); // both figures and the difference stay readable
-    metrics_ = new MetricTable(metricPanel);
-    metricPanel->body()->addWidget(metrics_);
-    curvePanel_ = new Panel(tr("KL per token"), page);
+    metrics_ = new MetricsPanel(page);
+    metrics_->setMinimumWidth(376); // both figures and the difference stay readable
+    curvePanel_ = new Panel({}, page);
     curve_ = new TokenCurve(curvePanel_);
-    curvePanel_->body()->addWidget(curve_);
+    reliability_ = new ReliabilityPlot(curvePanel_);
+    reliability_->setObjectName(QStringLiteral("compare.reliability"));
+    auto* curves = new QTabBar(curvePanel_);
+    curves->setObjectName(QStringLiteral("compare.curves"));
+    curves->setAccessibleName(tr("Curve"));
+    curves->setDrawBase(false);
+    curves->setExpanding(false);
+    curves->addTab(tr("Tokens"));
+    curves->addTab(tr("Reliability"));
+    curves->addTab(tr("Spread"));
+    curves->setTabToolTip(0, tr("KL of each token, linked to the text below"));
+    curves->setTabToolTip(1, tr("Was each run as often right as it was sure? Below the diagonal it claims too much.\nBars: 95 % of the share that came true."));
+    curves->setTabToolTip(2, tr("How many tokens have how much KL: a long tail at the right means that few carry most of the damage."));
+    distribution_ = new KlHistogram(curvePanel_);
+    distribution_->setObjectName(QStringLiteral("compare.distribution"));
+    auto* shown = new QStackedWidget(curvePanel_);
+    for (QWidget* plot : {static_cast<QWidget*>(curve_), static_cast<QWidget*>(reliability_), static_cast<QWidget*>(distribution_)}) shown->addWidget(plot);
+    curvePanel_->body()->addWidget(curves);
+    curvePanel_->body()->addWidget(shown, 1);
+    curvePanel_->setAccessibleName(tr("Curves"));
+    connect(curves, &QTabBar::currentChanged, shown, &QStackedWidget::setCurrentIndex);
     mapPanel_ = new Panel(tr("Error by site, B − A"), page);
     siteMap_ = new HeatmapPlot(mapPanel_);
     siteMap_->setDiverging(true);
     siteMap_->setAccessibleName(tr("Difference of error by site"));
     mapPanel_->body()->addWidget(siteMap_);
-    textPanel_ = new Panel(tr("Text"), page);
-    text_ = new TokenText(textPanel_);
-    outputs_ = new OutputPair(textPanel_);
-    textPanel_->body()->addWidget(text_, 1);
-    textPanel_->body()->addWidget(outputs_, 1);
+    evidence_ = new EvidencePanel(session_, page);
     auto* recipePanel = new QFrame(page);
     recipePanel->setProperty("role", QStringLiteral("panel"));
-    auto* recipeTitle = new QLabel(tr("What differs in the recipes"), recipePanel);
+    auto* recipeTitle = new ElidedLabel(recipePanel); // beside the links it must not widen the page
+    recipeTitle->setText(tr("What differs in the recipes"));
     recipeTitle->setProperty("role", QStringLiteral("title"));
     auto* recipeHead = new QHBoxLayout;
-    recipeHead->addWidget(recipeTitle);
-    recipeHead->addWidget(buildLinks(), 1);
+    recipeHead->addWidget(recipeTitle, 1);
+    recipeHead->addWidget(buildLinks());
     recipe_ = new RecipeTable(recipePanel);
     auto* recipeBody = new QVBoxLayout(recipePanel);
     recipeBody->setContentsMargins(16, 8, 16, 12);
@@ -151,26 +174,25 @@ QWidget* ComparePage::buildContents() {
 
     auto* top = upperRow_ = new QHBoxLayout;
     top->setSpacing(12);
-    top->addWidget(metricPanel, 46);
+    top->addWidget(metrics_, 46);
     top->addWidget(curvePanel_, 27);
     top->addWidget(mapPanel_, 27);
     auto* all = new QVBoxLayout(page);
     all->setContentsMargins(0, 0, 0, 0);
     all->setSpacing(12);
     all->addLayout(top, 11);
-    all->addWidget(textPanel_, 8);
+    all->addWidget(evidence_, 11);
     lowerRow_ = new QHBoxLayout;
     lowerRow_->setSpacing(12);
     lowerRow_->addWidget(recipePanel, 60);
-    all->addLayout(lowerRow_, 7);
+    all->addLayout(lowerRow_, 6);
 
     const auto follow = [this](qsizetype token) {
-        text_->setCurrent(token);
+        evidence_->showToken(token);
         curve_->setCurrent(token);
-        textPanel_->setHint(text_->describe(token).replace(QLatin1Char('\n'), QStringLiteral(" · ")));
     };
     connect(curve_, &TokenCurve::tokenChosen, this, follow);
-    connect(text_, &TokenText::tokenChosen, this, follow);
+    connect(evidence_, &EvidencePanel::tokenChosen, this, follow);
     connect(siteMap_, &HeatmapPlot::cellClicked, this, [this](int row, int col) {
         const QString site = mapSites_.value(qsizetype(row) * siteMap_->columns() + col);
         if (!site.isEmpty()) session_->selectSite(site);
@@ -185,10 +207,14 @@ QWidget* ComparePage::buildLinks() {
     auto* command = link(tr("copy command"), row);
     auto* markdown = link(tr("Markdown"), row);
     auto* csv = link(tr("CSV…"), row);
+    auto* report = link(tr("Write report…"), row);
+    report->setObjectName(QStringLiteral("compare.report"));
+    report->setToolTip(tr("One HTML page on both runs, for people who do not have the program"));
+    connect(report, &QPushButton::clicked, this, [this] { Q_EMIT session_->reportRequested(comparison_.a, comparison_.b); });
     markdown->setToolTip(tr("Copy the whole comparison as Markdown"));
     csv->setToolTip(tr("Save the metrics as a CSV table"));
     all->addStretch(1);
-    for (QPushButton* button : {command, markdown, csv}) all->addWidget(button);
+    for (QPushButton* button : {report, command, markdown, csv}) all->addWidget(button);
     connect(markdown, &QPushButton::clicked, this, [this] {
         QApplication::clipboard()->setText(comparison_.markdown());
         Q_EMIT session_->messageRequested(tr("The comparison is on the clipboard as Markdown."));
@@ -218,9 +244,9 @@ void ComparePage::resizeEvent(QResizeEvent* event) {
 }
 
 void ComparePage::reloadRuns() {
-    runs_.clear();
-    for (const RunSummary& run : session_->runs()) {
-        if (comparable(run)) runs_.push_back(run);
+    runs_ = {};
+    for (std::size_t i = 0; i < session_->runs().size(); ++i) {
+        if (comparable(session_->runs()[i])) runs_.append(session_->runs().pointer(i));
     }
     a_->setRuns(runs_);
     b_->setRuns(runs_);
@@ -232,24 +258,81 @@ void ComparePage::reloadRuns() {
         }
         if (newest.size() >= 2) return session_->selectRuns(newest[0], newest[1]);
     }
-    if (comparison_.empty()) reload();
+    if (!comparison_.empty()) evidence_->refreshFindings(session_->runs()); // outputs and diagnoses come later than their runs
+    else if (!reading_) reload();
 }
 
+/// Hundreds of thousands of tokens are paired and drawn anew thousands of times for the intervals; a long log is searched for
+/// runs with other seeds.
+bool ComparePage::takesLong(RunId a, RunId b) const {
+    constexpr double kTokens = 20000;
+    constexpr std::size_t kRuns = 199;
+    const auto tokens = [&](RunId run) {
+        const RunSummary* summary = session_->runs().find(run);
+        if (!summary) return 0.0;
+        const auto at = std::find_if(summary->metrics.begin(), summary->metrics.end(), [](const MetricRow& m) { return m.name == "evaluation_tokens"; });
+        return at == summary->metrics.end() ? 0.0 : at->value;
+    };
+    return session_->runs().size() > kRuns || tokens(a) > kTokens || tokens(b) > kTokens;
+}
+
+namespace {
+
+QString problemOf(const std::exception& error) {
+    const auto* known = dynamic_cast<const Error*>(&error);
+    return known ? QString::fromStdString(known->oneLine()) : QString::fromUtf8(error.what());
+}
+
+} // namespace
+
 void ComparePage::reload() {
-    comparison_ = {};
+    ++asked_;
+    const RunId a = session_->runA(), b = session_->runB();
+    a_->setCurrent(a);
+    b_->setCurrent(b);
+    if (session_->log() && a != RunId() && b != RunId() && takesLong(a, b)) return readAside(a, b);
+    Comparison comparison;
     QString problem;
     try {
-        if (session_->log()) comparison_ = Comparison::read(*session_->log(), session_->runA(), session_->runB());
+        if (session_->log()) comparison = Comparison::read(*session_->log(), a, b);
     } catch (const std::exception& error) {
-        comparison_ = {};
-        const auto* known = dynamic_cast<const Error*>(&error);
-        problem = known ? QString::fromStdString(known->oneLine()) : QString::fromUtf8(error.what());
+        comparison = {};
+        problem = problemOf(error);
     }
-    a_->setCurrent(session_->runA());
-    b_->setCurrent(session_->runB());
+    take(comparison, problem);
+}
+
+/// Beside the window's thread, with a reader of its own.
+void ComparePage::readAside(RunId a, RunId b) {
+    comparison_ = {};
+    reading_ = true;
+    badge_->hide();
+    stack_->setCurrentIndex(0);
+    emptyTitle_->setText(tr("Comparing …"));
+    emptyText_->setText(tr("The tokens of both runs are paired, and the intervals worked out."));
+    emptyRuns_->hide();
+    QPointer<ComparePage> page(this);
+    QThreadPool::globalInstance()->start([page, number = asked_, path = session_->logPath().toStdString(), a, b] {
+        Comparison comparison;
+        QString problem;
+        try {
+            comparison = Comparison::read(LogReader(path), a, b);
+        } catch (const std::exception& error) {
+            problem = problemOf(error);
+        }
+        QMetaObject::invokeMethod(qApp, [page, number, comparison, problem] {
+            if (page && page->asked_ == number) page->take(comparison, problem);
+        }, Qt::QueuedConnection);
+    });
+}
+
+void ComparePage::take(const Comparison& comparison, const QString& problem) {
+    comparison_ = comparison;
+    reading_ = false;
     const bool none = comparison_.empty();
     badge_->setVisible(!none);
     stack_->setCurrentIndex(none ? 0 : 1);
+    emptyRuns_->show();
     if (none) {
         const bool enough = runs_.size() >= 2;
         emptyTitle_->setText(!problem.isEmpty() ? tr("These runs can't be compared") : enough ? tr("Choose two runs") : tr("Nothing to compare yet"));
@@ -259,8 +342,9 @@ void ComparePage::reload() {
         return;
     }
     badge_->setFair(comparison_.fair, comparison_.reasons);
-    metrics_->setLines(comparison_.metrics);
+    metrics_->setComparison(comparison_);
     recipe_->setLines(comparison_.recipe);
+    reliability_->setBins(comparison_.reliabilityA, comparison_.reliabilityB);
     showSites();
     showTexts();
 }
@@ -297,20 +381,13 @@ void ComparePage::showTexts() {
     const bool both = !comparison_.tokensA.kl.empty() && !comparison_.tokensB.kl.empty();
     curve_->setScores(comparison_.tokensA.kl, comparison_.tokensB.kl, comparison_.sameTokens || comparison_.tokensA.kl.empty(),
                       tr("Neither run was scored against a baseline."));
-    curvePanel_->setHint(both && !comparison_.sameTokens ? tr("different texts: only A is drawn") : tr("linked to the text below"));
-    outputs_->setOutputs(comparison_.outputsA, comparison_.outputsB);
-    const bool outputs = outputs_->prompts() > 0;
-    outputs_->setVisible(outputs);
-    text_->setVisible(!outputs);
-    textPanel_->setTitle(outputs ? tr("Outputs") : tr("Text, coloured where one run moved further"));
-    textPanel_->setHint({});
-    if (comparison_.sameTokens) text_->setScores(comparison_.tokensA, comparison_.tokensB, tokenizer_);
-    else text_->setScores({}, {}, tokenizer_);
-    const qsizetype worst = text_->worst();
+    curvePanel_->setHint(both && !comparison_.sameTokens ? tr("different texts: only A is drawn") : QString());
+    distribution_->setScores(comparison_.tokensA.kl, comparison_.tokensB.kl);
+    evidence_->setComparison(comparison_, tokenizer_);
+    const qsizetype worst = evidence_->text()->worst();
     if (worst < 0) return;
-    text_->setCurrent(worst);
     curve_->setCurrent(worst);
-    textPanel_->setHint(text_->describe(worst).replace(QLatin1Char('\n'), QStringLiteral(" · ")));
+    evidence_->showToken(worst);
 }
 
 /// Beside the window's thread: a large vocabulary takes a while to read.
@@ -320,7 +397,7 @@ void ComparePage::loadTokenizer() {
     if (path == tokenizerOf_) return;
     tokenizerOf_ = path;
     tokenizer_.reset();
-    text_->setTokenizer({});
+    evidence_->setTokenizer({});
     if (!checkpoint) return;
     QPointer<ComparePage> page(this);
     QThreadPool::globalInstance()->start([page, checkpoint, path] {
@@ -333,7 +410,7 @@ void ComparePage::loadTokenizer() {
         QMetaObject::invokeMethod(qApp, [page, tokenizer, path] {
             if (!page || page->tokenizerOf_ != path) return;
             page->tokenizer_ = tokenizer;
-            page->text_->setTokenizer(tokenizer);
+            page->evidence_->setTokenizer(tokenizer);
             if (!page->comparison_.empty()) page->showTexts();
         }, Qt::QueuedConnection);
     });

@@ -6,6 +6,7 @@
 #include "widgets/compare/comparison.h"
 
 #include "core/tokenizer/tokenizer.h"
+#include "widgets/session/run_list.h"
 
 #include <QWidget>
 #include <memory>
@@ -20,11 +21,13 @@ class Session;
 class RunChooser;
 class FairnessBadge;
 class MetricTable;
+class MetricsPanel;
 class RecipeTable;
 class TokenCurve;
-class TokenText;
-class OutputPair;
+class EvidencePanel;
+class KlHistogram;
 class HeatmapPlot;
+class ReliabilityPlot;
 class Panel;
 
 class ComparePage final : public QWidget {
@@ -32,7 +35,7 @@ class ComparePage final : public QWidget {
 public:
     explicit ComparePage(Session* session, QWidget* parent = nullptr);
     const Comparison& comparison() const { return comparison_; }
-    MetricTable* metrics() const { return metrics_; }
+    MetricTable* metrics() const;
     HeatmapPlot* siteMap() const { return siteMap_; }
     TokenCurve* curve() const { return curve_; }
     FairnessBadge* badge() const { return badge_; }
@@ -46,33 +49,39 @@ private:
     QWidget* buildLinks();
     void reloadRuns();
     void reload();
+    void readAside(RunId a, RunId b);
+    void take(const Comparison& comparison, const QString& problem);
+    bool takesLong(RunId a, RunId b) const;
     void showSites();
     void showTexts();
     void loadTokenizer();
 
     Session* session_;
     Comparison comparison_;
-    std::vector<RunSummary> runs_;
+    RunList runs_;
     std::shared_ptr<const Tokenizer> tokenizer_;
     QString tokenizerOf_;
+    quint64 asked_ = 0;   ///< counts comparisons: one that is not the newest comes too late
     QVector<QString> mapSites_; ///< site of each cell of the map
     QStackedWidget* stack_;
     RunChooser* a_;
     RunChooser* b_;
     FairnessBadge* badge_;
-    MetricTable* metrics_;
+    MetricsPanel* metrics_;
     TokenCurve* curve_;
+    ReliabilityPlot* reliability_;
     HeatmapPlot* siteMap_;
-    TokenText* text_;
-    OutputPair* outputs_;
+    KlHistogram* distribution_;
+    EvidencePanel* evidence_;
     RecipeTable* recipe_;
     QHBoxLayout* upperRow_;
     QHBoxLayout* lowerRow_;
     Panel* curvePanel_;
     Panel* mapPanel_;
-    Panel* textPanel_;
+    bool reading_ = false;
     QLabel* emptyTitle_;
     QLabel* emptyText_;
+    QWidget* emptyRuns_;
 };
 
 } // namespace bw

@@ -18,10 +18,12 @@ QString tr(const char* text) { return QCoreApplication::translate("bw::Compariso
 struct Known { const char* name; const char* label; };
 /// In the order in which a person asks; what is not named here follows.
 constexpr Known kKnown[] = {
-    {"kl_mean", QT_TRANSLATE_NOOP("bw::Comparison", "KL to baseline, nats")},
+    {"kl_mean", QT_TRANSLATE_NOOP("bw::Comparison", "mean KL, nats")},
     {"same_top1", QT_TRANSLATE_NOOP("bw::Comparison", "same top token")},
     {"perplexity", QT_TRANSLATE_NOOP("bw::Comparison", "perplexity")},
-    {"nll", QT_TRANSLATE_NOOP("bw::Comparison", "NLL, nats per token")},
+    {"nll", QT_TRANSLATE_NOOP("bw::Comparison", "NLL per token")},
+    {"kl_mean_ideal", QT_TRANSLATE_NOOP("bw::Comparison", "mean KL, exact")},
+    {"perplexity_ideal", QT_TRANSLATE_NOOP("bw::Comparison", "perplexity, exact")},
     {"kl_median", QT_TRANSLATE_NOOP("bw::Comparison", "median KL")},
     {"kl_p99", QT_TRANSLATE_NOOP("bw::Comparison", "99 % KL")},
     {"kl_p999", QT_TRANSLATE_NOOP("bw::Comparison", "99.9 % KL")},
@@ -34,12 +36,12 @@ constexpr Known kKnown[] = {
 };
 /// Facts about the run, not about the model.
 constexpr const char* kHidden[] = {"evaluation_tokens", "evaluation_windows", "evaluation_seconds", "tokens_per_second", "base_perplexity",
-                                   "kl_p90", "delta_p_mean", "seconds", "peak_memory"};
+                                   "kl_p90", "delta_p_mean", "seconds", "peak_memory", "rounding_seconds", "held_scales", "gram_matrices_taken"};
 
 MetricLine::Verdict verdictOf(const std::string& text) {
     if (text == "b is better") return MetricLine::Verdict::better;
     if (text == "b is worse") return MetricLine::Verdict::worse;
-    return text.empty() ? MetricLine::Verdict::none : MetricLine::Verdict::unclear;
+    return text.empty() || text == "not comparable" ? MetricLine::Verdict::none : MetricLine::Verdict::unclear;
 }
 
 QVector<MetricLine> metricLines(const Json& rows) {
@@ -47,7 +49,7 @@ QVector<MetricLine> metricLines(const Json& rows) {
     for (const Json& row : rows) {
         MetricLine line;
         line.name = QString::fromStdString(row.at("name").get<std::string>());
-        if (std::any_of(std::begin(kHidden), std::end(kHidden), [&](const char* name) { return line.name == QLatin1String(name); })) continue;
+        if (std::any_of(std::begin(kHidden), std::end(kHidden), [&](const char* name) { return line.name == QLatin1String(name); }) || line.name.startsWith(QLatin1String("device."))) continue;
         line.unit = QString::fromStdString(row.value("unit", std::string()));
         line.a = row.at("a").get<double>();
         line.b = row.at("b").get<double>();
@@ -157,23 +159,29 @@ QVector<RecipeLine> recipeLines(const Json& a, const Json& b, const QVector<Site
     return lines;
 }
 
-QString valueText(const QString& name, double value) {
-    if (name == QLatin1String("bytes")) return bytesText(value);
-    if (name == QLatin1String("same_top1")) return QString::number(100 * value, 'f', 1) + QStringLiteral(" %");
-    return figureText(value, 4);
+} // namespace
+
+namespace {
+
+/// What a result says of reliability; nothing where it holds anything else in that place.
+std::vector<ReliabilityBin> reliabilityOf(const Json& result) {
+    std::vector<ReliabilityBin> bins;
+    const auto evaluation = result.find("evaluation");
+    if (!result.is_object() || evaluation == result.end() || !evaluation->is_object()) return bins;
+    const auto list = evaluation->find("reliability");
+    if (list == evaluation->end() || !list->is_array()) return bins;
+    const auto share = [](const Json& bin, const char* name) {
+        const auto value = bin.find(name);
+        return value != bin.end() && value->is_number() ? std::clamp(value->get<double>(), 0.0, 1.0) : 0.0;
+    };
+    for (const Json& bin : *list) {
+        if (!bin.is_object() || !bin.contains("count") || !bin["count"].is_number_integer()) return {};
+        bins.push_back({bin["count"].get<std::int64_t>(), share(bin, "confidence"), share(bin, "accuracy"), share(bin, "low"), share(bin, "high")});
+    }
+    return bins;
 }
 
 } // namespace
-
-QString MetricLine::aText() const { return valueText(name, a); }
-QString MetricLine::bText() const { return valueText(name, b); }
-
-QString MetricLine::differenceText() const {
-    const double half = interval ? (high - low) / 2 : 0;
-    if (name == QLatin1String("bytes")) return (difference > 0 ? QStringLiteral("+") : QString()) + bytesText(difference);
-    if (name == QLatin1String("same_top1")) return signedWithError(100 * difference, 100 * half) + QStringLiteral(" %");
-    return signedWithError(difference, half);
-}
 
 Comparison Comparison::read(const LogReader& log, RunId a, RunId b) {
     Comparison c;
@@ -185,12 +193,21 @@ Comparison Comparison::read(const LogReader& log, RunId a, RunId b) {
     c.summaryA = left.summary;
     c.summaryB = right.summary;
     c.metrics = metricLines(json.at("metrics"));
+    for (MetricLine& line : c.metrics) line.detail = intervalDetail(json.at("tokens"), line.name == QLatin1String("perplexity") ? QString() : line.name);
+    c.byText = partLines(json.at("by_text"));
+    c.byPosition = partLines(json.at("positions"));
+    c.seeds = seedLines(json.at("noise"), c.seedRunsA, c.seedRunsB);
+    for (SeedLine& line : c.seeds)
+        for (const MetricLine& metric : std::as_const(c.metrics))
+            if (metric.name == line.name) line.label = metric.label;
     c.fair = json.at("fair").get<bool>();
     for (const Json& reason : json.at("unfair_because")) c.reasons << QString::fromStdString(reason.get<std::string>());
     c.sites = siteLines(json.at("sites"));
     c.recipe = recipeLines(left.recipe, right.recipe, c.sites);
     c.outputsA = left.outputs;
     c.outputsB = right.outputs;
+    c.reliabilityA = reliabilityOf(log.result(a));
+    c.reliabilityB = reliabilityOf(log.result(b));
     c.tokensA = log.tokenScores(a).value_or(TokenScoreRow());
     c.tokensB = log.tokenScores(b).value_or(TokenScoreRow());
     c.sameTokens = !c.tokensA.ids.empty() && c.tokensA.ids == c.tokensB.ids;
@@ -204,6 +221,7 @@ QString Comparison::markdown() const {
     for (const MetricLine& line : metrics) {
         text += QStringLiteral("| %1 | %2 | %3 | %4 |\n").arg(cell(line.label), line.aText(), line.bText(), line.differenceText());
     }
+    text += partsMarkdown(byText, tr("text")) + partsMarkdown(byPosition, tr("position"));
     text += QLatin1Char('\n') + (fair ? tr("Fair comparison: same text, settings, baseline and stack.") : tr("Not a fair comparison: %1.").arg(reasons.join(QStringLiteral("; ")))) + QLatin1Char('\n');
     if (recipe.isEmpty()) return text;
     text += QStringLiteral("\n| %1 | A | B |\n|---|---|---|\n").arg(tr("what differs"));
@@ -211,7 +229,7 @@ QString Comparison::markdown() const {
     return text;
 }
 
-QString Comparison::csv() const {
+QString Comparison::metricsCsv(const QVector<MetricLine>& metrics) {
     const auto number = [](double v) { return QString::number(v, 'g', 17); };
     QString text = QStringLiteral("metric,unit,a,b,difference,ci_low,ci_high,interval\n");
     for (const MetricLine& line : metrics) {

@@ -3,26 +3,15 @@
 // by site, what differs in the recipes, scores by token. Differences are B − A throughout.
 #pragma once
 
+#include "core/evaluate/reliability.h"
 #include "core/experiment/runner.h"
+#include "widgets/compare/comparison_parts.h"
 
 #include <QString>
 #include <QStringList>
 #include <QVector>
 
 namespace bw {
-
-struct MetricLine {
-    enum class Verdict { better, worse, unclear, none }; ///< of B against A
-    QString name, label, unit;
-    double a = 0, b = 0, difference = 0;
-    bool interval = false;
-    double low = 0, high = 0; ///< 95 % interval of the difference
-    QString how;              ///< how the interval was made
-    Verdict verdict = Verdict::none;
-    QString aText() const;
-    QString bText() const;
-    QString differenceText() const; ///< "−0.0131 ± 0.0011"
-};
 
 struct RecipeLine { QString what, a, b; };
 
@@ -37,17 +26,22 @@ struct Comparison {
     RunId a, b;
     RunSummary summaryA, summaryB;
     QVector<MetricLine> metrics;
+    QVector<PartLine> byText, byPosition; ///< empty where the runs do not share their tokens
+    QVector<SeedLine> seeds;  ///< empty: no runs with other seeds
+    int seedRunsA = 0, seedRunsB = 0;
     bool fair = false;
     QStringList reasons;      ///< why not
     QVector<RecipeLine> recipe;
     QVector<SiteLine> sites;
     std::vector<OutputRow> outputsA, outputsB;
+    std::vector<ReliabilityBin> reliabilityA, reliabilityB; ///< empty in logs older than the diagram
     TokenScoreRow tokensA, tokensB;
     bool sameTokens = false;  ///< both scored the same ids: curves can be laid over each other
 
     bool empty() const { return a == RunId() || b == RunId(); }
     QString markdown() const;
-    QString csv() const;
+    QString csv() const { return metricsCsv(metrics); }
+    static QString metricsCsv(const QVector<MetricLine>& metrics);
     /// @throws Error(unknownRun) and what reading the log throws.
     static Comparison read(const LogReader& log, RunId a, RunId b);
 };

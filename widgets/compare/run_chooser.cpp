@@ -27,7 +27,7 @@ RunChooser::RunChooser(Side side, QWidget* parent) : QAbstractButton(parent), si
     describe();
 }
 
-void RunChooser::setRuns(const std::vector<RunSummary>& runs) {
+void RunChooser::setRuns(const RunList& runs) {
     runs_ = runs;
     describe();
 }
@@ -86,6 +86,28 @@ void RunChooser::paintEvent(QPaintEvent*) {
     painter.drawPolygon(QPolygonF({tip, tip + QPointF(-4, -5), tip + QPointF(4, -5)}));
 }
 
+/// The newest ones that hold these words.
+void RunChooser::fill(QListWidget* list, const QString& words) const {
+    constexpr int kMostListed = 200;
+    list->clear();
+    int left = 0;
+    for (const RunSummary& r : runs_) {
+        const QString text = tr("%1  —  %2").arg(runTitle(r), runDetailText(r));
+        if (!text.contains(words, Qt::CaseInsensitive)) continue;
+        if (list->count() >= kMostListed) {
+            ++left;
+            continue;
+        }
+        auto* item = new QListWidgetItem(text, list);
+        item->setData(kIdRole, qlonglong(r.id.value()));
+        if (r.id == current_) list->setCurrentItem(item);
+    }
+    if (list->currentRow() < 0 || !words.isEmpty()) list->setCurrentRow(0);
+    if (left == 0) return;
+    auto* more = new QListWidgetItem(tr("%1 more: type a part of the name to find them").arg(left), list);
+    more->setFlags(Qt::NoItemFlags);
+}
+
 void RunChooser::open() {
     auto* popup = new QFrame(this, Qt::Popup);
     popup->setAttribute(Qt::WA_DeleteOnClose);
@@ -95,26 +117,16 @@ void RunChooser::open() {
     filter->setAccessibleName(tr("Filter runs"));
     auto* list = new QListWidget(popup);
     list->setAccessibleName(tr("Runs"));
-    for (const RunSummary& r : runs_) {
-        auto* item = new QListWidgetItem(tr("%1  —  %2").arg(runTitle(r), runDetailText(r)), list);
-        item->setData(kIdRole, qlonglong(r.id.value()));
-        if (r.id == current_) list->setCurrentItem(item);
-    }
+    list->setUniformItemSizes(true);
+    fill(list, {});
     auto* all = new QVBoxLayout(popup);
     all->setContentsMargins(8, 8, 8, 8);
     all->addWidget(filter);
     all->addWidget(list);
-    connect(filter, &QLineEdit::textChanged, list, [list](const QString& text) {
-        bool first = true;
-        for (int i = 0; i < list->count(); ++i) {
-            const bool shown = list->item(i)->text().contains(text, Qt::CaseInsensitive);
-            list->item(i)->setHidden(!shown);
-            if (shown && std::exchange(first, false)) list->setCurrentRow(i);
-        }
-    });
+    connect(filter, &QLineEdit::textChanged, list, [this, list](const QString& text) { fill(list, text); });
     const auto take = [this, popup, list] {
         const QListWidgetItem* item = list->currentItem();
-        if (!item || item->isHidden()) return;
+        if (!item || !item->data(kIdRole).isValid()) return;
         const RunId run(item->data(kIdRole).toLongLong());
         popup->close();
         Q_EMIT chosen(run);

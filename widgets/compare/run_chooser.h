@@ -6,6 +6,7 @@
 
 #include <QAbstractButton>
 
+class QListWidget;
 
 namespace bw {
 
@@ -14,7 +15,7 @@ class RunChooser final : public QAbstractButton {
 public:
     enum class Side { a, b };
     RunChooser(Side side, QWidget* parent = nullptr);
-    void setRuns(const std::vector<RunSummary>& runs);
+    void setRuns(const RunList& runs);
     void setCurrent(RunId run);
     RunId current() const { return current_; }
     QSize sizeHint() const override { return {360, 48}; }
@@ -28,10 +29,11 @@ protected:
 
 private:
     void open();
+    void fill(QListWidget* list, const QString& words) const;
     void describe();
     const RunSummary* run() const;
     Side side_;
-    std::vector<RunSummary> runs_;
+    RunList runs_;
     RunId current_;
 };
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace bw {
 
@@ -16,11 +17,8 @@ TokenCurve::TokenCurve(QWidget* parent) : Plot(parent) {
     cursor_ = new QCPItemStraightLine(this);
     cursor_->setVisible(false);
     message_ = new PlotMessage(this);
-    setFocusPolicy(Qt::StrongFocus);
+    setNavigation(Qt::Horizontal);
     setAccessibleName(tr("KL per token"));
-    setInteractions(QCP::iRangeDrag | QCP::iRangeZoom);
-    axisRect()->setRangeDrag(Qt::Horizontal);
-    axisRect()->setRangeZoom(Qt::Horizontal);
     xAxis->grid()->setVisible(false);
     xAxis->setNumberFormat(QStringLiteral("f"));
     xAxis->setNumberPrecision(0);
@@ -28,15 +26,8 @@ TokenCurve::TokenCurve(QWidget* parent) : Plot(parent) {
     ticker->setTickCount(3);
     xAxis->setTicker(ticker);
     addExportMenu(this, QStringLiteral("kl-per-token"), [this] { return csv(); });
+    connect(xAxis, qOverload<const QCPRange&>(&QCPAxis::rangeChanged), this, &TokenCurve::sample);
     connect(&Theme::instance(), &Theme::changed, this, &TokenCurve::recolor);
-    connect(xAxis, qOverload<const QCPRange&>(&QCPAxis::rangeChanged), this, [this](const QCPRange& range) {
-        // Never beyond the text.
-        const double last = double(std::max(klA_.size(), klB_.size()));
-        if (last <= 0) return;
-        QCPRange kept(std::max(range.lower, -0.5), std::min(range.upper, last - 0.5));
-        if (kept.size() < 4 && last > 4) kept = {range.center() - 2, range.center() + 2};
-        if (kept != range) xAxis->setRange(kept);
-    });
     recolor();
 }
 
@@ -54,17 +45,43 @@ void TokenCurve::setScores(const std::vector<float>& a, const std::vector<float>
     const bool none = klA_.empty() && klB_.empty();
     message_->setText(none ? emptyText : QString());
     for (QCPAxis* axis : {xAxis, yAxis}) axis->setVisible(!none);
-    for (auto [graph, values] : {std::pair(a_, &klA_), std::pair(b_, &klB_)}) {
-        QVector<double> x, y;
-        for (std::size_t i = 0; i < values->size(); ++i) {
-            x << double(i);
-            y << double((*values)[i]);
-        }
-        graph->setData(x, y, true);
-    }
     setCurrent(-1);
     setAccessibleDescription(none ? emptyText : tr("%n tokens", nullptr, int(std::max(klA_.size(), klB_.size()))));
     showAll();
+}
+
+/// What is in view, at most some points for each pixel: of many tokens in one column the smallest and the largest, in the order in
+/// which they come, which draw the same line.
+void TokenCurve::sample() {
+    constexpr std::size_t kColumns = 1000;
+    for (auto [graph, values] : {std::pair(a_, &klA_), std::pair(b_, &klB_)}) {
+        const auto count = double(values->size());
+        const auto from = std::size_t(std::clamp(std::floor(xAxis->range().lower) - 1, 0.0, count));
+        const auto to = std::size_t(std::clamp(std::ceil(xAxis->range().upper) + 2, double(from), count));
+        QVector<QCPGraphData> points;
+        const auto add = [&](std::size_t i) { points << QCPGraphData(double(i), double((*values)[i])); };
+        const std::size_t step = (to - from) / kColumns + 1;
+        points.reserve(qsizetype(std::min(to - from, 2 * kColumns + 2)));
+        for (std::size_t i = from; i < to; i += step) {
+            const float* all = values->data();
+            std::size_t low = i, high = i;
+            float least = std::numeric_limits<float>::infinity(), most = -least;
+            for (std::size_t place = i, end = std::min(i + step, to); place < end; ++place) { // what is not a number is neither
+                const float value = all[place];
+                if (value < least) {
+                    least = value;
+                    low = place;
+                }
+                if (value > most) {
+                    most = value;
+                    high = place;
+                }
+            }
+            add(std::min(low, high));
+            if (low != high) add(std::max(low, high));
+        }
+        graph->data()->set(points, true);
+    }
 }
 
 void TokenCurve::showAll() {
@@ -75,9 +92,8 @@ void TokenCurve::showAll() {
         }
     }
     const double last = double(std::max(klA_.size(), klB_.size()));
-    yAxis->setRange(0, most > 0 ? most * 1.05 : 1);
-    xAxis->setRange(-0.5, std::max(1.0, last - 0.5));
-    replot(rpQueuedReplot);
+    setHome({-0.5, std::max(1.0, last - 0.5)}, {0, most > 0 ? most * 1.05 : 1}, false);
+    sample();
 }
 
 void TokenCurve::setCurrent(qsizetype token) {
@@ -124,17 +140,12 @@ void TokenCurve::mouseReleaseEvent(QMouseEvent* event) {
     Q_EMIT tokenChosen(token);
 }
 
-void TokenCurve::mouseDoubleClickEvent(QMouseEvent*) { showAll(); }
-
 void TokenCurve::keyPressEvent(QKeyEvent* event) {
     const auto count = qsizetype(std::max(klA_.size(), klB_.size()));
-    if (count == 0) return Plot::keyPressEvent(event);
+    if (count == 0 || (event->modifiers() & Qt::ShiftModifier)) return Plot::keyPressEvent(event);
     switch (event->key()) {
     case Qt::Key_Left: setCurrent(std::max<qsizetype>(0, current_ - 1)); break;
     case Qt::Key_Right: setCurrent(std::min(count - 1, current_ + 1)); break;
-    case Qt::Key_Plus: xAxis->scaleRange(0.7); replot(); return;
-    case Qt::Key_Minus: xAxis->scaleRange(1.4); replot(); return;
-    case Qt::Key_0: showAll(); return;
     default: return Plot::keyPressEvent(event);
     }
     Q_EMIT tokenChosen(current_);

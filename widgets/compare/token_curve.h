@@ -27,13 +27,13 @@ Q_SIGNALS:
 protected:
     void mousePressEvent(QMouseEvent* event) override;
     void mouseReleaseEvent(QMouseEvent* event) override;
-    void mouseDoubleClickEvent(QMouseEvent* event) override;
     void keyPressEvent(QKeyEvent* event) override;
     bool event(QEvent* event) override;
 
 private:
     void recolor();
     void showAll();
+    void sample();
     qsizetype tokenAt(double x) const;
 
     QCPGraph* a_;

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 namespace bw {
 namespace {
@@ -35,9 +36,23 @@ protected:
         painter->setAntialiasing(true);
         painter->setClipRect(plot_->axisRect()->rect().adjusted(-4, -4, 4, 4));
         if (plot_->sameUnit_) drawLine(painter, t);
-        for (int i = 0; i < int(plot_->pairs_.size()); ++i)
-            if (!isSelected(i)) drawPoint(painter, i, t.panel, 3.5);
+        const std::string selected = plot_->selected_.toStdString();
+        const auto isSelected = [&](int i) { return !selected.empty() && selected == plot_->pairs_[std::size_t(i)].site; };
+        // Points of one colour at the same place hide each other: one of them is drawn. A crowd is a cloud, not points.
+        constexpr std::size_t kCrowd = 5000;
+        const int cell = plot_->pairs_.size() > kCrowd ? 3 : 1; // px
+        const QSize size = plot_->size() / cell + QSize(1, 1);
+        std::vector<std::uint32_t> taken(std::size_t(size.width()) * std::size_t(size.height()), 0);
         for (int i = 0; i < int(plot_->pairs_.size()); ++i) {
+            const QPointF place = plot_->pixelOf(i);
+            if (!std::isfinite(place.x()) || !std::isfinite(place.y()) || !QRectF(plot_->rect()).contains(place) || isSelected(i)) continue;
+            const QPoint at(std::min(int(place.x()) / cell, size.width() - 1), std::min(int(place.y()) / cell, size.height() - 1));
+            std::uint32_t& colors = taken[std::size_t(at.y()) * std::size_t(size.width()) + std::size_t(at.x())];
+            const std::uint32_t color = 1u << (plot_->bits_[i] & 31);
+            if ((colors & color) == 0) drawPoint(painter, i, t.panel, 3.5);
+            colors |= color;
+        }
+        for (int i = 0; i < int(plot_->pairs_.size()) && !selected.empty(); ++i) {
             if (!isSelected(i)) continue;
             drawErrors(painter, i, t.text);
             drawPoint(painter, i, t.text, 5);
@@ -50,8 +65,6 @@ protected:
     }
 
 private:
-    bool isSelected(int i) const { return plot_->selected_.toStdString() == plot_->pairs_[std::size_t(i)].site; }
-
     void drawLine(QCPPainter* painter, const Tokens& t) const {
         const double low = std::max(plot_->xAxis->range().lower, plot_->yAxis->range().lower), high = std::min(plot_->xAxis->range().upper, plot_->yAxis->range().upper);
         if (!(low < high)) return;
@@ -98,6 +111,7 @@ private:
 
 AgreementPlot::AgreementPlot(QWidget* parent) : Plot(parent) {
     points_ = new Points(this);
+    setNavigation(Qt::Horizontal | Qt::Vertical);
     setMouseTracking(true);
     setAccessibleName(tr("Agreement"));
     for (QCPAxis* axis : {xAxis, yAxis}) {
@@ -120,8 +134,12 @@ void AgreementPlot::setPairs(const std::vector<AgreementPair>& pairs, const QStr
     hover_ = -1;
     bits_.clear();
     double lowA = std::numeric_limits<double>::infinity(), lowB = lowA, highA = 0, highB = 0;
+    QHash<QString, int> known; // a handful of formats, but many pairs
     for (const AgreementPair& pair : pairs_) {
-        bits_ << MixState::formatBits(QString::fromStdString(pair.format));
+        const QString format = QString::fromStdString(pair.format);
+        auto bits = known.constFind(format);
+        if (bits == known.cend()) bits = known.insert(format, MixState::formatBits(format));
+        bits_ << *bits;
         if (pair.a > 0) lowA = std::min(lowA, pair.a);
         if (pair.b > 0) lowB = std::min(lowB, pair.b);
         highA = std::max(highA, pair.a);
@@ -135,12 +153,26 @@ void AgreementPlot::setPairs(const std::vector<AgreementPair>& pairs, const QStr
     }
     floorA_ = std::max(lowA, highA * std::pow(10.0, -kDecades));
     floorB_ = std::max(lowB, highB * std::pow(10.0, -kDecades));
-    xAxis->setRange(floorB_ / 1.6, highB * 1.6);
-    yAxis->setRange(floorA_ / 1.6, highA * 1.6);
-    xAxis->setLabel(nameB);
-    yAxis->setLabel(nameA);
+    setHome({floorB_ / 1.6, highB * 1.6}, {floorA_ / 1.6, highA * 1.6}, true);
+    fitLabels();
     setAccessibleDescription(tr("%1 points, %2 against %3").arg(pairs_.size()).arg(nameA, nameB));
     replot(rpQueuedReplot);
+}
+
+void AgreementPlot::resizeEvent(QResizeEvent* event) {
+    fitLabels();
+    Plot::resizeEvent(event);
+}
+
+/// Names end where the plot does; the unit goes first.
+void AgreementPlot::fitLabels() {
+    constexpr int kOther = 56; // px of the other axis' figures and label
+    const auto fitted = [&](const QString& name, int room) {
+        const QFontMetrics metrics(yAxis->labelFont());
+        return metrics.horizontalAdvance(name) <= room ? name : metrics.elidedText(name.section(QLatin1Char(','), 0, 0), Qt::ElideRight, room);
+    };
+    xAxis->setLabel(fitted(nameB_, width() - kOther));
+    yAxis->setLabel(fitted(nameA_, height() - kOther));
 }
 
 void AgreementPlot::setSelected(const QString& site) {
@@ -173,6 +205,7 @@ void AgreementPlot::mousePressEvent(QMouseEvent* event) {
 }
 
 void AgreementPlot::mouseMoveEvent(QMouseEvent* event) {
+    Plot::mouseMoveEvent(event);
     const int hit = hitAt(event->position());
     setCursor(hit >= 0 ? Qt::PointingHandCursor : Qt::ArrowCursor);
     if (hit == hover_) return;

@@ -28,11 +28,13 @@ Q_SIGNALS:
     void siteChosen(const QString& site);
 
 protected:
+    void resizeEvent(QResizeEvent* event) override;
     void mousePressEvent(QMouseEvent* event) override;
     void mouseMoveEvent(QMouseEvent* event) override;
     bool event(QEvent* event) override;
 
 private:
+    void fitLabels();
     class Points;
     friend class Points;
     int hitAt(const QPointF& position) const;

@@ -13,8 +13,10 @@
 #include <QHBoxLayout>
 #include <QHeaderView>
 #include <QLabel>
+#include <QResizeEvent>
 #include <QSignalBlocker>
 #include <QStackedWidget>
+#include <QTabBar>
 #include <QTableWidget>
 #include <QVBoxLayout>
 #include <algorithm>
@@ -136,25 +138,23 @@ QWidget* AgreementView::buildFigures() {
         box->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
         box->setMinimumContentsLength(8);
         box->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Fixed);
-        box->setMaximumWidth(200);
     }
     first_->setAccessibleName(tr("Along the side"));
     second_->setAccessibleName(tr("Along the bottom"));
     summary_ = new ElidedLabel(scatter);
     summary_->setProperty("role", QStringLiteral("figures"));
-    auto* against = new QLabel(tr("against"), scatter);
+    auto* against = against_ = new QLabel(tr("against"), scatter);
     against->setProperty("role", QStringLiteral("muted"));
     auto* choice = new QHBoxLayout;
     choice->setSpacing(8);
-    choice->addWidget(first_);
+    choice->addWidget(first_, 1);
     choice->addWidget(against);
-    choice->addWidget(second_);
-    choice->addStretch(1);
+    choice->addWidget(second_, 1);
     plot_ = new AgreementPlot(scatter);
     scatter->body()->addLayout(choice);
     scatter->body()->addWidget(summary_);
     scatter->body()->addWidget(plot_, 1);
-    auto* scorePanel = new Panel(tr("By format"), figures);
+    auto* scorePanel = scorePanel_ = new Panel(tr("By format"), figures);
     scores_ = table({tr("format"), QStringLiteral("ρ"), tr("ratio")}, scorePanel);
     scores_->horizontalHeaderItem(1)->setToolTip(tr("Spearman's rank correlation"));
     scores_->horizontalHeaderItem(2)->setToolTip(tr("median of the first over the second"));
@@ -162,7 +162,7 @@ QWidget* AgreementView::buildFigures() {
     scores_->setSelectionMode(QAbstractItemView::NoSelection);
     scores_->setFocusPolicy(Qt::NoFocus);
     scorePanel->body()->addWidget(scores_);
-    auto* worstPanel = new Panel(tr("Most at odds"), figures);
+    auto* worstPanel = worstPanel_ = new Panel(tr("Most at odds"), figures);
     worst_ = table({tr("site"), tr("format"), tr("ratio")}, worstPanel);
     worst_->setAccessibleName(tr("Sites most at odds"));
     worst_->setObjectName(QStringLiteral("agreement.worst"));
@@ -174,8 +174,19 @@ QWidget* AgreementView::buildFigures() {
     auto* all = new QVBoxLayout(figures);
     all->setContentsMargins(0, 0, 0, 0);
     all->setSpacing(12);
+    tables_ = new QTabBar(figures);
+    tables_->setAccessibleName(tr("Table below"));
+    tables_->setDrawBase(false);
+    tables_->setExpanding(false);
+    tables_->addTab(tr("By format"));
+    tables_->addTab(tr("Most at odds"));
+    auto* lower = new QVBoxLayout;
+    lower->setSpacing(4);
+    lower->addWidget(tables_);
+    lower->addLayout(below, 1);
     all->addWidget(scatter, 3);
-    all->addLayout(below, 2);
+    all->addLayout(lower, 2);
+    connect(tables_, &QTabBar::currentChanged, this, &AgreementView::arrange);
     for (QComboBox* box : {first_, second_}) {
         connect(box, &QComboBox::activated, this, [this] {
             chosen_ = true;
@@ -187,6 +198,25 @@ QWidget* AgreementView::buildFigures() {
         if (const QTableWidgetItem* item = worst_->item(row, 0)) session_->selectSite(item->data(Qt::UserRole).toString());
     });
     return figures;
+}
+
+void AgreementView::resizeEvent(QResizeEvent* event) {
+    QWidget::resizeEvent(event);
+    arrange();
+}
+
+/// Narrow: one of the tables, over the whole width; else both side by side.
+void AgreementView::arrange() {
+    constexpr int kBothFit = 480; ///< px of width from which sites and formats are not cut
+    const bool both = width() >= kBothFit;
+    tables_->setVisible(!both);
+    against_->setVisible(both); // two boxes side by side say so
+    scorePanel_->setVisible(both || tables_->currentIndex() == 0);
+    worstPanel_->setVisible(both || tables_->currentIndex() == 1);
+    scorePanel_->setTitle(both ? tr("By format") : QString()); // the tab says it
+    worstPanel_->setTitle(both ? tr("Most at odds") : QString());
+    scorePanel_->setAccessibleName(tr("By format"));
+    worstPanel_->setAccessibleName(tr("Most at odds"));
 }
 
 /// Fills the two boxes with the columns there are; estimate against measurement when nothing was chosen.

@@ -11,11 +11,13 @@
 class QComboBox;
 class QLabel;
 class QStackedWidget;
+class QTabBar;
 class QTableWidget;
 
 namespace bw {
 
 class AgreementPlot;
+class Panel;
 
 class AgreementView final : public QWidget {
     Q_OBJECT
@@ -24,8 +26,12 @@ public:
     AgreementPlot* plot() const { return plot_; }
     const Agreement& data() const { return data_; }
 
+protected:
+    void resizeEvent(QResizeEvent* event) override;
+
 private:
     QWidget* buildFigures();
+    void arrange();
     void reload();
     void showScores();
     void showDisagreements();
@@ -34,8 +40,10 @@ private:
     Agreement data_;
     QComboBox *first_, *second_;
     QStackedWidget* stack_;
-    QLabel *empty_, *summary_;
+    QLabel *empty_, *summary_, *against_;
     AgreementPlot* plot_;
+    QTabBar* tables_; ///< which table shows while there is no room for both
+    Panel *scorePanel_, *worstPanel_;
     QTableWidget *scores_, *worst_;
     bool chosen_ = false; ///< by hand: new sweeps don't change what is compared
 };

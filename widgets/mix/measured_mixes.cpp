@@ -63,7 +63,7 @@ void copyMethod(const Recipe& from, Recipe& to) {
     to.kvCache = from.kvCache;
 }
 
-bool MeasuredMixes::update(const LogReader& log, const std::vector<RunSummary>& runs, const QString& logPath,
+bool MeasuredMixes::update(const LogReader& log, const RunList& runs, const QString& logPath,
                            const std::string& checkpointPath) {
     bool changed = false;
     if (logPath != logPath_ || checkpointPath != checkpointPath_) {
@@ -73,14 +73,23 @@ bool MeasuredMixes::update(const LogReader& log, const std::vector<RunSummary>& 
         logPath_ = logPath;
         checkpointPath_ = checkpointPath;
     }
+    constexpr int kPerUpdate = 24; // about a millisecond each with 200 sites
+    int read = 0;
+    more_ = false;
     for (const RunSummary& summary : runs) {
-        if (summary.status != runStatusName(RunStatus::done) || seen_.contains(summary.id.value())) continue;
+        if (summary.status != runStatusName(RunStatus::done) || summary.checkpointPath != checkpointPath || seen_.contains(summary.id.value())) continue;
+        if (mixes_.size() >= kMostMixes && summary.id < mixes_.last().run) break;
+        if (read == kPerUpdate) {
+            more_ = true;
+            break;
+        }
         seen_.insert(summary.id.value());
         const auto kl = std::find_if(summary.metrics.begin(), summary.metrics.end(),
                                      [](const MetricRow& m) { return m.name == "kl_mean"; });
         if (kl == summary.metrics.end()) continue;
         const RunDetail detail = log.run(summary.id);
-        if (detail.checkpoint.path != checkpointPath || detail.assignments.empty()) continue;
+        ++read;
+        if (detail.assignments.empty()) continue;
         MeasuredMix mix;
         mix.run = summary.id;
         mix.name = QString::fromStdString(summary.name);
@@ -105,6 +114,7 @@ bool MeasuredMixes::update(const LogReader& log, const std::vector<RunSummary>& 
         changed = true;
     }
     std::sort(mixes_.begin(), mixes_.end(), [](const MeasuredMix& a, const MeasuredMix& b) { return a.run > b.run; });
+    if (mixes_.size() > kMostMixes) mixes_.resize(kMostMixes);
     return changed;
 }
 

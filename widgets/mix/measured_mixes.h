@@ -5,6 +5,7 @@
 
 #include "core/experiment/method_trial.h"
 #include "core/experiment/log.h"
+#include "widgets/session/run_list.h"
 
 #include <QHash>
 #include <QSet>
@@ -37,16 +38,23 @@ bool sameMethod(const Recipe& a, const Recipe& b);
 bool asksAlike(const Recipe& a, const Recipe& b);
 void copyMethod(const Recipe& from, Recipe& to);
 
+/// More of them on one plot say nothing more.
+inline constexpr int kMostMixes = 300;
+
 /// Keeps what it has read of one checkpoint in one log; a log only grows.
 class MeasuredMixes {
 public:
-    /// Reads the finished ones of `runs` that are not known yet. @param logPath names the log. @return anything changed.
-    bool update(const LogReader& log, const std::vector<RunSummary>& runs, const QString& logPath, const std::string& checkpointPath);
+    /// Reads finished ones of `runs` that are not known yet, newest first and not more than take a few milliseconds. Only the newest
+    /// kMostMixes are kept. @param logPath names the log. @return anything changed.
+    bool update(const LogReader& log, const RunList& runs, const QString& logPath, const std::string& checkpointPath);
+    /// There were more to read: call again soon.
+    bool more() const { return more_; }
     const QVector<MeasuredMix>& mixes() const { return mixes_; } ///< newest first
 
 private:
     QVector<MeasuredMix> mixes_;
     QSet<qint64> seen_;
+    bool more_ = false;
     QString logPath_;
     std::string checkpointPath_;
 };

@@ -9,6 +9,7 @@
 
 #include <QAbstractItemView>
 #include <QComboBox>
+#include <QGridLayout>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QPushButton>
@@ -40,25 +41,25 @@ MethodGuide::MethodGuide(Session* session, QWidget* parent)
     kind_->addItem(tr("weights only"), QStringLiteral("weight-only"));
     kind_->addItem(tr("weights and inputs"), QStringLiteral("w8a8"));
     kind_->setObjectName(QStringLiteral("guide.kind"));
-    for (QComboBox* box : {target_, kind_}) { // narrow windows cut the text, not the button beside it
-        box->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-        box->setMinimumContentsLength(6);
+    for (QComboBox* box : {target_, kind_}) {
+        box->setSizeAdjustPolicy(QComboBox::AdjustToContents);
         box->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Fixed);
-        box->setMaximumWidth(220);
         box->view()->setMinimumWidth(box->view()->sizeHintForColumn(0) + 24);
     }
     try_->setObjectName(QStringLiteral("guide.try"));
     try_->setToolTip(tr("Runs every proposal on your texts, as one job that can be stopped and gone on with;\nthe table below ranks them as they finish"));
     note_->setWordWrap(true);
-    auto* head = new QHBoxLayout;
-    head->setSpacing(8);
-    head->addWidget(target_, 1);
-    head->addWidget(kind_, 1);
-    head->addStretch();
-    head->addWidget(try_);
+    auto* rest = new QHBoxLayout;
+    rest->setSpacing(8);
+    rest->addWidget(kind_, 1);
+    rest->addWidget(try_);
+    head_ = new QBoxLayout(QBoxLayout::LeftToRight);
+    head_->setSpacing(8);
+    head_->addWidget(target_, 2);
+    head_->addLayout(rest, 3);
     rows_ = new QVBoxLayout;
     rows_->setSpacing(8);
-    panel_->body()->addLayout(head);
+    panel_->body()->addLayout(head_);
     panel_->body()->addWidget(note_);
     panel_->body()->addLayout(rows_);
     auto* all = new QVBoxLayout(this);
@@ -119,31 +120,32 @@ void MethodGuide::reload() {
 void MethodGuide::addCard(const MethodTrial& proposal) {
     const QString name = QString::fromStdString(proposal.name);
     auto* card = new QWidget(cards_);
-    auto* text = new QVBoxLayout;
-    text->setSpacing(2);
     auto* title = label(name, "title", card);
     title->setWordWrap(true);
-    text->addWidget(title);
     auto* why = label(QString::fromStdString(proposal.why), "muted", card);
     why->setWordWrap(true);
-    text->addWidget(why);
     auto* bits = label(tr("%1 bits").arg(proposedBits(*session_->model(), proposal.recipe), 0, 'f', 2), "figures", card);
     bits->setToolTip(tr("bits per weight of the sites, scales included"));
     auto* use = new QPushButton(tr("Use"), card);
     use->setAccessibleName(tr("Use %1").arg(name));
     use->setToolTip(tr("Takes formats and method into the recipe; can be undone"));
-    auto* row = new QHBoxLayout(card);
-    row->setContentsMargins(0, 0, 0, 0);
-    row->setSpacing(12);
-    row->addLayout(text, 1);
-    row->addWidget(bits, 0, Qt::AlignTop);
-    row->addWidget(use, 0, Qt::AlignTop);
+    auto* rows = new QGridLayout(card); // the reason runs under the button: a narrow card keeps all of it
+    rows->setContentsMargins(0, 0, 0, 0);
+    rows->setHorizontalSpacing(12);
+    rows->setVerticalSpacing(2);
+    rows->addWidget(title, 0, 0);
+    rows->addWidget(bits, 0, 1);
+    rows->addWidget(use, 0, 2);
+    rows->addWidget(why, 1, 0, 1, 3);
+    rows->setColumnStretch(0, 1);
     cards_->layout()->addWidget(card);
     connect(use, &QPushButton::clicked, this, [this, recipe = proposal.recipe, name] {
         Recipe changed = recipe;
         session_->editRecipe(tr("Use %1").arg(name), std::move(changed));
     });
 }
+
+void MethodGuide::setNarrow(bool narrow) { head_->setDirection(narrow ? QBoxLayout::TopToBottom : QBoxLayout::LeftToRight); }
 
 void MethodGuide::tryAll() { Q_EMIT session_->methodsRequested(proposals_); }
 

@@ -6,6 +6,7 @@
 
 #include <QWidget>
 
+class QBoxLayout;
 class QComboBox;
 class QLabel;
 class QPushButton;
@@ -20,6 +21,8 @@ class MethodGuide final : public QWidget {
     Q_OBJECT
 public:
     explicit MethodGuide(Session* session, QWidget* parent = nullptr);
+    /// Two rows above the proposals in place of one, so that the boxes show their text.
+    void setNarrow(bool narrow);
     const std::vector<MethodTrial>& proposals() const { return proposals_; }
 
 private:
@@ -33,6 +36,7 @@ private:
     QComboBox *target_, *kind_;
     QPushButton* try_;
     QLabel* note_;
+    QBoxLayout* head_;
     QWidget* cards_ = nullptr;
     QVBoxLayout* rows_;
     std::vector<MethodTrial> proposals_;

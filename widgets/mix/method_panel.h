@@ -5,6 +5,7 @@
 
 #include <QVector>
 #include <QWidget>
+#include <optional>
 #include <string>
 
 class QComboBox;
@@ -22,11 +23,14 @@ class MethodPanel final : public QWidget {
     Q_OBJECT
 public:
     explicit MethodPanel(Session* session, QWidget* parent = nullptr);
+    /// What a choice means below its box in place of beside it.
+    void setNarrow(bool narrow);
 
 private:
-    /// One of the parts: a box of choices, and a line that says what the chosen one does.
+    using Field = std::string& (*)(Recipe&);
+    /// One of the parts: a box of choices, and a sentence that says what the chosen one does.
     struct Part {
-        std::string Recipe::*field;
+        Field field;
         QComboBox* box;
         QLabel* about;
     };
@@ -34,14 +38,17 @@ private:
         QString text, about;
         std::string value;
     };
-    void addPart(QGridLayout* grid, const QString& title, const QString& help, std::string Recipe::*field, const QVector<Choice>& choices);
+    void addPart(QGridLayout* grid, const QString& title, const QString& help, Field field, const QVector<Choice>& choices);
     void take(const Part& part, int index);
     void takeStrength(double value);
     void show();
 
     Session* session_;
     Panel* panel_;
+    QGridLayout* grid_;
+    std::optional<bool> narrow_;
     QVector<Part> parts_;
+    QComboBox* runtime_ = nullptr;
     QDoubleSpinBox* strength_; ///< α of SmoothQuant or the threshold of an outlier split
     bool showing_ = false;
 };

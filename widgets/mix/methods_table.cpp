@@ -11,6 +11,8 @@
 
 #include <QHeaderView>
 #include <QLabel>
+#include <QResizeEvent>
+#include <QScrollBar>
 #include <QTableWidget>
 #include <QVBoxLayout>
 #include <algorithm>
@@ -66,8 +68,9 @@ MethodsTable::MethodsTable(Session* session, MixState* model, QWidget* parent)
     QHeaderView* head = table_->horizontalHeader();
     head->setHighlightSections(false);
     head->setSectionResizeMode(QHeaderView::ResizeToContents);
-    head->setStretchLastSection(true);
+    head->setSectionResizeMode(kMethod, QHeaderView::Stretch); // what does not fit is elided; the tool tip has it whole
     head->setMinimumSectionSize(40);
+    table_->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     for (int c = 0; c <= kSeconds; ++c) table_->horizontalHeaderItem(c)->setTextAlignment((c <= kFormats ? Qt::AlignLeft : Qt::AlignRight) | Qt::AlignVCenter);
     table_->setSortingEnabled(true);
     table_->sortByColumn(kKl, Qt::AscendingOrder);
@@ -95,12 +98,38 @@ void MethodsTable::reload() {
     table_->setRowCount(0);
     for (const MeasuredMix& mix : std::as_const(rows_)) addRow(mix, least);
     table_->setSortingEnabled(true);
+    fitColumns();
+}
+
+void MethodsTable::resizeEvent(QResizeEvent* event) {
+    QWidget::resizeEvent(event);
+    fitColumns();
+}
+
+/// Leaves out what is asked for least until names have room: nothing scrolls sideways, tool tips tell the rest.
+void MethodsTable::fitColumns() {
+    constexpr int kName = 130; ///< px
+    const QAbstractItemView* view = table_;
+    const auto widthOf = [&](int c) { return std::max(view->sizeHintForColumn(c), table_->horizontalHeader()->sectionSizeHint(c)); };
+    int needed = kName;
+    for (int c = kFormats; c <= kSeconds; ++c) {
+        table_->setColumnHidden(c, false);
+        needed += widthOf(c);
+    }
+    const int room = panel_->contentsRect().width() - 32 - table_->verticalScrollBar()->sizeHint().width();
+    for (const int c : {int(kSeconds), int(kPerplexity), int(kTop1), int(kFormats)}) {
+        if (needed <= room) break;
+        needed -= widthOf(c);
+        table_->setColumnHidden(c, true);
+    }
 }
 
 void MethodsTable::addRow(const MeasuredMix& mix, double least) {
     const int row = table_->rowCount();
     table_->insertRow(row);
-    const QString tip = tr("run %1 · %2\nKL %3 nats per token\n%4").arg(mix.run.value()).arg(mix.name, withError(mix.damage, mix.standardError), bytesText(double(mix.siteBytes)));
+    const QString tip = tr("run %1 · %2\n%3, %4\nKL %5 nats per token\n%6").arg(mix.run.value()).arg(mix.name, mix.method, formatsText(mix.recipe), withError(mix.damage, mix.standardError), bytesText(double(mix.siteBytes)))
+                        + (std::isnan(mix.perplexity) ? QString() : tr(" · perplexity %1").arg(mix.perplexity, 0, 'f', 2))
+                        + (std::isnan(mix.sameTop1) ? QString() : tr(" · same top-1 %1 %").arg(100 * mix.sameTop1, 0, 'f', 1));
     const auto put = [&](int column, const QString& text, double value) {
         QTableWidgetItem* cell = column <= kFormats ? new QTableWidgetItem(text) : new NumberItem(text, value);
         if (column > kMethod) cell->setFont(smallFigures());

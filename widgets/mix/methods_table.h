@@ -20,7 +20,11 @@ class MethodsTable final : public QWidget {
 public:
     MethodsTable(Session* session, MixState* model, QWidget* parent = nullptr);
 
+protected:
+    void resizeEvent(QResizeEvent* event) override;
+
 private:
+    void fitColumns();
     void reload();
     void addRow(const MeasuredMix& mix, double least);
     void take(int row);

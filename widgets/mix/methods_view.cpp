@@ -18,14 +18,25 @@ MethodsView::MethodsView(Session* session, MixState* model, QWidget* parent) : Q
     auto* page = new QWidget(this);
     page->setProperty("role", QStringLiteral("ground"));
     auto* all = new QVBoxLayout(page);
-    all->setContentsMargins(0, 0, 0, 0);
+    all->setContentsMargins(0, 0, 4, 0); // off the scroll bar
     all->setSpacing(12);
     auto* table = new MethodsTable(session, model, page);
     table->setMinimumHeight(kTableHeight);
-    all->addWidget(new MethodPanel(session, page));
-    all->addWidget(new MethodGuide(session, page));
+    method_ = new MethodPanel(session, page);
+    guide_ = new MethodGuide(session, page);
+    all->addWidget(method_);
+    all->addWidget(guide_);
     all->addWidget(table, 1);
     setWidget(page);
+}
+
+/// The view decides, not its parts: their own width is never less than what they need in a row.
+void MethodsView::resizeEvent(QResizeEvent* event) {
+    constexpr int kNarrow = 560; ///< px below which no sentence fits beside a box
+    const bool narrow = viewport()->width() < kNarrow;
+    method_->setNarrow(narrow);
+    guide_->setNarrow(narrow);
+    QScrollArea::resizeEvent(event);
 }
 
 } // namespace bw

@@ -6,6 +6,8 @@
 
 namespace bw {
 
+class MethodGuide;
+class MethodPanel;
 class MixState;
 class Session;
 
@@ -13,6 +15,13 @@ class MethodsView final : public QScrollArea {
     Q_OBJECT
 public:
     MethodsView(Session* session, MixState* model, QWidget* parent = nullptr);
+
+protected:
+    void resizeEvent(QResizeEvent* event) override;
+
+private:
+    MethodPanel* method_;
+    MethodGuide* guide_;
 };
 
 } // namespace bw

@@ -6,9 +6,11 @@
 
 #include <QDir>
 #include <QRegularExpression>
+#include <QTimer>
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace bw {
 namespace {
@@ -152,11 +154,13 @@ bool MixState::takeNews() {
     } catch (const Error& error) {
         Q_EMIT session_->messageRequested(QString::fromStdString(error.oneLine()));
     }
+    if (measured_.more()) QTimer::singleShot(0, this, &MixState::readLog); // between events: thousands of runs take seconds
     return changed;
 }
 
 void MixState::readLog() {
-    if (takeNews()) publish();
+    newMixes_ |= takeNews();
+    if (!measured_.more() && std::exchange(newMixes_, false)) publish();
 }
 
 void MixState::publish() {
@@ -511,6 +515,9 @@ QString MixState::command() const {
     for (const FormatRule& rule : a.rules) {
         line += QStringLiteral(" --set ") + quoted(QString::fromStdString(rule.pattern + '=' + rule.format));
     }
+    const Recipe& recipe = session_->recipe();
+    if (recipe.evaluation.runtime != "ideal") line += QStringLiteral(" --runtime ") + QString::fromStdString(recipe.evaluation.runtime);
+    if (recipe.device != "cpu") line += QStringLiteral(" --device ") + QString::fromStdString(recipe.device);
     return line;
 }
 

@@ -146,6 +146,7 @@ private:
     Session* session_;
     quint64 mapRevision_ = 0;
     MeasuredMixes measured_;
+    bool newMixes_ = false; ///< read, but not shown yet
     QVector<MixSite> sites_;
     QHash<QString, int> index_;
     QHash<QPair<int, QString>, int> places_; ///< site by block and kind

@@ -107,8 +107,7 @@ private:
             const QString times = marks_[i].runs.size() > 1 ? QStringLiteral(" ×%1").arg(marks_[i].runs.size()) : QString();
             if (double(i) * kPerName > plot_->axisRect()->height()) continue;
             const QString name = shortName(newest);
-            marks_[i].texts = {metrics.elidedText(name, Qt::ElideRight, 150) + times, metrics.elidedText(name, Qt::ElideMiddle, 70) + times,
-                               QStringLiteral("#%1").arg(newest.run.value())};
+            marks_[i].texts = {metrics.elidedText(name, Qt::ElideRight, 150) + times, metrics.elidedText(name, Qt::ElideMiddle, 70) + times};
         }
     }
 
@@ -190,7 +189,7 @@ ParetoPlot::ParetoPlot(MixState* model, QWidget* parent) : Plot(parent), model_(
     curve_ = addGraph();
     overlay_ = new Overlay(this);
     message_ = new PlotMessage(this);
-    setFocusPolicy(Qt::StrongFocus);
+    setNavigation(Qt::Horizontal | Qt::Vertical);
     setMouseTracking(true);
     setAccessibleName(tr("Size against damage"));
     yAxis->setScaleType(QCPAxis::stLogarithmic);
@@ -265,8 +264,7 @@ void ParetoPlot::reload() {
     high_->setData(x, above, true);
     yAxis->setLabel(model_->comparable() ? tr("KL, nats per token") : tr("output error, summed"));
     const double margin = std::max(0.04 * double(high - low), 0.01 * double(high)) / kMiB;
-    xAxis->setRange(double(low) / kMiB - margin, double(high) / kMiB + margin);
-    yAxis->setRange(least / 1.6, most * 2.4); // room above for the names of the worst
+    setHome({double(low) / kMiB - margin, double(high) / kMiB + margin}, {least / 1.6, most * 2.4}, true); // room above for the names of the worst
     setAccessibleDescription(tr("%1 points from %2 to %3; this mix %4 with predicted damage %5")
                                  .arg(front.size())
                                  .arg(bytesText(double(front.front().bytes)), bytesText(double(front.back().bytes)),
@@ -309,11 +307,13 @@ void ParetoPlot::take(Hit hit) {
 }
 
 void ParetoPlot::mousePressEvent(QMouseEvent* event) {
-    if (event->button() == Qt::LeftButton) take(hitAt(event->position()));
+    const Hit hit = event->button() == Qt::LeftButton ? hitAt(event->position()) : Hit();
+    if (hit.run >= 0 || hit.front >= 0) take(hit);
     else Plot::mousePressEvent(event);
 }
 
 void ParetoPlot::mouseMoveEvent(QMouseEvent* event) {
+    Plot::mouseMoveEvent(event);
     const Hit hit = hitAt(event->position());
     setCursor(hit.front >= 0 || hit.run >= 0 ? Qt::PointingHandCursor : Qt::ArrowCursor);
     if (hit.front == hover_.front && hit.run == hover_.run) return;
@@ -324,7 +324,7 @@ void ParetoPlot::mouseMoveEvent(QMouseEvent* event) {
 /// Left and Right walk along the front.
 void ParetoPlot::keyPressEvent(QKeyEvent* event) {
     const int at = model_->frontIndex(model_->totals().bytes);
-    if (at < 0 || (event->key() != Qt::Key_Left && event->key() != Qt::Key_Right)) return Plot::keyPressEvent(event);
+    if (at < 0 || (event->modifiers() & Qt::ShiftModifier) || (event->key() != Qt::Key_Left && event->key() != Qt::Key_Right)) return Plot::keyPressEvent(event);
     take({std::clamp(at + (event->key() == Qt::Key_Left ? -1 : 1), 0, int(model_->front().size()) - 1), -1});
 }
 

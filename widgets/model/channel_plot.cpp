@@ -14,6 +14,7 @@ ChannelPlot::ChannelPlot(QWidget* parent) : Plot(parent), graph_(addGraph()), me
     xAxis->setLabel(tr("output channel"));
     yAxis->setLabel(tr("max |w|"));
     setMouseTracking(true);
+    setNavigation(Qt::Horizontal);
     connect(&Theme::instance(), &Theme::changed, this, &ChannelPlot::recolor);
     recolor();
     setValues({});
@@ -38,8 +39,7 @@ void ChannelPlot::setValues(const std::vector<float>& values) {
         top = std::max(top, heights.last());
     }
     graph_->setData(keys, heights, true);
-    xAxis->setRange(0, std::max<double>(1, static_cast<double>(values.size()) - 1));
-    yAxis->setRange(0, top > 0 ? top * 1.08 : 1);
+    setHome({0, std::max<double>(1, static_cast<double>(values.size()) - 1)}, {0, top > 0 ? top * 1.08 : 1}, false);
     message_->setText(values.empty() ? tr("no data") : QString());
     replot(rpQueuedReplot);
 }

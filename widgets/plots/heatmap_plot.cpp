@@ -3,6 +3,7 @@
 
 #include "widgets/plots/number_text.h"
 #include "widgets/plots/plot_export.h"
+#include "widgets/plots/plot_navigation.h"
 #include "widgets/plots/plot_style.h"
 #include "widgets/theme/theme.h"
 
@@ -11,8 +12,10 @@
 #include <QMouseEvent>
 #include <QPainter>
 #include <QToolTip>
+#include <QWheelEvent>
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace bw {
 namespace {
@@ -20,11 +23,16 @@ namespace {
 constexpr qreal kLabelGap = 8, kLegendHeight = 30, kLegendBar = 8;
 constexpr qreal kGapFrom = 7; ///< cells at least this large (px) are drawn apart
 
-/// First and one past the last cell under pixel `i` of `pixels` over `cells`.
-std::pair<int, int> cellsUnder(int i, int pixels, int cells) {
-    const int first = static_cast<int>(qint64(i) * cells / pixels);
-    const int last = static_cast<int>(qint64(i + 1) * cells / pixels);
-    return {first, std::max(last, first + 1)};
+/// First and one past the last cell under pixel `i` of `pixels` over `cells`, of which the part from `from` on, `size` long, is seen.
+std::pair<int, int> cellsUnder(int i, int pixels, int cells, double from, double size) {
+    constexpr double kRounding = 1e-9; // a cell's edge on a pixel's edge belongs to that pixel
+    const auto cell = [&](int pixel) { return std::min(static_cast<int>((from + size * pixel / pixels) * cells + kRounding), cells); };
+    const int first = std::min(cell(i), cells - 1);
+    return {first, std::max(cell(i + 1), first + 1)};
+}
+
+std::pair<int, int> cellsOf(double from, double size, int cells) {
+    return {std::clamp(static_cast<int>(from * cells), 0, std::max(0, cells - 1)), std::clamp(static_cast<int>(std::ceil((from + size) * cells)), 0, cells)};
 }
 
 } // namespace
@@ -43,6 +51,7 @@ HeatmapPlot::HeatmapPlot(QWidget* parent) : QWidget(parent), emptyText_(tr("no d
 
 void HeatmapPlot::setMatrix(int rows, int cols, const QVector<double>& values) {
     const bool fits = rows > 0 && cols > 0 && values.size() == qsizetype(rows) * cols;
+    if (rows != rows_ || cols != cols_) view_ = QRectF(0, 0, 1, 1);
     rows_ = fits ? rows : 0;
     cols_ = fits ? cols : 0;
     values_ = fits ? values : QVector<double>();
@@ -51,7 +60,7 @@ void HeatmapPlot::setMatrix(int rows, int cols, const QVector<double>& values) {
 }
 
 void HeatmapPlot::refit() {
-    scale_ = ValueScale::fit(values_, log_ && !diverging_, diverging_);
+    scale_ = ValueScale::fit(others_.isEmpty() ? values_ : values_ + others_, log_ && !diverging_, diverging_);
     image_ = {};
     setAccessibleDescription(empty() ? emptyText_
                                      : tr("%1 rows by %2 columns, values from %3 to %4")
@@ -100,8 +109,8 @@ QRectF HeatmapPlot::area() const {
 
 QRectF HeatmapPlot::cellRect(int row, int col) const {
     const QRectF a = area();
-    const qreal w = a.width() / cols_, h = a.height() / rows_;
-    QRectF rect(a.left() + col * w, a.top() + row * h, w, h);
+    const qreal w = a.width() / cols_ / view_.width(), h = a.height() / rows_ / view_.height();
+    QRectF rect(a.left() + (col - view_.left() * cols_) * w, a.top() + (row - view_.top() * rows_) * h, w, h);
     if (w >= kGapFrom && h >= kGapFrom) rect.adjust(1, 1, -1, -1);
     return rect;
 }
@@ -109,8 +118,40 @@ QRectF HeatmapPlot::cellRect(int row, int col) const {
 std::pair<int, int> HeatmapPlot::cellAt(const QPointF& position) const {
     const QRectF a = area();
     if (empty() || !a.contains(position)) return {-1, -1};
-    return {std::min(rows_ - 1, static_cast<int>((position.y() - a.top()) / a.height() * rows_)),
-            std::min(cols_ - 1, static_cast<int>((position.x() - a.left()) / a.width() * cols_))};
+    const double x = view_.left() + (position.x() - a.left()) / a.width() * view_.width();
+    const double y = view_.top() + (position.y() - a.top()) / a.height() * view_.height();
+    return {std::clamp(static_cast<int>(y * rows_), 0, rows_ - 1), std::clamp(static_cast<int>(x * cols_), 0, cols_ - 1)};
+}
+
+std::pair<int, int> HeatmapPlot::rowsInView() const { return cellsOf(view_.top(), view_.height(), rows_); }
+std::pair<int, int> HeatmapPlot::columnsInView() const { return cellsOf(view_.left(), view_.width(), cols_); }
+
+void HeatmapPlot::setView(const QRectF& view) {
+    // A cell as large as the plot is close enough.
+    const auto held = [](double low, double size, int cells) { return heldWithin({low, low + std::max(size, 1.0 / std::max(1, cells))}, {}); };
+    const ViewSpan x = held(view.left(), view.width(), cols_), y = held(view.top(), view.height(), rows_);
+    const QRectF kept(QPointF(x.low, y.low), QPointF(x.high, y.high));
+    if (kept == view_) return;
+    view_ = kept;
+    image_ = {};
+    update();
+}
+
+void HeatmapPlot::zoom(double factor, const QPointF& around) {
+    const QRectF a = area();
+    const double x = std::clamp((around.x() - a.left()) / a.width(), 0.0, 1.0), y = std::clamp((around.y() - a.top()) / a.height(), 0.0, 1.0);
+    const QSizeF size = (view_.size() * factor).boundedTo({1, 1}).expandedTo({1.0 / std::max(1, cols_), 1.0 / std::max(1, rows_)});
+    setView(QRectF(QPointF(view_.left() + x * (view_.width() - size.width()), view_.top() + y * (view_.height() - size.height())), size));
+}
+
+void HeatmapPlot::showAll() { setView({0, 0, 1, 1}); }
+
+void HeatmapPlot::bringIntoView(int row, int col) {
+    QRectF view = view_;
+    const double w = 1.0 / cols_, h = 1.0 / rows_;
+    view.moveLeft(std::clamp(view.left(), (col + 1) * w - view.width(), std::max(col * w, (col + 1) * w - view.width())));
+    view.moveTop(std::clamp(view.top(), (row + 1) * h - view.height(), std::max(row * h, (row + 1) * h - view.height())));
+    setView(view);
 }
 
 /// One pixel per device pixel; the cell (or the largest magnitude of the cells) under it gives the colour.
@@ -118,10 +159,10 @@ void HeatmapPlot::renderImage(const QSize& pixels) {
     image_ = QImage(pixels, QImage::Format_ARGB32_Premultiplied);
     const ColorTable& table = colorTable(diverging_ ? ColorMap::diverging : map_, Theme::instance().tokens().dark);
     std::vector<std::pair<int, int>> columns(static_cast<std::size_t>(pixels.width()));
-    for (int x = 0; x < pixels.width(); ++x) columns[static_cast<std::size_t>(x)] = cellsUnder(x, pixels.width(), cols_);
+    for (int x = 0; x < pixels.width(); ++x) columns[static_cast<std::size_t>(x)] = cellsUnder(x, pixels.width(), cols_, view_.left(), view_.width());
     std::pair<int, int> previous{-1, -1};
     for (int y = 0; y < pixels.height(); ++y) {
-        const auto rowSpan = cellsUnder(y, pixels.height(), rows_);
+        const auto rowSpan = cellsUnder(y, pixels.height(), rows_, view_.top(), view_.height());
         auto* line = reinterpret_cast<QRgb*>(image_.scanLine(y));
         if (rowSpan == previous) {
             std::copy_n(reinterpret_cast<const QRgb*>(image_.constScanLine(y - 1)), pixels.width(), line);
@@ -153,12 +194,16 @@ void HeatmapPlot::paintEvent(QPaintEvent*) {
         return;
     }
     const QRectF a = area();
+    painter.save();
+    painter.setClipRect(a);
     const QRectF first = cellRect(0, 0);
     if (first.width() >= kGapFrom - 2 && first.height() >= kGapFrom - 2) {
         painter.setRenderHint(QPainter::Antialiasing);
         painter.setPen(Qt::NoPen);
-        for (int r = 0; r < rows_; ++r) {
-            for (int c = 0; c < cols_; ++c) {
+        const auto [r0, r1] = rowsInView();
+        const auto [c0, c1] = columnsInView();
+        for (int r = r0; r < r1; ++r) {
+            for (int c = c0; c < c1; ++c) {
                 if (std::isnan(value(r, c))) continue;
                 painter.setBrush(cellColor(r, c));
                 painter.drawRoundedRect(cellRect(r, c), 2, 2);
@@ -169,9 +214,12 @@ void HeatmapPlot::paintEvent(QPaintEvent*) {
         if (image_.size() != pixels) renderImage(pixels);
         painter.drawImage(a, image_);
     }
+    painter.restore();
     paintLabels(painter, a);
     if (legend_) paintLegend(painter, a);
     if (currentRow_ >= 0 && currentCol_ >= 0) {
+        painter.setClipRect(a.adjusted(-2, -2, 2, 2));
+        painter.setRenderHint(QPainter::Antialiasing);
         painter.setBrush(Qt::NoBrush);
         painter.setPen(QPen(t.text, 2));
         painter.drawRoundedRect(cellRect(currentRow_, currentCol_).adjusted(-1, -1, 1, 1), 3, 3);
@@ -181,21 +229,25 @@ void HeatmapPlot::paintEvent(QPaintEvent*) {
 void HeatmapPlot::paintLabels(QPainter& painter, const QRectF& a) const {
     const QFontMetricsF metrics(painter.font());
     painter.setPen(Theme::instance().tokens().muted);
-    const qreal rowHeight = a.height() / rows_;
+    const auto [firstRow, lastRow] = rowsInView();
+    const auto [firstColumn, lastColumn] = columnsInView();
+    const qreal rowHeight = a.height() / rows_ / view_.height();
     const int rowStep = std::max(1, static_cast<int>(std::ceil(metrics.height() / rowHeight)));
-    for (int r = 0; r < std::min<int>(rows_, static_cast<int>(rowLabels_.size())); r += rowStep) {
-        const QRectF place(0, a.top() + (r + 0.5) * rowHeight - metrics.height() / 2, a.left() - kLabelGap, metrics.height());
+    for (int r = firstRow / rowStep * rowStep; r < std::min<int>(lastRow, static_cast<int>(rowLabels_.size())); r += rowStep) {
+        const QRectF place(0, a.top() + (r + 0.5 - view_.top() * rows_) * rowHeight - metrics.height() / 2, a.left() - kLabelGap, metrics.height());
+        if (place.center().y() < a.top() || place.center().y() > a.bottom()) continue;
         painter.drawText(place, static_cast<int>(Qt::AlignRight) | static_cast<int>(Qt::AlignVCenter),
                          metrics.elidedText(rowLabels_[r], Qt::ElideMiddle, place.width()));
     }
     qreal widest = 1;
     for (const QString& label : columnLabels_) widest = std::max(widest, metrics.horizontalAdvance(label));
-    const qreal columnWidth = a.width() / cols_;
+    const qreal columnWidth = a.width() / cols_ / view_.width();
     const int columnStep = std::max(1, static_cast<int>(std::ceil((widest + 6) / columnWidth)));
     qreal taken = 0; // the last label moves inwards, and must not lie on the one before
-    for (int c = 0; c < std::min<int>(cols_, static_cast<int>(columnLabels_.size())); c += columnStep) {
+    for (int c = firstColumn / columnStep * columnStep; c < std::min<int>(lastColumn, static_cast<int>(columnLabels_.size())); c += columnStep) {
         QRectF place(0, 0, widest + 4, metrics.height());
-        place.moveCenter({a.left() + (c + 0.5) * columnWidth, metrics.height() / 2});
+        place.moveCenter({a.left() + (c + 0.5 - view_.left() * cols_) * columnWidth, metrics.height() / 2});
+        if (place.center().x() < a.left() || place.center().x() > a.right()) continue;
         place.moveLeft(std::clamp(place.left(), a.left(), std::max(a.left(), a.right() - place.width())));
         if (place.left() < taken) continue;
         taken = place.right();
@@ -246,21 +298,55 @@ void HeatmapPlot::resizeEvent(QResizeEvent* event) {
 }
 
 void HeatmapPlot::mouseMoveEvent(QMouseEvent* event) {
-    const auto [row, col] = cellAt(event->position());
+    constexpr double kDragFrom = 4; // px; less is a click of an unsteady hand
+    const QPointF at = event->position();
+    if ((event->buttons() & Qt::LeftButton) && zoomed() && (dragging_ || (at - pressed_).manhattanLength() > kDragFrom)) {
+        dragging_ = true;
+        const QRectF a = area();
+        setView(view_.translated(-(at.x() - dragged_.x()) / a.width() * view_.width(), -(at.y() - dragged_.y()) / a.height() * view_.height()));
+    }
+    dragged_ = at;
+    const auto [row, col] = cellAt(at);
     Q_EMIT cellHovered(row, col);
 }
 
 void HeatmapPlot::mousePressEvent(QMouseEvent* event) {
+    pressed_ = dragged_ = event->position();
+    dragging_ = false;
+}
+
+void HeatmapPlot::mouseReleaseEvent(QMouseEvent* event) {
     const auto [row, col] = cellAt(event->position());
-    if (event->button() != Qt::LeftButton || row < 0) return;
+    if (std::exchange(dragging_, false) || event->button() != Qt::LeftButton || row < 0) return;
     setCurrentCell(row, col);
     Q_EMIT cellClicked(row, col);
+}
+
+void HeatmapPlot::mouseDoubleClickEvent(QMouseEvent* event) {
+    if (event->button() == Qt::LeftButton) showAll();
+}
+
+void HeatmapPlot::wheelEvent(QWheelEvent* event) {
+    const double factor = zoomFactor(*event);
+    if (empty() || factor == 1 || (factor > 1 && !zoomed()) || !area().contains(event->position())) return event->ignore(); // the page scrolls then
+    zoom(factor, event->position());
+    event->accept();
 }
 
 void HeatmapPlot::leaveEvent(QEvent*) { Q_EMIT cellHovered(-1, -1); }
 
 void HeatmapPlot::keyPressEvent(QKeyEvent* event) {
     if (empty()) return QWidget::keyPressEvent(event);
+    switch (viewKey(*event)) {
+    case ViewKey::closer: return zoom(kZoomStep, area().center());
+    case ViewKey::farther: return zoom(1 / kZoomStep, area().center());
+    case ViewKey::all: return showAll();
+    case ViewKey::left: return setView(view_.translated(-kMoveStep * view_.width(), 0));
+    case ViewKey::right: return setView(view_.translated(kMoveStep * view_.width(), 0));
+    case ViewKey::up: return setView(view_.translated(0, -kMoveStep * view_.height()));
+    case ViewKey::down: return setView(view_.translated(0, kMoveStep * view_.height()));
+    case ViewKey::none: break;
+    }
     int row = std::max(currentRow_, 0), col = std::max(currentCol_, 0);
     switch (event->key()) {
     case Qt::Key_Up: row = std::max(0, row - 1); break;
@@ -273,6 +359,7 @@ void HeatmapPlot::keyPressEvent(QKeyEvent* event) {
     default: return QWidget::keyPressEvent(event);
     }
     setCurrentCell(row, col);
+    bringIntoView(row, col);
     setAccessibleDescription(cellText(row, col));
     Q_EMIT cellHovered(row, col);
 }
@@ -282,7 +369,10 @@ bool HeatmapPlot::event(QEvent* event) {
     auto* help = static_cast<QHelpEvent*>(event);
     const auto [row, col] = cellAt(help->pos());
     if (row < 0) {
-        QToolTip::hideText();
+        const QRectF cells = area(); // beside them stand names, which may be cut
+        const double at = (view_.top() + (help->pos().y() - cells.top()) / cells.height() * view_.height()) * rows_;
+        if (rows_ > 0 && help->pos().x() < cells.left() && at >= 0 && at < std::min<double>(rows_, double(rowLabels_.size()))) QToolTip::showText(help->globalPos(), rowLabels_[int(at)], this);
+        else QToolTip::hideText();
     } else {
         QToolTip::showText(help->globalPos(), cellText(row, col), this);
     }

@@ -21,6 +21,8 @@ public:
 
     /// @param values row-major, rows·cols of them; a wrong count shows nothing.
     void setMatrix(int rows, int cols, const QVector<double>& values);
+    /// These share the colour scale, so that two matrices can be held against each other; of the next setMatrix().
+    void setScaleWith(const QVector<double>& others) { others_ = others; }
     void setRowLabels(const QStringList& labels);
     void setColumnLabels(const QStringList& labels);
     void setLogScale(bool log);
@@ -34,6 +36,10 @@ public:
     void setEmptyText(const QString& text);
     /// Outlines a cell; −1 = none.
     void setCurrentCell(int row, int col);
+    /// Looking closer works as in every other plot (plot_navigation.h).
+    bool zoomed() const { return view_ != QRectF(0, 0, 1, 1); }
+    void zoom(double factor, const QPointF& around);
+    void showAll();
 
     int rows() const { return rows_; }
     int columns() const { return cols_; }
@@ -55,6 +61,9 @@ protected:
     void resizeEvent(QResizeEvent* event) override;
     void mouseMoveEvent(QMouseEvent* event) override;
     void mousePressEvent(QMouseEvent* event) override;
+    void mouseReleaseEvent(QMouseEvent* event) override;
+    void mouseDoubleClickEvent(QMouseEvent* event) override;
+    void wheelEvent(QWheelEvent* event) override;
     void leaveEvent(QEvent* event) override;
     void keyPressEvent(QKeyEvent* event) override;
     bool event(QEvent* event) override;
@@ -63,19 +72,26 @@ private:
     bool empty() const { return rows_ == 0 || cols_ == 0 || !scale_.known; }
     void refit();
     QRectF area() const;
+    void setView(const QRectF& view);
+    void bringIntoView(int row, int col);
+    std::pair<int, int> rowsInView() const;    ///< first and one past the last
+    std::pair<int, int> columnsInView() const;
     std::pair<int, int> cellAt(const QPointF& position) const;
     void renderImage(const QSize& pixels);
     void paintLabels(QPainter& painter, const QRectF& area) const;
     void paintLegend(QPainter& painter, const QRectF& area) const;
 
     int rows_ = 0, cols_ = 0;
-    QVector<double> values_;
+    QVector<double> values_, others_;
     QStringList rowLabels_, columnLabels_, notes_;
     QString unit_, emptyText_;
     ValueScale scale_;
     ColorMap map_ = ColorMap::viridis;
     bool log_ = false, diverging_ = false, legend_ = true;
     int currentRow_ = -1, currentCol_ = -1;
+    QRectF view_{0, 0, 1, 1}; ///< part of the matrix that is seen, in shares of its columns and rows
+    QPointF pressed_, dragged_;
+    bool dragging_ = false;
     QImage image_; ///< cells at device pixels, valid until values, size or theme change
 };
 

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <utility>
 
 namespace bw {
 namespace {
@@ -14,6 +16,13 @@ namespace {
 constexpr int kMostBars = 512;      ///< more bins than this are merged for drawing: bars narrower than a pixel
 constexpr double kGrabDistance = 6; ///< px around a line where it can be taken
 constexpr double kLogFloor = 0.6;   ///< base of the bars on the log axis: a count of one still stands above it
+
+/// First bin that holds anything and one past the last.
+std::pair<std::ptrdiff_t, std::ptrdiff_t> filledBins(const Histogram& histogram) {
+    const auto filled = [](auto n) { return n > 0; };
+    const auto& bins = histogram.bins;
+    return {std::find_if(bins.begin(), bins.end(), filled) - bins.begin(), bins.rend() - std::find_if(bins.rbegin(), bins.rend(), filled)};
+}
 
 } // namespace
 
@@ -66,6 +75,11 @@ private:
             const int line = metrics.height();
             QRectF text(0, area.top() + 2 + (index + 1) * line, metrics.horizontalAdvance(marker.name) + 2, line);
             text.moveRight(std::max<qreal>(std::min<qreal>(right - 4, area.right()), area.left() + text.width()));
+            // In a low plot the name lies on bars: its own ground keeps it legible.
+            const QRectF ground = painter->boundingRect(text, static_cast<int>(Qt::AlignRight) | static_cast<int>(Qt::AlignVCenter), marker.name);
+            QColor panel = Theme::instance().tokens().panel;
+            panel.setAlphaF(0.85f);
+            painter->fillRect(ground.adjusted(-2, 0, 2, 0), panel);
             painter->drawText(text, static_cast<int>(Qt::AlignRight) | static_cast<int>(Qt::AlignVCenter), marker.name);
         }
     }
@@ -79,7 +93,8 @@ HistogramPlot::HistogramPlot(QWidget* parent) : Plot(parent), emptyText_(tr("no 
     bars_->setWidthType(QCPBars::wtPlotCoords);
     overlay_ = new Overlay(this);
     message_ = new PlotMessage(this);
-    setFocusPolicy(Qt::StrongFocus);
+    setNavigation(Qt::Horizontal);
+    connect(xAxis, qOverload<const QCPRange&>(&QCPAxis::rangeChanged), this, &HistogramPlot::fillBars);
     setMouseTracking(true);
     setAccessibleName(tr("Histogram"));
     setNoAntialiasingOnDrag(false);
@@ -116,7 +131,7 @@ void HistogramPlot::setMarkers(const QVector<Marker>& markers) {
     markers_ = markers;
     if (dragged_.marker >= markers_.size()) dragged_ = {};
     if (keyboard_.marker >= markers_.size()) keyboard_ = {};
-    rebuild();
+    rebuild(true);
 }
 
 void HistogramPlot::setTicksBelow(const QVector<double>& values) {
@@ -150,7 +165,8 @@ QString HistogramPlot::outsideText() const {
     return parts.join(QStringLiteral(" · "));
 }
 
-void HistogramPlot::rebuild() {
+/// With the view kept: only lines moved, the values are the same.
+void HistogramPlot::rebuild(bool keepView) {
     const bool none = empty();
     message_->setText(none ? (outsideText().isEmpty() ? emptyText_ : outsideText()) : QString());
     for (QCPAxis* axis : {xAxis, yAxis}) axis->setVisible(!none);
@@ -158,30 +174,11 @@ void HistogramPlot::rebuild() {
     setAccessibleDescription(none ? emptyText_ : tr("values from %1 to %2").arg(histogram_.low).arg(histogram_.high));
     if (none) return recolor();
 
-    // Only the filled part of the range is worth the width.
-    const auto filled = [](auto n) { return n > 0; };
-    const auto first = std::find_if(histogram_.bins.begin(), histogram_.bins.end(), filled) - histogram_.bins.begin();
-    const auto last = histogram_.bins.rend() - std::find_if(histogram_.bins.rbegin(), histogram_.bins.rend(), filled);
-    const auto count = last - first;
-    const auto merge = std::max<std::ptrdiff_t>(1, (count + kMostBars - 1) / kMostBars);
-    QVector<double> keys, counts;
-    double most = 0;
-    for (std::ptrdiff_t i = first; i < last; i += merge) {
-        double sum = 0;
-        for (std::ptrdiff_t k = i; k < std::min(i + merge, last); ++k) sum += double(histogram_.bins[static_cast<std::size_t>(k)]);
-        // A bar without a height (NaN, or 0 on a log axis) would be painted from top to bottom.
-        if (sum > 0) {
-            keys << double(histogram_.low) + (double(i) + double(merge) / 2) * binWidth();
-            counts << sum;
-        }
-        most = std::max(most, sum);
+    double low = std::numeric_limits<double>::infinity(), high = -low;
+    if (const auto [first, last] = filledBins(histogram_); first < last) { // only the filled part of the range is worth the width
+        low = double(histogram_.low) + double(first) * binWidth();
+        high = double(histogram_.low) + double(last) * binWidth();
     }
-    const double width = double(merge) * (binWidth() > 0 ? binWidth() : 1.0);
-    bars_->setWidth(width);
-    bars_->setBaseValue(log_ ? kLogFloor : 0);
-    bars_->setData(keys, counts, true);
-
-    double low = double(histogram_.low) + double(first) * binWidth(), high = double(histogram_.low) + double(last) * binWidth();
     for (const Marker& marker : markers_) {
         if (std::isfinite(marker.low)) low = std::min(low, marker.low);
         if (std::isfinite(marker.high)) high = std::max(high, marker.high);
@@ -190,8 +187,6 @@ void HistogramPlot::rebuild() {
         low -= 0.5;
         high += 0.5;
     }
-    const double margin = 0.02 * (high - low);
-    xAxis->setRange(low - margin, high + margin);
     yAxis->setScaleType(log_ ? QCPAxis::stLogarithmic : QCPAxis::stLinear);
     if (log_) {
         yAxis->setTicker(QSharedPointer<QCPAxisTickerLog>::create());
@@ -204,8 +199,40 @@ void HistogramPlot::rebuild() {
         yAxis->setNumberFormat(QStringLiteral("gb"));
         yAxis->setNumberPrecision(3);
     }
-    yAxis->setRange(log_ ? kLogFloor : 0, log_ ? std::max(most * 2, 10.0) : most * 1.08);
+    const double margin = 0.02 * (high - low);
+    setHome({low - margin, high + margin}, yAxis->range(), keepView);
+    fillBars();
     recolor();
+}
+
+/// Bars of what is in view, each at least about a pixel wide: the closer one looks the fewer bins a bar holds.
+void HistogramPlot::fillBars() {
+    if (empty()) return;
+    const auto [filledFirst, filledLast] = filledBins(histogram_);
+    const auto binAt = [&](double value) {
+        const double bin = binWidth() > 0 ? (value - double(histogram_.low)) / binWidth() : 0;
+        return std::clamp(std::ptrdiff_t(std::floor(std::clamp(bin, 0.0, double(histogram_.bins.size())))), filledFirst, filledLast);
+    };
+    const std::ptrdiff_t begin = zoomed() ? binAt(xAxis->range().lower) : filledFirst;
+    const std::ptrdiff_t last = zoomed() ? std::min(filledLast, binAt(xAxis->range().upper) + 1) : filledLast;
+    const auto merge = std::max<std::ptrdiff_t>(1, (last - begin + kMostBars - 1) / kMostBars);
+    const std::ptrdiff_t first = begin - (begin - filledFirst) % merge; // the same bars wherever the view begins
+    QVector<double> keys, counts;
+    double most = 0;
+    for (std::ptrdiff_t i = first; i < last; i += merge) {
+        double sum = 0;
+        for (std::ptrdiff_t k = i; k < std::min(i + merge, filledLast); ++k) sum += double(histogram_.bins[static_cast<std::size_t>(k)]);
+        // A bar without a height (NaN, or 0 on a log axis) would be painted from top to bottom.
+        if (sum > 0) {
+            keys << double(histogram_.low) + (double(i) + double(merge) / 2) * binWidth();
+            counts << sum;
+        }
+        most = std::max(most, sum);
+    }
+    bars_->setWidth(double(merge) * (binWidth() > 0 ? binWidth() : 1.0));
+    bars_->setBaseValue(log_ ? kLogFloor : 0);
+    bars_->setData(keys, counts, true);
+    yAxis->setRange(log_ ? kLogFloor : 0, log_ ? std::max(most * 2, 10.0) : std::max(most, 1.0) * 1.08);
 }
 
 HistogramPlot::Edge HistogramPlot::edgeAt(const QPointF& position) const {
@@ -271,7 +298,7 @@ void HistogramPlot::keyPressEvent(QKeyEvent* event) {
         if (std::isfinite(markers_[i].high)) edges << Edge{i, true};
     }
     const auto key = event->key();
-    if (edges.isEmpty() || (key != Qt::Key_Up && key != Qt::Key_Down && key != Qt::Key_Left && key != Qt::Key_Right)) {
+    if (edges.isEmpty() || (event->modifiers() & Qt::ShiftModifier) || (key != Qt::Key_Up && key != Qt::Key_Down && key != Qt::Key_Left && key != Qt::Key_Right)) {
         return Plot::keyPressEvent(event);
     }
     qsizetype at = -1;

@@ -60,7 +60,8 @@ private:
     Edge edgeAt(const QPointF& position) const;
     void moveEdge(Edge edge, double value);
     QString outsideText() const;
-    void rebuild();
+    void rebuild(bool keepView = false);
+    void fillBars();
     void recolor();
 
     Histogram histogram_;

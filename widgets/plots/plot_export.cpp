@@ -11,6 +11,7 @@
 #include <QFileInfo>
 #include <QMenu>
 #include <QMessageBox>
+#include <QMimeData>
 #include <QPageSize>
 #include <QPdfWriter>
 #include <QSaveFile>
@@ -97,6 +98,14 @@ void choosePath(QWidget* plot, const QString& title, const QString& name, const 
     report(plot, save(path));
 }
 
+/// As its own type for drawing programs and tables, and as text for everything else.
+void copyTyped(const QString& type, const QByteArray& bytes) {
+    auto* mime = new QMimeData;
+    mime->setData(type, bytes);
+    mime->setText(QString::fromUtf8(bytes));
+    QApplication::clipboard()->setMimeData(mime);
+}
+
 /// Opens the menu on right click and on the menu key.
 class MenuFilter final : public QObject {
 public:
@@ -161,8 +170,9 @@ void fillExportMenu(QMenu* menu, QWidget* plot, const QString& name, const std::
                    [csv](const QString& path) { return saveText(csv(), path); });
     });
     menu->addSeparator();
-    menu->addAction(tr("Copy picture"), plot, [plot] { QApplication::clipboard()->setImage(picture(plot)); });
-    menu->addAction(tr("Copy data"), plot, [csv] { QApplication::clipboard()->setText(csv()); });
+    menu->addAction(tr("Copy as PNG"), plot, [plot] { QApplication::clipboard()->setImage(picture(plot)); });
+    menu->addAction(tr("Copy as SVG"), plot, [plot] { copyTyped(QStringLiteral("image/svg+xml"), svg(plot)); });
+    menu->addAction(tr("Copy data as CSV"), plot, [csv] { copyTyped(QStringLiteral("text/csv"), csv().toUtf8()); });
 }
 
 void addExportMenu(QWidget* plot, const QString& name, std::function<QString()> csv) {

@@ -11,7 +11,7 @@ class QWidget;
 
 namespace bw {
 
-/// Gives a plot its context menu (right click or the menu key): save picture, save data, copy picture, copy data.
+/// Gives a plot its context menu (right click or the menu key): save picture, save data, copy as PNG, SVG or CSV.
 /// @param name file name proposed, without extension. @param csv the data as CSV, C locale; called when needed.
 void addExportMenu(QWidget* plot, const QString& name, std::function<QString()> csv);
 /// The same entries into a menu of the caller's.

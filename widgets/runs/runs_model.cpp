@@ -9,6 +9,9 @@
 #include <QIcon>
 #include <QLocale>
 #include <algorithm>
+#include <cmath>
+#include <string_view>
+#include <unordered_set>
 
 namespace bw {
 namespace {
@@ -42,9 +45,9 @@ QString tagsText(const RunSummary& run) {
     return tags.join(QStringLiteral(", "));
 }
 
-const MetricRow* metricOf(const RunSummary& run, const QString& name) {
+const MetricRow* metricOf(const RunSummary& run, const std::string& name) {
     for (const MetricRow& metric : run.metrics)
-        if (metric.name == name.toStdString()) return &metric;
+        if (metric.name == name) return &metric;
     return nullptr;
 }
 
@@ -54,54 +57,144 @@ QString metricText(const MetricRow& metric) {
 }
 
 /// The metrics a person compares first come first; the rest by name.
-QStringList sortedMetrics(const std::vector<RunSummary>& runs) {
+QStringList sortedMetrics(const RunList& runs) {
     static const QStringList first{QStringLiteral("bits_per_weight"), QStringLiteral("bytes"), QStringLiteral("kl_mean"),
                                    QStringLiteral("same_top1"), QStringLiteral("perplexity")};
-    QStringList rest;
+    std::unordered_set<std::string_view> names; // hundreds of thousands of rows with a few dozen names
     for (const RunSummary& run : runs)
-        for (const MetricRow& metric : run.metrics) {
-            const QString name = QString::fromStdString(metric.name);
-            if (!first.contains(name) && !rest.contains(name)) rest << name;
-        }
+        for (const MetricRow& metric : run.metrics) names.insert(metric.name);
+    QStringList rest;
+    for (const std::string_view name : names) {
+        const QString text = QString::fromUtf8(name.data(), qsizetype(name.size()));
+        if (!first.contains(text)) rest << text;
+    }
     rest.sort();
     return first + rest;
+}
+
+/// What a column sorts by: a number, or a text where it has none.
+struct SortKey {
+    bool known = false;
+    double number = 0;
+    QString text;
+    bool operator<(const SortKey& other) const { return number < other.number || (!(other.number < number) && text < other.text); }
+};
+
+SortKey keyOf(const QVariant& value) {
+    if (!value.isValid()) return {};
+    if (value.userType() == QMetaType::QString) return {true, 0, value.toString()};
+    const double number = value.toDouble();
+    return {!std::isnan(number), number, {}};
 }
 
 } // namespace
 
 RunsModel::RunsModel(QObject* parent) : QAbstractItemModel(parent) { setRuns({}); }
 
-void RunsModel::setRuns(std::vector<RunSummary> runs) {
+void RunsModel::setRuns(const RunList& runs) {
     beginResetModel();
-    runs_ = std::move(runs);
-    const QStringList metrics = sortedMetrics(runs_);
-    const bool changed = metrics != metrics_;
-    metrics_ = metrics;
-    regroup();
+    std::vector<QString> words(runs.size());
+    for (std::size_t i = 0, old = 0; i < runs.size() && !words_.empty(); ++i) { // runs that did not change keep their words
+        while (old < runs_.size() && runs_[old].id > runs[i].id) ++old;
+        if (old < runs_.size() && runs_.pointer(old) == runs.pointer(i)) words[i] = std::move(words_[old]);
+    }
+    words_ = std::move(words);
+    runs_ = runs;
+    metrics_ = sortedMetrics(runs_);
+    metricKeys_.clear();
+    for (const QString& name : std::as_const(metrics_)) metricKeys_.push_back(name.toStdString());
+    arrange();
     endResetModel();
-    if (changed) Q_EMIT metricsChanged();
 }
 
 void RunsModel::setGrouped(bool grouped) {
     if (grouped == grouped_) return;
     beginResetModel();
     grouped_ = grouped;
-    regroup();
+    arrange();
     endResetModel();
 }
 
-void RunsModel::regroup() {
+void RunsModel::setFilter(const QString& words) {
+    if (words == filter_) return;
+    beginResetModel();
+    filter_ = words;
+    arrange();
+    endResetModel();
+}
+
+void RunsModel::sort(int column, Qt::SortOrder order) {
+    if (column == sortColumn_ && order == order_) return;
+    beginResetModel();
+    sortColumn_ = column;
+    order_ = order;
+    arrange();
+    endResetModel();
+}
+
+const QString& RunsModel::wordsOf(int row) {
+    QString& words = words_[std::size_t(row)];
+    if (!words.isEmpty()) return words;
+    const RunSummary& run = runs_[std::size_t(row)];
+    words = QStringList{QString::number(run.id.value()), shown(run.kind), shown(run.name), shown(run.status), shown(run.checkpoint),
+                        tagsText(run), shown(run.note), run.starred ? QStringLiteral("star") : QString()}
+                .join(QLatin1Char(' '))
+                .toCaseFolded();
+    return words;
+}
+
+QVector<int> RunsModel::passing() {
+    const QString wanted = filter_.toCaseFolded();
+    QVector<int> rows;
+    rows.reserve(qsizetype(runs_.size()));
+    for (int row = 0; row < int(runs_.size()); ++row)
+        if (wanted.isEmpty() || wordsOf(row).contains(wanted)) rows << row;
+    return rows;
+}
+
+void RunsModel::sortRows(QVector<int>& rows) const {
+    if (sortColumn_ < 0 || sortColumn_ >= columnCount()) return;
+    std::vector<SortKey> keys(runs_.size());
+    for (const int row : std::as_const(rows)) {
+        const RunSummary& run = runs_[std::size_t(row)];
+        keys[std::size_t(row)] = keyOf(sortColumn_ < kFirstMetric ? runData(run, sortColumn_, kSortRole) : metricData(run, sortColumn_, kSortRole));
+    }
+    const bool down = order_ == Qt::DescendingOrder;
+    std::stable_sort(rows.begin(), rows.end(), [&](int a, int b) {
+        const SortKey &x = keys[std::size_t(a)], &y = keys[std::size_t(b)];
+        if (x.known != y.known) return x.known;
+        return down ? y < x : x < y;
+    });
+}
+
+void RunsModel::arrange() {
+    QVector<int> rows = passing();
+    sortRows(rows);
     groups_.clear();
-    for (int i = 0; i < static_cast<int>(runs_.size()); ++i) {
-        const QString name = grouped_ ? shown(runs_[static_cast<std::size_t>(i)].checkpoint) : QString();
-        auto group = std::find_if(groups_.begin(), groups_.end(), [&](const Group& g) { return g.name == name; });
-        if (group == groups_.end()) {
-            groups_.append({name, {}});
-            group = groups_.end() - 1;
+    place_.clear();
+    place_.reserve(rows.size());
+    QHash<QString, int> byName;
+    if (grouped_) {
+        QStringList names;
+        for (const int row : std::as_const(rows)) {
+            const QString name = shown(runs_[std::size_t(row)].checkpoint);
+            if (byName.contains(name)) continue;
+            byName.insert(name, 0);
+            names << name;
         }
-        group->rows.append(i);
+        names.sort();
+        for (const QString& name : std::as_const(names)) {
+            byName[name] = int(groups_.size());
+            groups_.append({name, {}});
+        }
     }
     if (groups_.isEmpty()) groups_.append(Group{});
+    for (const int row : std::as_const(rows)) {
+        const RunSummary& run = runs_[std::size_t(row)];
+        const int group = grouped_ ? byName.value(shown(run.checkpoint)) : 0;
+        place_.insert(run.id.value(), {group, int(groups_[group].rows.size())});
+        groups_[group].rows.append(row);
+    }
 }
 
 const RunSummary* RunsModel::runAt(const QModelIndex& index) const {
@@ -113,11 +206,9 @@ const RunSummary* RunsModel::runAt(const QModelIndex& index) const {
 }
 
 QModelIndex RunsModel::indexOf(RunId run) const {
-    for (int g = 0; g < groups_.size(); ++g)
-        for (int r = 0; r < groups_[g].rows.size(); ++r)
-            if (runs_[static_cast<std::size_t>(groups_[g].rows[r])].id == run)
-                return grouped_ ? index(r, kId, index(g, 0)) : index(r, kId);
-    return {};
+    const auto at = place_.constFind(run.value());
+    if (at == place_.cend()) return {};
+    return grouped_ ? index(at->second, kId, index(at->first, 0)) : index(at->second, kId);
 }
 
 QString RunsModel::columnKey(int column) const {
@@ -140,7 +231,7 @@ QModelIndex RunsModel::parent(const QModelIndex& index) const {
 
 int RunsModel::rowCount(const QModelIndex& parent) const {
     if (!grouped_) return parent.isValid() ? 0 : static_cast<int>(groups_[0].rows.size());
-    if (!parent.isValid()) return runs_.empty() ? 0 : static_cast<int>(groups_.size());
+    if (!parent.isValid()) return place_.isEmpty() ? 0 : static_cast<int>(groups_.size());
     return parent.internalId() == 0 && parent.column() == 0 ? static_cast<int>(groups_[parent.row()].rows.size()) : 0;
 }
 
@@ -164,10 +255,6 @@ QVariant RunsModel::data(const QModelIndex& index, int role) const {
 
 QVariant RunsModel::runData(const RunSummary& run, int column, int role) const {
     if (role == kRunRole) return QVariant::fromValue<qlonglong>(run.id.value());
-    if (role == kFilterRole)
-        return QStringList{QString::number(run.id.value()), shown(run.kind), shown(run.name), shown(run.status), shown(run.checkpoint),
-                           tagsText(run), shown(run.note), run.starred ? QStringLiteral("star") : QString()}
-            .join(QLatin1Char(' '));
     if (column >= kFirstMetric) return metricData(run, column, role);
     const bool figures = column == kId || column == kSeconds;
     if (role == Qt::TextAlignmentRole && figures) return QVariant::fromValue(Qt::AlignRight | Qt::AlignVCenter);
@@ -180,8 +267,9 @@ QVariant RunsModel::runData(const RunSummary& run, int column, int role) const {
     if (role == Qt::AccessibleTextRole && column == kStar) return run.starred ? tr("starred") : tr("not starred");
     if (role == Qt::ToolTipRole) {
         if (column == kStatus && !run.error.empty()) return shown(run.error, 1000).toHtmlEscaped();
-        if (column == kNote) return shown(run.note, 1000).toHtmlEscaped();
-        return {};
+        const auto& whole = column == kNote ? run.note : column == kCheckpoint ? run.checkpoint : column == kStatus ? run.status : run.name;
+        const bool text = column == kName || column == kNote || column == kCheckpoint || column == kStatus;
+        return text ? QVariant(shown(whole, 1000).toHtmlEscaped()) : column == kTags ? QVariant(tagsText(run).toHtmlEscaped()) : QVariant();
     }
     const bool sort = role == kSortRole;
     if (!sort && role != Qt::DisplayRole) return {};
@@ -203,7 +291,7 @@ QVariant RunsModel::runData(const RunSummary& run, int column, int role) const {
 QVariant RunsModel::metricData(const RunSummary& run, int column, int role) const {
     if (role == Qt::TextAlignmentRole) return QVariant::fromValue(Qt::AlignRight | Qt::AlignVCenter);
     if (role == Qt::FontRole) return Theme::instance().figures();
-    const MetricRow* metric = metricOf(run, metrics_[column - kFirstMetric]);
+    const MetricRow* metric = metricOf(run, metricKeys_[static_cast<std::size_t>(column - kFirstMetric)]);
     if (!metric) return {};
     if (role == kSortRole) return metric->value;
     if (role == Qt::DisplayRole) return metricText(*metric);

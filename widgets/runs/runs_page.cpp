@@ -4,6 +4,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "widgets/plots/plot_export.h"
+#include "widgets/runs/run_details.h"
 #include "widgets/runs/runs_export.h"
 #include "widgets/runs/runs_model.h"
 #include "widgets/session/counted.h"
@@ -24,9 +25,10 @@
 #include <QLineEdit>
 #include <QMenu>
 #include <QPushButton>
-#include <QSortFilterProxyModel>
+#include <QScrollBar>
 #include <QToolButton>
 #include <QTreeView>
+#include <QVBoxLayout>
 #include <algorithm>
 
 namespace bw {
@@ -47,28 +49,26 @@ int metricWidth(const QString& key) {
 
 RunsPage::RunsPage(Session* session, QWidget* parent) : QWidget(parent), session_(session), columns_(new QMenu(this)) {
     runs_ = new RunsModel(this);
-    sorted_ = new QSortFilterProxyModel(this);
-    sorted_->setSourceModel(runs_);
-    sorted_->setSortRole(RunsModel::kSortRole);
-    sorted_->setFilterRole(RunsModel::kFilterRole);
-    sorted_->setRecursiveFilteringEnabled(true);
-    sorted_->setFilterCaseSensitivity(Qt::CaseInsensitive);
     panel_ = new Panel(tr("Experiments"), this);
     buildTable();
-    empty_ = new QLabel(tr("No runs yet. Everything that is calibrated, measured, mixed, quantized or evaluated is listed here."), this);
+    empty_ = new QLabel(tr("No runs yet. Everything that is calibrated, measured, mixed, quantized or evaluated is listed here.\nDrop a checkpoint on the window to begin, or a log of earlier runs to see them."), this);
     empty_->setProperty("role", QStringLiteral("muted"));
     empty_->setAlignment(Qt::AlignCenter);
     empty_->setWordWrap(true);
     panel_->body()->addWidget(makeToolRow());
     panel_->body()->addWidget(table_, 1);
     panel_->body()->addWidget(empty_, 1);
-    auto* all = new QHBoxLayout(this);
+    details_ = new RunDetails(this);
+    auto* all = new QVBoxLayout(this);
     all->setContentsMargins(16, 16, 16, 16);
-    all->addWidget(panel_);
+    all->setSpacing(12);
+    all->addWidget(panel_, 3);
+    all->addWidget(details_, 1);
 
     auto* refresh = new ShownRefresh(this, [this] { reload(); });
     connect(session_, &Session::runsChanged, refresh, &ShownRefresh::request);
-    connect(runs_, &RunsModel::modelReset, this, &RunsPage::applyColumns);
+    connect(runs_, &RunsModel::modelAboutToBeReset, this, &RunsPage::keepChosen);
+    connect(runs_, &RunsModel::modelReset, this, &RunsPage::restoreChosen);
     connect(&Theme::instance(), &Theme::changed, this, [this] { table_->viewport()->update(); });
     reload();
 }
@@ -99,11 +99,10 @@ QWidget* RunsPage::makeToolRow() {
     row->addWidget(columns);
     row->addWidget(open_);
     row->addWidget(compare_);
-    connect(filter_, &QLineEdit::textChanged, sorted_, &QSortFilterProxyModel::setFilterFixedString);
+    connect(filter_, &QLineEdit::textChanged, runs_, &RunsModel::setFilter);
     connect(grouped_, &QCheckBox::toggled, this, [this](bool on) {
         runs_->setGrouped(on);
         table_->setRootIsDecorated(on);
-        table_->expandAll();
     });
     connect(columns_, &QMenu::aboutToShow, this, &RunsPage::fillColumnsMenu);
     connect(compare_, &QPushButton::clicked, this, &RunsPage::compareChosen);
@@ -118,7 +117,7 @@ void RunsPage::buildTable() {
     table_ = new QTreeView(this);
     table_->setObjectName(QStringLiteral("runs.table"));
     table_->setAccessibleName(tr("Runs"));
-    table_->setModel(sorted_);
+    table_->setModel(runs_);
     table_->setRootIsDecorated(false);
     table_->setUniformRowHeights(true);
     table_->setAllColumnsShowFocus(true);
@@ -162,28 +161,47 @@ void RunsPage::buildTable() {
 }
 
 void RunsPage::reload() {
-    const QList<RunId> chosen = chosenRuns();
     const QStringList known = runs_->metricNames();
-    const auto count = static_cast<int>(session_->runs().size());
+    const int at = table_->verticalScrollBar()->value();
     runs_->setRuns(session_->runs());
     for (const QString& metric : runs_->metricNames())
         if (!known.contains(metric) && !kShownMetrics.contains(metric)) hidden_ << metric;
     applyColumns();
-    if (grouped_->isChecked()) table_->expandAll();
-    for (const RunId run : chosen) {
-        const QModelIndex at = sorted_->mapFromSource(runs_->indexOf(run));
-        if (at.isValid())
-            table_->selectionModel()->select(at, QItemSelectionModel::Select | QItemSelectionModel::Rows);
-    }
-    panel_->setHint(count == 0 ? QString() : counted(count, tr("1 run"), tr("%1 runs")));
-    table_->setVisible(count > 0);
-    empty_->setVisible(count == 0);
+    table_->verticalScrollBar()->setValue(at);
+    const bool any = !session_->runs().empty();
+    table_->setVisible(any);
+    empty_->setVisible(!any);
     refreshButtons();
+}
+
+/// Rows move when something new is read, sorted or filtered; what was chosen stays chosen where it is still shown.
+void RunsPage::keepChosen() {
+    kept_ = chosenRuns();
+    keptCurrent_ = RunId(table_->currentIndex().data(RunsModel::kRunRole).toLongLong());
+}
+
+void RunsPage::restoreChosen() {
+    applyColumns();
+    if (grouped_->isChecked()) table_->expandAll();
+    QItemSelection selection;
+    for (const RunId run : std::as_const(kept_))
+        if (const QModelIndex at = runs_->indexOf(run); at.isValid()) selection.append(QItemSelectionRange(at));
+    QItemSelectionModel* chosen = table_->selectionModel();
+    if (const QModelIndex at = runs_->indexOf(keptCurrent_); at.isValid()) chosen->setCurrentIndex(at, QItemSelectionModel::NoUpdate);
+    if (!selection.isEmpty()) chosen->select(selection, QItemSelectionModel::Select | QItemSelectionModel::Rows);
+    kept_.clear();
+    showCount();
+    refreshButtons();
+}
+
+void RunsPage::showCount() {
+    const qint64 all = qint64(session_->runs().size()), shown = runs_->shownRuns();
+    panel_->setHint(all == 0 ? QString() : shown == all ? counted(all, tr("1 run"), tr("%1 runs")) : tr("%1 of %2 runs").arg(shown).arg(all));
 }
 
 void RunsPage::applyColumns() {
     QHeaderView* header = table_->header();
-    static const int widths[] = {36, 44, 74, 138, 70, 120, 132, 66, 90, 140};
+    static const int widths[] = {36, 58, 74, 138, 88, 120, 132, 66, 90, 140};
     for (int column = 0; column < runs_->columnCount(); ++column) {
         const QString key = runs_->columnKey(column);
         header->setSectionHidden(column, hidden_.contains(key));
@@ -191,6 +209,11 @@ void RunsPage::applyColumns() {
             header->setProperty(key.toUtf8().constData(), true); // once: later widths are the person's
             header->resizeSection(column, column < RunsModel::kFirstMetric ? widths[column] : metricWidth(key));
         }
+    }
+    if (!named_ && runs_->rowCount() > 0) { // once, by the names that are there
+        named_ = true;
+        const QAbstractItemView* view = table_;
+        header->resizeSection(RunsModel::kName, std::clamp(view->sizeHintForColumn(RunsModel::kName) + 8, widths[RunsModel::kName], 260));
     }
     // What a person compares stands before when and where it was made; afterwards the order is theirs.
     if (!ordered_ && !runs_->metricNames().isEmpty()) {
@@ -237,6 +260,9 @@ void RunsPage::fillContextMenu(QMenu* menu) {
     const bool stopped = one && one->kind == "sweep" && (one->status == runStatusName(RunStatus::cancelled) || one->status == runStatusName(RunStatus::interrupted));
     entry(tr("Go on where it stopped"), stopped, [this, chosen] { goOn(chosen.first()); });
     entry(tr("Compare\tC"), chosen.size() == 2, [this] { compareChosen(); });
+    entry(tr("Write report…"), chosen.size() == 1 || chosen.size() == 2, [this, chosen] { Q_EMIT session_->reportRequested(chosen.first(), chosen.size() == 2 ? chosen.last() : RunId()); });
+    const bool evaluated = one && one->status == runStatusName(RunStatus::done) && (one->kind == "quantize" || one->kind == "evaluate");
+    entry(tr("Find out why it lost what it lost"), evaluated, [this, chosen] { Q_EMIT session_->diagnoseRequested(chosen.first()); });
     entry(tr("Star or unstar\tS"), !chosen.isEmpty(), [this, chosen] {
         for (const RunId run : chosen) toggleStar(run);
     });
@@ -245,13 +271,13 @@ void RunsPage::fillContextMenu(QMenu* menu) {
     entry(tr("Copy as command"), chosen.size() == 1, [this, chosen] { copyRunCommand(chosen.first()); });
     menu->addSeparator();
     entry(tr("Copy table as Markdown"), true,
-          [this] { QGuiApplication::clipboard()->setText(runsAsMarkdown(*sorted_, shownColumns())); });
+          [this] { QGuiApplication::clipboard()->setText(runsAsMarkdown(*runs_, shownColumns())); });
     entry(tr("Save table as CSV…"), true, [this] {
         const QString path = QFileDialog::getSaveFileName(this, tr("Save table"), QStringLiteral("runs.csv"), tr("CSV (*.csv)"));
         if (path.isEmpty()) return;
         QVector<QString> keys;
         for (const int column : shownColumns()) keys << runs_->columnKey(column);
-        const QString problem = saveText(runsAsCsv(*sorted_, shownColumns(), keys), path);
+        const QString problem = saveText(runsAsCsv(*runs_, shownColumns(), keys), path);
         Q_EMIT session_->messageRequested(problem.isEmpty() ? tr("Saved %1").arg(path) : problem);
     });
 }
@@ -268,6 +294,19 @@ void RunsPage::refreshButtons() {
     const auto chosen = chosenRuns();
     compare_->setEnabled(chosen.size() == 2);
     open_->setEnabled(chosen.size() == 1);
+    showDetails();
+}
+
+/// Of the one run that is chosen; a running one gets them when it is done.
+void RunsPage::showDetails() {
+    if (!details_) return; // the buttons are made before it
+    const auto chosen = chosenRuns();
+    details_->clear();
+    try {
+        if (chosen.size() == 1 && session_->log()) details_->showRun(*session_->log(), chosen.first());
+    } catch (const Error& e) {
+        Q_EMIT session_->messageRequested(QString::fromStdString(escapeForDisplay(e.message())));
+    }
 }
 
 void RunsPage::openRun(RunId run) {

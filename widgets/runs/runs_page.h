@@ -11,12 +11,12 @@ class QLabel;
 class QLineEdit;
 class QMenu;
 class QPushButton;
-class QSortFilterProxyModel;
 class QTreeView;
 
 namespace bw {
 
 class Panel;
+class RunDetails;
 class RunsModel;
 class Session;
 
@@ -29,12 +29,16 @@ private:
     QWidget* makeToolRow();
     void buildTable();
     void reload();
+    void keepChosen();
+    void restoreChosen();
+    void showCount();
     void applyColumns();
     void fillColumnsMenu();
     void fillContextMenu(QMenu* menu);
     QVector<int> shownColumns() const;
     QList<RunId> chosenRuns() const; ///< selected, in the order of the table
     void refreshButtons();
+    void showDetails();
     void openRun(RunId run);
     void goOn(RunId run);
     void compareChosen();
@@ -45,7 +49,6 @@ private:
 
     Session* session_;
     RunsModel* runs_;
-    QSortFilterProxyModel* sorted_;
     QTreeView* table_;
     QLineEdit* filter_;
     QCheckBox* grouped_;
@@ -53,8 +56,11 @@ private:
     QLabel* empty_;
     QMenu* columns_;
     Panel* panel_;
+    RunDetails* details_ = nullptr;
     QStringList hidden_; ///< column keys not shown
-    bool ordered_ = false;
+    QList<RunId> kept_;  ///< chosen before rows moved
+    RunId keptCurrent_;
+    bool ordered_ = false, named_ = false;
 };
 
 } // namespace bw

@@ -63,7 +63,7 @@ bool DamageTable::readSweep(const LogReader& log, RunId run, Sweep& sweep) {
     return true;
 }
 
-bool DamageTable::update(const LogReader& log, const std::vector<RunSummary>& runs, const std::string& checkpointPath) {
+bool DamageTable::update(const LogReader& log, const RunList& runs, const std::string& checkpointPath) {
     bool changed = false;
     if (checkpointPath != checkpoint_) {
         const DamageBy by = by_; // what a person prefers to look at does not hang on the checkpoint
@@ -74,16 +74,11 @@ bool DamageTable::update(const LogReader& log, const std::vector<RunSummary>& ru
     }
     std::size_t looked = 0;
     for (const RunSummary& summary : runs) { // newest first
-        if (summary.kind != "sweep" || foreign_.contains(summary.id.value())) continue;
+        if (summary.kind != "sweep" || summary.checkpointPath != checkpointPath) continue;
         if (++looked > kMostSweeps) break;
         auto at = sweeps_.find(summary.id);
         if (at == sweeps_.end()) {
             const RunDetail detail = log.run(summary.id);
-            if (detail.checkpoint.path != checkpointPath) {
-                foreign_.insert(summary.id.value(), true);
-                --looked;
-                continue;
-            }
             at = sweeps_.emplace(summary.id, Sweep()).first;
             at->second.rounder = QString::fromStdString(detail.recipe.value("rounder", std::string()));
             const Json asked = detail.recipe.value("sweep", Json::object());

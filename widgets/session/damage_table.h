@@ -5,6 +5,7 @@
 
 #include "core/experiment/log.h"
 #include "widgets/session/damage_map.h"
+#include "widgets/session/run_list.h"
 
 #include <map>
 
@@ -30,7 +31,7 @@ struct FisherKnowledge {
 class DamageTable {
 public:
     /// Reads what is new. @return whether anything shown changed. @throws Error.
-    bool update(const LogReader& log, const std::vector<RunSummary>& runs, const std::string& checkpointPath);
+    bool update(const LogReader& log, const RunList& runs, const std::string& checkpointPath);
     void clear();
 
     const DamageMap& column(DamageBy by) const; ///< empty when there is no such sweep; `best` is put together
@@ -61,7 +62,6 @@ private:
     void readFisher(const LogReader& log, RunId run);
 
     std::map<RunId, Sweep> sweeps_;
-    QHash<qint64, bool> foreign_;  ///< sweeps of other checkpoints of the same name
     DamageMap best_, fisherMap_, measured_, output_;
     FisherKnowledge fisher_;
     RunId fisherRead_;

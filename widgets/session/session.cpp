@@ -6,9 +6,10 @@
 #include "core/quantize/assignment.h"
 
 #include <QElapsedTimer>
+#include <QThreadPool>
 #include <QUndoCommand>
 #include <algorithm>
-#include <tuple>
+#include <utility>
 
 namespace bw {
 
@@ -30,6 +31,8 @@ public:
     }
     void undo() override { session_.applyRecipe(before_); }
     void redo() override { session_.applyRecipe(after_); }
+    const Recipe& before() const { return before_; }
+    const Recipe& after() const { return after_; }
 
 private:
     Session& session_;
@@ -50,27 +53,40 @@ void putRule(std::vector<FormatRule>& rules, const std::string& site, const std:
     rules.push_back({site, format});
 }
 
-bool sameRun(const RunSummary& a, const RunSummary& b) {
-    const auto parts = [](const RunSummary& r) {
-        return std::tie(r.id, r.kind, r.name, r.status, r.checkpoint, r.startedAt, r.seconds, r.error, r.tags, r.starred, r.note);
-    };
-    const auto sameMetric = [](const MetricRow& x, const MetricRow& y) {
-        return std::tie(x.name, x.value, x.standardError, x.unit) == std::tie(y.name, y.value, y.standardError, y.unit);
-    };
-    return parts(a) == parts(b) && std::equal(a.metrics.begin(), a.metrics.end(), b.metrics.begin(), b.metrics.end(), sameMetric);
-}
-
 } // namespace
 
 Session::Session(QObject* parent) : QObject(parent) {
     qRegisterMetaType<bw::RunId>();
     qRegisterMetaType<bw::Recipe>();
+    connect(&older_, &RunsReading::done, this, &Session::takeRuns);
+    connect(&older_, &RunsReading::failed, this, &Session::messageRequested);
 }
 
 Session::~Session() { undo_.clear(); }
 
 void Session::editRecipe(const QString& text, Recipe changed, int mergeId) {
     undo_.push(new RecipeCommand(*this, text, recipe_, std::move(changed), mergeId));
+}
+
+QVector<Session::Edit> Session::edits(int most) const {
+    const auto innermost = [](const QUndoCommand* command, bool last) {
+        while (command->childCount() > 0) command = command->child(last ? command->childCount() - 1 : 0);
+        return dynamic_cast<const RecipeCommand*>(command); // null: a macro in which nothing changed
+    };
+    QVector<Edit> out;
+    for (int i = std::max(0, undo_.count() - most); i < undo_.count(); ++i) {
+        const QUndoCommand* command = undo_.command(i);
+        if (innermost(command, true)) out << Edit{command->text(), innermost(command, false)->before(), innermost(command, true)->after()};
+    }
+    return out;
+}
+
+void Session::restoreEdits(const QVector<Edit>& edits, int done) {
+    for (qsizetype i = 1; i < edits.size(); ++i)
+        if (!(edits[i].before == edits[i - 1].after)) return;
+    undo_.clear();
+    for (const Edit& edit : edits) undo_.push(new RecipeCommand(*this, edit.text, edit.before, edit.after, -1));
+    undo_.setIndex(std::clamp(done, 0, undo_.count()));
 }
 
 void Session::setSiteFormat(const QString& site, const QString& format) {
@@ -159,7 +175,8 @@ void Session::setLog(const QString& path) {
     logPath_ = path;
     logVersion_ = -1;
     runA_ = runB_ = calibrationRun_ = latestCalibration_ = RunId();
-    runs_.clear();
+    runs_ = {};
+    older_.setLog(path);
     Q_EMIT runsChanged();
     forgetReadings();
     log_ = std::make_unique<LogReader>(path.toStdString());
@@ -171,7 +188,7 @@ void Session::refreshLog() {
     const std::int64_t version = log_->dataVersion();
     if (version == logVersion_) return;
     logVersion_ = version;
-    readRuns();
+    if (readNewest()) older_.request(runs_);
     adoptLatestRuns();
     Q_EMIT logChanged();
 }
@@ -184,21 +201,48 @@ void Session::adoptLatestRuns() {
     readMaps();
 }
 
-void Session::readRuns() {
+bool Session::hasRun(RunId run) const {
+    if (runs_.find(run)) return true;
     try {
-        std::vector<RunSummary> runs = log_->runs();
-        const bool same = std::equal(runs.begin(), runs.end(), runs_.begin(), runs_.end(), sameRun);
-        runs_ = std::move(runs);
-        if (!same) Q_EMIT runsChanged();
+        return log_ && log_->run(run).summary.id == run;
+    } catch (const Error&) {
+        return false;
+    }
+}
+
+bool Session::readNewest() {
+    constexpr std::int64_t kNewest = 200; // about 2 ms
+    try {
+        std::vector<RunSummary> newest = log_->runs(kNewest);
+        const bool more = newest.size() == std::size_t(kNewest);
+        RunList runs = runs_.renewed(std::move(newest), !more);
+        if (!(runs == runs_)) {
+            runs_ = std::move(runs);
+            Q_EMIT runsChanged();
+        }
+        return more;
     } catch (const Error& error) {
         Q_EMIT messageRequested(QString::fromStdString(error.oneLine()));
+        return false;
     }
+}
+
+void Session::takeRuns(const RunList& runs) {
+    if (!log_ || runs == runs_) return;
+    // Freeing ten thousand runs takes a while too.
+    QThreadPool::globalInstance()->start([old = std::exchange(runs_, runs)] { static_cast<void>(old); });
+    readNewest(); // may have changed since
+    adoptLatestRuns();
+    Q_EMIT runsChanged();
+    Q_EMIT logChanged();
 }
 
 void Session::forgetReadings() {
     statisticsRun_ = RunId();
     table_.clear();
     statistics_.clear();
+    dataWarnings_.clear();
+    coverage_.clear();
     ++mapRevision_;
     Q_EMIT statisticsChanged();
 }
@@ -207,8 +251,14 @@ void Session::readStatistics() {
     if (calibrationRun_ == statisticsRun_ && (!statistics_.empty() || statisticsRun_ == RunId())) return;
     statisticsRun_ = calibrationRun_;
     statistics_.clear();
+    dataWarnings_.clear();
+    coverage_.clear();
     try {
-        if (calibrationRun_ != RunId()) statistics_ = log_->siteStatistics(calibrationRun_);
+        if (calibrationRun_ != RunId()) {
+            statistics_ = log_->siteStatistics(calibrationRun_);
+            dataWarnings_ = log_->warnings(calibrationRun_);
+            coverage_ = log_->expertCoverage(calibrationRun_);
+        }
     } catch (const Error& error) {
         Q_EMIT messageRequested(QString::fromStdString(error.oneLine()));
     }
@@ -227,8 +277,14 @@ void Session::readMaps() {
 
 void Session::applyRecipe(const Recipe& recipe) {
     recipe_ = recipe;
+    recipe_.device = device_;
     resolved_.reset();
     Q_EMIT recipeChanged();
+}
+
+void Session::setDevice(const QString& name) {
+    device_ = name.toStdString();
+    if (recipe_.device != device_) applyRecipe(Recipe(recipe_));
 }
 
 void Session::replaceRecipe(const Recipe& recipe) {
@@ -276,6 +332,12 @@ void Session::setDamageBy(DamageBy by) {
 void Session::setWeightView(const WeightView& view) {
     views_.insert(view.site, view);
     Q_EMIT weightViewChanged(view.site);
+}
+
+void Session::setWhatIfInput(std::shared_ptr<const WhatIfInput> input, const QString& why) {
+    whatIf_ = std::move(input);
+    whyNoWhatIf_ = why;
+    Q_EMIT whatIfInputChanged();
 }
 
 void Session::setSiteFacts(const QString& site, const SiteFacts& facts) {

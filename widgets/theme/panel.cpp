@@ -32,9 +32,13 @@ Panel::Panel(const QString& title, QWidget* parent) : QFrame(parent), title_(new
 void Panel::setTitle(const QString& title) {
     title_->setText(title);
     title_->setVisible(!title.isEmpty());
+    hint_->setVisible(!title.isEmpty() || !hint_->text().isEmpty()); // neither: no line is kept for them
     setAccessibleName(title);
 }
 
-void Panel::setHint(const QString& hint) { hint_->setText(hint); }
+void Panel::setHint(const QString& hint) {
+    hint_->setText(hint);
+    hint_->setVisible(!title_->text().isEmpty() || !hint.isEmpty());
+}
 
 } // namespace bw

@@ -17,6 +17,7 @@ QFrame[role="panel"] { background: @panel@; border: 1px solid @line@; border-rad
 QWidget[role="bar"] { background: @panel@; }
 QWidget[role="ground"] { background: @ground@; }
 QFrame[role="notice"] { background: @raised@; border: none; border-left: 3px solid @amber@; border-bottom: 1px solid @line@; }
+QFrame[role="tip"] { background: @raised@; border: none; border-left: 3px solid @accent@; border-bottom: 1px solid @line@; }
 QFrame[role="rule"] { background: @line@; border: none; }
 QFrame[role="drop"] { background: @panel@; border: 2px dashed @scroll@; border-radius: 12px; }
 QDialog[role="popup"] { background: @raised@; border: 1px solid @line@; }
@@ -32,6 +33,7 @@ QLabel[role="figures"] { font-family: "@figures@"; font-size: 12px; }
 QLabel[role="good"] { color: @green@; }
 QLabel[role="warn"] { color: @amber@; }
 QLabel[role="bad"] { color: @red@; }
+QLabel[role="accent"] { color: @accent@; font-size: 12px; }
 QLabel[role="badge"] { background: @raised@; border: 1px solid @line@; border-radius: 4px; padding: 1px 6px; font-size: 11px; }
 
 QPushButton, QToolButton[role="button"] { background: @raised@; border: 1px solid @line@; border-radius: 6px; padding: 5px 12px; min-height: 16px; }
@@ -58,6 +60,9 @@ QPushButton[role="link"], QToolButton[role="link"] { background: transparent; bo
 QPushButton[role="link"]:hover, QToolButton[role="link"]:hover { text-decoration: underline; }
 QPushButton[role="link"]:focus, QToolButton[role="link"]:focus { border-color: @accent@; border-radius: 4px; }
 QPushButton[role="link"]:disabled { color: @faint@; }
+QPushButton[role="quiet"] { background: transparent; border: 1px solid transparent; border-radius: 4px; color: @muted@; padding: 1px 4px; font-size: 12px; }
+QPushButton[role="quiet"]:hover { color: @text@; background: @raised@; }
+QPushButton[role="quiet"]:focus { border-color: @accent@; }
 QPushButton[role="flat"], QToolButton { background: transparent; border: 1px solid transparent; border-radius: 6px; padding: 3px; }
 QPushButton[role="flat"]:hover, QToolButton:hover { background: @raised@; }
 QPushButton[role="flat"]:focus, QToolButton:focus { border-color: @accent@; }
@@ -101,6 +106,7 @@ QHeaderView::section { background: @panel@; color: @muted@; border: none; border
 QHeaderView::section:hover { color: @text@; }
 QHeaderView::down-arrow { image: url(:/icons/chevron.svg); width: 9px; height: 9px; subcontrol-position: center right; right: 2px; }
 QHeaderView::up-arrow { image: url(:/icons/chevron-up.svg); width: 9px; height: 9px; subcontrol-position: center right; right: 2px; }
+QAbstractScrollArea::corner { background: transparent; border: none; }
 QTableCornerButton::section { background: @panel@; border: none; }
 
 QScrollArea { background: transparent; border: none; }
@@ -128,6 +134,7 @@ QTabBar::tab:hover { color: @text@; }
 QTabWidget::pane { border: none; }
 QDockWidget { titlebar-close-icon: none; titlebar-normal-icon: none; font-weight: 600; }
 QDockWidget::title { background: @panel@; padding: 8px 12px; text-align: left; }
+QToolBar { background: @panel@; border: none; border-bottom: 1px solid @line@; spacing: 4px; padding: 4px 8px; }
 QStatusBar { background: @panel@; }
 QCheckBox { spacing: 6px; background: transparent; }
 QCheckBox::indicator, QTreeView::indicator { width: 14px; height: 14px; border: 1px solid @scroll@; border-radius: 3px; background: @ground@; }

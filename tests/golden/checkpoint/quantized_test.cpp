@@ -64,6 +64,31 @@ void expectDecodes(const std::string& data, std::span<const Case> cases) {
     }
 }
 
+/// Codes with scales and zero points are the values to the bit, from any row on.
+TEST(QuantizedGolden, integersAreCodedAsTheyDecode) {
+    std::vector<std::string> coded;
+    for (const auto& [data, cases] : {std::pair(kData, std::span<const Case>(kCases)), std::pair(kPackages, std::span<const Case>(kPackageCases))})
+        for (const Case& c : cases) {
+            const auto checkpoint = Checkpoint::open(data + c.folder);
+            const TensorInfo& tensor = checkpoint->require("blk.0.ffn_up.weight");
+            const auto rows = checkpoint->codedRows(tensor, 3, tensor.rows() - 3);
+            if (!rows) continue;
+            SCOPED_TRACE(c.folder);
+            coded.push_back(c.folder);
+            Matrix values(tensor.rows() - 3, tensor.cols());
+            checkpoint->readRows(tensor, 3, values.view());
+            ASSERT_EQ(rows->rows, values.rows());
+            for (std::int64_t i = 0; i < values.size(); ++i) {
+                const auto code = rows->codes[static_cast<std::size_t>(i)];
+                const auto group = static_cast<std::size_t>(i / rows->group);
+                ASSERT_LT(code, 1 << rows->bits);
+                ASSERT_EQ(rows->scales[group] * (static_cast<float>(code) - rows->zeros[group]), values.data()[i]) << "element " << i;
+            }
+        }
+    EXPECT_THAT(coded, testing::UnorderedElementsAre("gptq2", "gptq3", "gptq4", "gptq8", "gptq4-v2", "gptq4-channel", "awq", "int8-sym", "int8-asym", "llm-int8",
+                                                     "ct-w4a16-sym", "ct-w4a16-asym", "ct-w8a16-channel", "ct-w8a8-int", "bnb-int8"));
+}
+
 TEST(QuantizedGolden, everyLayoutDecodesToWhatWasPacked) { expectDecodes(kData, kCases); }
 
 TEST(QuantizedGolden, whatThePackagesWroteDecodesToWhatTheyRead) { expectDecodes(kPackages, kPackageCases); }

@@ -16,7 +16,6 @@ namespace bw::test {
 namespace {
 
 namespace fs = std::filesystem;
-const fs::path kData = fs::path(BW_TEST_DATA) / "families";
 
 /// RFC 4648, without line breaks.
 std::vector<unsigned char> decodeBase64(const std::string& text) {
@@ -38,16 +37,8 @@ std::vector<unsigned char> decodeBase64(const std::string& text) {
 
 } // namespace
 
-std::vector<std::string> familyNames() {
-    std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(kData))
-        if (entry.is_directory()) names.push_back(entry.path().filename().string());
-    std::sort(names.begin(), names.end());
-    return names;
-}
-
 Reference readReference(const std::string& name) {
-    const Json json = readJsonFile((kData / name / "reference.json").string());
+    const Json json = readJsonFile((familyPath(name) / "reference.json").string());
     Reference reference;
     reference.ids = json.at("ids").get<std::vector<TokenId>>();
     const auto bytes = decodeBase64(json.at("logits_f32_base64").get<std::string>());
@@ -61,9 +52,9 @@ FamilyFolder::FamilyFolder(const std::string& name, const std::string& config) {
     static int counter = 0;
     root_ = fs::temp_directory_path() / ("bw-family-" + std::to_string(::getpid()) + "-" + std::to_string(counter++));
     fs::create_directories(root_ / "model");
-    fs::copy_file(kData / name / config, root_ / "model" / "config.json");
-    fs::copy_file(kData / name / "model.safetensors", root_ / "model" / "model.safetensors");
-    fs::copy_file(kData / "tokenizer.json", root_ / "model" / "tokenizer.json");
+    fs::copy_file(familyPath(name) / config, root_ / "model" / "config.json");
+    fs::copy_file(familyPath(name) / "model.safetensors", root_ / "model" / "model.safetensors");
+    fs::copy_file(familyPath("tokenizer.json"), root_ / "model" / "tokenizer.json");
 }
 
 FamilyFolder::~FamilyFolder() {

@@ -4,6 +4,7 @@
 
 #include "core/base/matrix.h"
 #include "core/model/model.h"
+#include "tests/support/families.h"
 
 #include <filesystem>
 #include <memory>
@@ -11,9 +12,6 @@
 #include <vector>
 
 namespace bw::test {
-
-/// Names of the folders in tests/data/families, sorted.
-std::vector<std::string> familyNames();
 
 /// What transformers computed: see make_families.py.
 struct Reference {

@@ -30,7 +30,9 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"sensitivity", {"base", "format", "checkpoint", "compute", "model", "calibrate", "quantize"}},
     {"assign", {"base"}},
     {"evaluate", {"base", "format", "checkpoint", "tokenizer", "compute", "model", "calibrate"}},
-    {"experiment", {"base", "format", "checkpoint", "tokenizer", "compute", "model", "calibrate", "quantize", "sensitivity", "assign", "evaluate"}},
+    {"diagnose", {"base", "format", "checkpoint", "compute", "model", "calibrate", "quantize", "sensitivity", "evaluate"}},
+    {"experiment", {"base", "format", "checkpoint", "tokenizer", "compute", "model", "calibrate", "quantize", "sensitivity", "assign", "evaluate", "diagnose"}},
+    {"report", {"base", "format", "plot", "calibrate", "quantize", "experiment"}},
 };
 
 struct Include { fs::path file; std::string target; };

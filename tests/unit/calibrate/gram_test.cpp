@@ -70,6 +70,36 @@ TEST_P(GramWidths, QuadraticFormIsTheNormOfTheProduct) {
     EXPECT_NEAR(gram.quadratic(a.view(), job), direct, 1e-5 * direct);
 }
 
+/// Windows of many tokens may be rounded to bf16 on their way: each product is off by at most 2·2⁻⁹ of itself, their sum by as
+/// much of the root of its squares, and forms of it by less than a thousandth.
+TEST_P(GramWidths, LongWindowsAreSummedNearlyAsExactly) {
+    const std::int64_t width = GetParam(), tokens = 301;
+    Gram gram(width);
+    const Matrix x = randomMatrix(tokens, width, 5);
+    gram.add(x.view());
+    const Matrix full = gram.full();
+    for (std::int64_t i = 0; i < width; i += 1 + width / 40)
+        for (std::int64_t j = 0; j < width; ++j) {
+            double exact = 0, squares = 0;
+            for (std::int64_t t = 0; t < tokens; ++t) {
+                const double product = static_cast<double>(x.row(t)[i]) * static_cast<double>(x.row(t)[j]);
+                exact += product;
+                squares += product * product;
+            }
+            ASSERT_NEAR(full.row(i)[j], exact, 5 * std::sqrt(squares) / 256 + 1e-4) << i << " " << j;
+        }
+    const Matrix a = randomMatrix(7, width, 2);
+    double direct = 0;
+    for (std::int64_t t = 0; t < tokens; ++t)
+        for (std::int64_t r = 0; r < 7; ++r) {
+            double dot = 0;
+            for (std::int64_t c = 0; c < width; ++c) dot += static_cast<double>(a.row(r)[c]) * static_cast<double>(x.row(t)[c]);
+            direct += dot * dot;
+        }
+    JobContext job;
+    EXPECT_NEAR(gram.quadratic(a.view(), job), direct, 1e-3 * direct);
+}
+
 TEST(GramTest, ManyRowsAreMeasuredInPieces) {
     const Matrix x = randomMatrix(7, 5, 1), a = randomMatrix(4100, 5, 2);
     Gram gram(5);

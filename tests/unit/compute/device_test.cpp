@@ -4,6 +4,8 @@
 #include "core/compute/cpu_device.h"
 #include "tests/unit/compute/reference.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
 
@@ -132,6 +134,63 @@ TEST_F(CpuDeviceTest, EmptyInputsAreFine) {
     EXPECT_EQ(histogram.bins, std::vector<std::uint64_t>(4, 0));
     EXPECT_TRUE(allFinite({}));
     EXPECT_EQ(squaredDistance({}, {}), 0.0);
+}
+
+TEST_F(CpuDeviceTest, SumsInputsByChannelAndByRow) {
+    Matrix x = randomMatrix(70, 130, 44); // more than a piece of channels, and of rows
+    x.row(3)[5] = -40.0f;
+    std::fill_n(x.row(9), 130, 0.0f);
+    InputSums sums;
+    device_->inputSums(x.view(), sums);
+    ASSERT_EQ(sums.channels.size(), 130u);
+    ASSERT_EQ(sums.rows.size(), 70u);
+    for (const std::int64_t c : {std::int64_t{0}, std::int64_t{5}, std::int64_t{129}}) {
+        double first = 0, absolute = 0, second = 0, third = 0, fourth = 0;
+        for (std::int64_t t = 0; t < 70; ++t) {
+            const auto v = static_cast<double>(x.row(t)[c]);
+            first += v;
+            absolute += std::abs(v);
+            second += v * v;
+            third += v * v * v;
+            fourth += v * v * v * v;
+        }
+        const InputSums::Channel& made = sums.channels[static_cast<std::size_t>(c)];
+        EXPECT_NEAR(made.first, first, 1e-12 * absolute);
+        EXPECT_NEAR(made.absolute, absolute, 1e-12 * absolute);
+        EXPECT_NEAR(made.second, second, 1e-12 * second);
+        EXPECT_NEAR(made.third, third, 1e-12 * fourth);
+        EXPECT_NEAR(made.fourth, fourth, 1e-12 * fourth);
+    }
+    EXPECT_EQ(sums.channels[5].low, -40.0f);
+    EXPECT_EQ(sums.rows[9].power, 0.0);
+    EXPECT_EQ(sums.rows[9].error, 0.0);
+    // Row 3 is as wide as 40: a step of 40/127, whose square over twelve is the mean error of the many small values.
+    const double step = 40.0 / 127.0;
+    EXPECT_NEAR(sums.rows[3].error / 129, step * step / 12, 0.5 * step * step / 12);
+    EXPECT_GT(sums.rows[3].power, 1600.0);
+}
+
+TEST_F(CpuDeviceTest, CountsChannelsInEighthsOfAnOctave) {
+    // Channel 0: 1 and 1.124 share a bin, 1.126 has the next; channel 1: signs, zero, and what is too small.
+    const std::vector<float> values{1.0f, -2.0f, 1.124f, 0.0f, 1.126f, 1e-30f, 1.99f, -2.25f};
+    const std::vector<std::int32_t> least{127 * 8, 127 * 8};
+    std::vector<std::uint32_t> counts(2 * 33);
+    counts[0] = 5; // is added to
+    device_->logHistograms({values.data(), 4, 2}, least, 16, counts);
+    EXPECT_EQ(counts[0], 7u);
+    EXPECT_EQ(counts[1], 1u);
+    EXPECT_EQ(counts[7], 1u);
+    EXPECT_EQ(counts[33 + 16 + 8], 1u);  // −2
+    EXPECT_EQ(counts[33 + 16 + 9], 1u);  // −2.25
+    EXPECT_EQ(counts[33 + 32], 2u);      // zero and 1e-30
+}
+
+TEST_F(CpuDeviceTest, GivesRowsOfAWeight) {
+    const Matrix w = randomMatrix(7, 33, 45);
+    Matrix y(3, 33);
+    const std::vector<std::int32_t> rows{6, 0, 6};
+    device_->rowsOf(*device_->prepare(w.view()), rows, y.view());
+    for (std::int64_t t = 0; t < 3; ++t) EXPECT_EQ(std::memcmp(y.row(t), w.row(rows[static_cast<std::size_t>(t)]), 33 * sizeof(float)), 0);
 }
 
 } // namespace

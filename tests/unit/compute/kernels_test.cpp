@@ -117,6 +117,25 @@ TEST_P(KernelTest, SoftmaxKeepsNanVisibleAndSurvivesLargeScores) {
     std::vector<float> large{3e4f, -3e4f, 3e4f};
     kernels::softmaxRow(large.data(), 3, 3, 1.0f);
     EXPECT_EQ(large, (std::vector<float>{0.5f, 0.0f, 0.5f}));
+    // A scale that is no power of two: the product peak·scale is off by far more than exp can take.
+    std::vector<float> huge{3.1e13f, -3e13f, 3.1e13f, 3.0e13f};
+    kernels::softmaxRow(huge.data(), 4, 4, 0.17677669f);
+    EXPECT_EQ(huge, (std::vector<float>{0.5f, 0.0f, 0.5f, 0.0f}));
+    std::vector<float> ends{3e38f, -3e38f};
+    kernels::softmaxRow(ends.data(), 2, 2, 0.3f);
+    EXPECT_EQ(ends, (std::vector<float>{1.0f, 0.0f}));
+}
+
+TEST_P(KernelTest, RmsNormOfValuesWhoseSquaresOverflow) {
+    const std::vector<float> x{3e30f, -4e30f, 0.0f, 1e3f, 5e30f}, weight{1, 1, 1, 1, 2};
+    std::vector<float> y(x.size());
+    kernels::rmsNormRow(x.data(), weight.data(), 1e-5f, y.data(), 5);
+    const double rms = std::sqrt((9.0 + 16 + 25) / 5) * 1e30;
+    for (std::size_t i = 0; i < x.size(); ++i)
+        EXPECT_NEAR(static_cast<double>(y[i]), static_cast<double>(x[i]) / rms * static_cast<double>(weight[i]), 4 * kEps); // factor, two products
+    std::vector<float> bad{1.0f, std::numeric_limits<float>::infinity()};
+    kernels::rmsNormRow(bad.data(), weight.data(), 1e-5f, bad.data(), 2);
+    EXPECT_TRUE(std::isnan(bad[1])) << "an infinity stays visible";
 }
 
 TEST_P(KernelTest, SiluMultiply) {

@@ -5,10 +5,12 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/compute/cpu_device.h"
+#include "core/evaluate/top_tokens.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -136,6 +138,47 @@ TEST(Evaluate, ADamagedModelDiverges) {
     EXPECT_NEAR(kl / static_cast<double>(a.tokens), a.klMean, 1e-6 * a.klMean);
     // The quantized model's own figures do not depend on whether a base stands beside it.
     EXPECT_DOUBLE_EQ(evaluatePerplexity(demo(), &slightly, windows, with("windows:128"), job).nll, a.nll);
+}
+
+TEST(Evaluate, KeptCandidatesAreThoseOfBothModelsLogits) {
+    JobContext job;
+    const Windows windows = someWindows("windows:64", 128);
+    const Changed changed("blk.3.ffn_down", 0.5f);
+    const Evaluation e = evaluateAgainstBase(demo(), &changed, demo(), nullptr, windows, with("windows:64", true), job);
+    const TopTokenTable table(e.topTokens, e.tokensScored.size());
+    ASSERT_EQ(table.size(), 126u);
+    EXPECT_LE(e.topTokens.size(), 40u * 126u) << "bytes a token";
+    EXPECT_TRUE(evaluateAgainstBase(demo(), &changed, demo(), nullptr, windows, with("windows:64"), job).topTokens.empty());
+    const auto logitsOf = [&](const WeightSource* source) {
+        Matrix all(windows.tokens(), demo().config().vocabulary);
+        const ScratchMatrix states = walkBlocks(demo(), windows, source, nullptr, job, "test");
+        walkHead(demo(), windows, states.view(), source, job, [&](std::int64_t window, MatrixView<const float> logits) {
+            for (std::int64_t r = 0; r < logits.rows; ++r)
+                std::ranges::copy(logits.rowSpan(r), all.view().rowSpan(window * windows.length + r).begin());
+        });
+        return all;
+    };
+    Matrix model = logitsOf(&changed), base = logitsOf(nullptr);
+    for (std::size_t i = 0; i < table.size(); ++i) {
+        const auto row = static_cast<std::int64_t>(i / 63 * 64 + i % 63);
+        const std::span<const float> a = model.view().rowSpan(row), b = base.view().rowSpan(row);
+        const std::vector<TopToken> found = table.at(i);
+        ASSERT_GE(found.size(), 3u);
+        const auto share = [](std::span<const float> logits, TokenId id) {
+            double sum = 0;
+            for (const float v : logits)
+                sum += std::exp(static_cast<double>(v));
+            return std::exp(static_cast<double>(logits[static_cast<std::size_t>(id)])) / sum;
+        };
+        const auto has = [&](std::int64_t id) { return std::ranges::any_of(found, [&](const TopToken& t) { return t.id == id; }); };
+        EXPECT_EQ(found.front().id, std::ranges::max_element(a) - a.begin());
+        EXPECT_TRUE(has(std::ranges::max_element(b) - b.begin()));
+        EXPECT_TRUE(has(windows.window(static_cast<std::int64_t>(i / 63))[i % 63 + 1]));
+        for (const TopToken& token : found) { // kept with 11 bits
+            EXPECT_NEAR(token.probability, share(a, token.id), share(a, token.id) * 0x1p-11 + 0x1p-24);
+            EXPECT_NEAR(token.baseProbability, share(b, token.id), share(b, token.id) * 0x1p-11 + 0x1p-24);
+        }
+    }
 }
 
 TEST(Evaluate, DoesNotDependOnThreads) {

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -83,6 +84,70 @@ TEST(PairedDifference, SameSeedSameInterval) {
     EXPECT_EQ(one.low, two.low);
     EXPECT_EQ(one.high, two.high);
     EXPECT_NE(one.low, other.low);
+}
+
+/// The series of tests/golden/evaluate/make_paired.py.
+struct Series {
+    std::vector<float> differences;
+    std::vector<std::int64_t> documents;
+    Series() {
+        std::int64_t seed = 7, left = 24 * 60;
+        const auto next = [&] { return (seed = (seed * 1103515245 + 12345) % (std::int64_t{1} << 31)) / 1000; };
+        for (; left > 0; left -= documents.back()) documents.push_back(std::min(left, 5 + next() % 60));
+        for (const std::int64_t n : documents) {
+            const double level = static_cast<double>(next() % 1001) / 1000 - 0.35;
+            for (std::int64_t i = 0; i < n; ++i) differences.push_back(static_cast<float>(level + (static_cast<double>(next() % 1001) / 1000 - 0.5)));
+        }
+    }
+};
+
+TEST(PairedDifference, IsNumpysBootstrapOverWindowsAndDocuments) {
+    const Series series;
+    ASSERT_EQ(series.documents.size(), 42u);
+    const std::vector<float> zero(series.differences.size(), 0.0f);
+    const PairedOptions many{20'000, 0.95, 3};
+    const auto near = [](const PairedDifference& d, double low, double high, double error) {
+        EXPECT_NEAR(d.difference, 0.100002083, 1e-8);
+        // The 2.5 % quantile of 20,000 draws has an error of 0.019 standard deviations (√(p(1−p)/n)/density): four of them.
+        EXPECT_NEAR(d.low, low, 0.08 * error);
+        EXPECT_NEAR(d.high, high, 0.08 * error);
+        EXPECT_NEAR(d.standardError, error, 0.02 * error); // 1/√(2n) = 0.5 %
+    };
+    near(pairedDifference(zero, series.differences, 24, many), 0.031499, 0.163869, 0.033862);
+    near(pairedByBlocks(zero, series.differences, series.documents, many), 0.014956, 0.179966, 0.042111);
+}
+
+TEST(PairedDifference, DocumentsCoverWhereTokensDoNot) {
+    constexpr int kTrials = 300;
+    constexpr double kShift = 0.25;
+    int covered = 0, coveredByTokens = 0;
+    for (int trial = 0; trial < kTrials; ++trial) {
+        Random random(static_cast<std::uint64_t>(trial) + 1);
+        std::vector<std::int64_t> documents;
+        std::vector<float> b;
+        for (int k = 0; k < 30; ++k) { // lengths and levels of their own
+            documents.push_back(8 + static_cast<std::int64_t>(random.below(40)));
+            const double level = kShift + 0.5 * random.normal();
+            for (std::int64_t i = 0; i < documents.back(); ++i) b.push_back(static_cast<float>(level + random.normal()));
+        }
+        const std::vector<float> a(b.size(), 0.0f);
+        const PairedDifference d = pairedByBlocks(a, b, documents, {400, 0.95, static_cast<std::uint64_t>(trial)});
+        covered += d.low <= kShift && kShift <= d.high;
+        double squares = 0;
+        for (const float v : b) squares += std::pow(static_cast<double>(v) - d.difference, 2);
+        coveredByTokens += std::abs(d.difference - kShift) < 1.96 * std::sqrt(squares) / static_cast<double>(b.size());
+    }
+    // 285 ± 4 of 300 at 95 %; 30 documents cost the bootstrap a few percent.
+    EXPECT_GE(covered, 266);
+    EXPECT_LE(covered, 298);
+    EXPECT_LT(coveredByTokens, 200) << "the data would not need documents";
+}
+
+TEST(PairedDifference, FewOrWrongDocumentsSayNothing) {
+    const std::vector<float> a(110, 0.0f), b = correlated(9, 1, 110, 0.2, 0.1);
+    const std::vector<std::int64_t> eleven(11, 10), short_(10, 10), huge{INT64_MAX, INT64_MAX}, empty(12, 0);
+    EXPECT_TRUE(std::isinf(pairedByBlocks(a, b, eleven).high));
+    for (const auto* bad : {&short_, &huge, &empty}) test::expectError(ErrorCode::usage, [&] { pairedByBlocks(a, b, *bad); });
 }
 
 TEST(PairedDifference, RefusesDifferentLengths) {

@@ -57,6 +57,22 @@ TEST(Guide, ProposesWhatCanBeRunAndWritten) {
     }
 }
 
+TEST(Guide, CorrectsDriftWhereTextIsEnough) {
+    for (const char* target : {"cpu", "nvidia"})
+        for (const std::int64_t windows : {16, 17}) {
+            Recipe from = texts();
+            from.calibration.samples = windows;
+            from.calibration.length = 511; // 8,176 tokens are not enough, 8,687 are
+            int rounded = 0;
+            for (const MethodTrial& p : proposeMethods(*demo(), {target, "weight-only", ""}, from)) {
+                const bool gptq = p.recipe.rounder == "gptq";
+                rounded += gptq;
+                EXPECT_EQ(p.recipe.gptq.correction, gptq && windows == 17 ? 0.5 : 0.0) << p.name;
+            }
+            EXPECT_GE(rounded, 1) << target;
+        }
+}
+
 TEST(Guide, StaysWithinTheSizeAndSaysTheLeast) {
     for (const char* target : {"cpu", "nvidia"}) {
         double last = 0;
@@ -102,6 +118,9 @@ TEST(Guide, NamesMethodsAsTheFieldDoes) {
     EXPECT_EQ(methodName(r), "GPTQ");
     r.transform = "awq";
     EXPECT_EQ(methodName(r), "AWQ + GPTQ");
+    r.gptq.correction = 0.5;
+    EXPECT_EQ(methodName(r), "AWQ + GPTQ with correction");
+    r.gptq.correction = 0;
     r.transform = "rotate+awq";
     EXPECT_EQ(methodName(r), "rotation + AWQ + GPTQ");
     r.rounder = "nearest";

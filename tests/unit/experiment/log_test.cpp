@@ -363,7 +363,7 @@ TEST(Log, EveryTableOfTheDesignIsThere) {
     ExperimentLog log(folder.file("log.db"));
     for (const char* table : {"checkpoints", "datasets", "stacks", "runs", "metrics", "site_statistics", "histograms", "sensitivities", "fisher_probes",
                               "assignments", "outputs", "artifacts", "notes", "tags", "site_rounding", "transforms", "warnings", "range_errors",
-                              "channel_statistics", "expert_coverage"})
+                              "channel_statistics", "expert_coverage", "output_pairs"})
         EXPECT_EQ(query(log.path(), std::string("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = '") + table + "'"), "1") << table;
 }
 

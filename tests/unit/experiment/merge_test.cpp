@@ -184,6 +184,52 @@ TEST_F(Merged, KnowsWhatItHas) {
     expectError(ErrorCode::logCorrupt, [&] { merge(path("target.db"), {path("a.db")}); });
 }
 
+TEST_F(Merged, TakesChosenRunsAndThoseTheyName) {
+    RunId sketch, assign, other;
+    {
+        ExperimentLog log(path("from.db"));
+        other = begin(log, "evaluate");
+        log.addWarnings(other, {{"stack", "s", "w", "r", {"d"}}});
+        log.addWarnings(other, {{"overlap", "s2", "w", "r", {}}});
+        log.setOutputPairs(other, {{"1", "Prompt", 2, 0.5, {{"id", "1"}}}});
+        log.addTokenScores(other, {{1.0F, 2.0F}, {0.5F, 0.25F}, {7, 8}, {1, 3}, {{"a.txt", "paragraph", {1, 1}}}, {1, 7, 0, 0x38, 0}});
+        log.finishRun(other, RunStatus::done);
+        sketch = begin(log);
+        log.finishRun(sketch, RunStatus::done);
+        Recipe recipe;
+        recipe.kind = "assign";
+        recipe.checkpoint = demoPath();
+        recipe.assignment.sweepRun = sketch.value();
+        assign = log.beginRun(recipe, "bitwright-cli assign", demoCheckpoint(), *makeCpuDevice());
+        log.finishRun(assign, RunStatus::done);
+    }
+    JobContext job;
+    MergeReport report = copyRuns(path("one.db"), path("from.db"), {assign}, job);
+    EXPECT_EQ(report.added, 2);
+    EXPECT_EQ(report.named, 1);
+    EXPECT_EQ(LogReader(path("one.db")).run(RunId(2)).recipe.at("assignment").at("sweep_run"), 1);
+    EXPECT_EQ(copyRuns(path("two.db"), path("from.db"), {other}, job).added, 1);
+    const LogReader two(path("two.db"));
+    ASSERT_EQ(two.warnings(RunId(1)).size(), 2u);
+    EXPECT_EQ(two.warnings(RunId(1))[1].kind, "overlap");
+    EXPECT_EQ(two.outputPairs(RunId(1)).at(0).cosine, 0.5);
+    const TokenScoreRow scores = two.tokenScores(RunId(1)).value();
+    EXPECT_THAT(scores.marks, ElementsAre(1, 3));
+    EXPECT_THAT(scores.topTokens, ElementsAre(1, 7, 0, 0x38, 0));
+    EXPECT_EQ(scores.texts, (std::vector<ScoredText>{{"a.txt", "paragraph", {1, 1}}}));
+    EXPECT_EQ(two.run(RunId(1)).stack.program, LogReader(path("from.db")).run(other).stack.program);
+    report = copyRuns(path("two.db"), path("from.db"), {}, job);
+    EXPECT_EQ(report.added, 2);
+    EXPECT_EQ(report.known, 1);
+    EXPECT_EQ(copyRuns(path("no.db"), path("from.db"), {other}, job, true).added, 1);
+    EXPECT_FALSE(fs::exists(path("no.db"))) << "only pretended";
+    const Error e = expectError(ErrorCode::unknownRun, [&] { copyRuns(path("no.db"), path("from.db"), {RunId(99)}, job); });
+    EXPECT_THAT(e.message(), HasSubstr("99"));
+    EXPECT_FALSE(fs::exists(path("no.db")));
+    tamper(path("from.db"), "PRAGMA user_version = 999");
+    expectError(ErrorCode::logTooNew, [&] { copyRuns(path("no.db"), path("from.db"), {other}, job); });
+}
+
 TEST_F(Merged, TakesMoreOfAnUnfinishedRun) {
     shardLog("a.db", "1/1", {made("a", "q4_0", 1)}, RunStatus::cancelled);
     EXPECT_EQ(merge(path("target.db"), {path("a.db")}).added, 1);

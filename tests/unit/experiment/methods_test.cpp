@@ -3,8 +3,11 @@
 // last bit, and several of them are ranked.
 #include "core/experiment/methods.h"
 #include "core/experiment/runner.h"
+#include "core/quantize/tensor_cache.h"
 #include "tests/unit/experiment/log_support.h"
 
+#include <filesystem>
+#include <fstream>
 #include <gtest/gtest.h>
 
 namespace bw::test {
@@ -64,6 +67,36 @@ TEST(Methods, ASiteMayNameGptqItself) {
     r.assignment.rules = {{"blk.*.ffn_down", "int3:g64:asym@gptq"}};
     const RunOutcome some = b.run(r);
     EXPECT_EQ(some.result.at("gptq").at("sites"), 6);
+}
+
+TEST(Methods, ASecondSearchTakesItsGramMatricesFromTheStore) {
+    Bench b;
+    setTensorCache({b.folder.file("cache"), {}, 0});
+    Recipe r = small();
+    r.transform = "awq+clip";
+    const RunOutcome first = b.run(r), second = b.run(r);
+    EXPECT_EQ(first.result.at("gram_matrices"), (Json{{"taken", 0}, {"kept", 2}, {"damaged", 0}})); // before and after the scales
+    EXPECT_EQ(second.result.at("gram_matrices"), (Json{{"taken", 2}, {"kept", 0}, {"damaged", 0}}));
+    EXPECT_EQ(klOf(second), klOf(first));
+    for (const auto& file : std::filesystem::recursive_directory_iterator(b.folder.file("cache/grams")))
+        if (file.is_regular_file()) {
+            std::fstream bytes(file.path(), std::ios::in | std::ios::out | std::ios::binary);
+            bytes.seekp(5000);
+            bytes.put('x').put('y').put('z');
+        }
+    const RunOutcome third = b.run(r);
+    EXPECT_EQ(third.result.at("gram_matrices"), (Json{{"taken", 0}, {"kept", 2}, {"damaged", 2}}));
+    EXPECT_EQ(klOf(third), klOf(first));
+    std::filesystem::remove_all(b.folder.file("cache/grams"));
+    Recipe calibration = r;
+    calibration.kind = "calibrate";
+    calibration.transform = "none";
+    calibration.calibrationSet.grams = true;
+    EXPECT_EQ(b.run(calibration).result.at("gram_matrices").at("kept"), 1);
+    EXPECT_EQ(b.run(calibration).result.at("gram_matrices").at("kept"), 0);
+    r.transform = "awq";
+    EXPECT_EQ(b.run(r).result.at("gram_matrices"), (Json{{"taken", 1}, {"kept", 0}, {"damaged", 0}}));
+    setTensorCache({});
 }
 
 TEST(Methods, AreRankedAndTakenFromTheLog) {

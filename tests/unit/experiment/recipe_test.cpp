@@ -18,6 +18,7 @@ Recipe fullRecipe() {
     r.seed = 18446744073709551615ull; // past what a double holds
     r.device = "vulkan:1";
     r.calibration = {{"a.txt", "b.jsonl"}, 64, 256};
+    r.calibrationSet = {{{"b.jsonl", 0.25}}, "body.text", {"*.py", "!*_test.py"}, 32, true, "balanced", 512};
     r.evaluation = {{"e.txt"}, "llama.cpp:512", 4096};
     r.sweep = {{"q4_0", "int4:g64:asym"}, "fisher", 2048};
     r.sweep.probes = 64;
@@ -49,7 +50,7 @@ Recipe fullRecipe() {
     r.assignment.starved = "borrow";
     r.assignment.interactions = false;
     r.rounder = "gptq";
-    r.gptq = {0.05, false, false, true, 6, 640};
+    r.gptq = {0.05, false, true, true, 6, 640, 0.25};
     r.clipSearch = false;
     r.exporting = {"out.gguf", true, 45'000'000'000, "compressed-tensors", "vllm"};
     r.nonFinite = "zero";
@@ -83,6 +84,11 @@ TEST(Recipe, RefusesWhatItDoesNotUnderstandByItsPath) {
              Bad{R"({"version":1,"assignment":{"budget":"lots"}})", "assignment.budget"},
              Bad{R"({"version":1,"evaluation":{"protocol":"windows"}})", "evaluation.protocol"},
              Bad{R"({"version":1,"calibration":{"samples":-1}})", "calibration.samples"},
+             Bad{R"({"version":1,"calibration":{"files":["a"],"weights":{"b":1}}})", "calibration.weights.b"},
+             Bad{R"({"version":1,"calibration":{"files":["a"],"weights":{"a":-1}}})", "calibration.weights.a"},
+             Bad{R"({"version":1,"calibration":{"files":["a"],"weights":{"a":0}}})", "calibration.weights"},
+             Bad{R"({"version":1,"calibration":{"sampling":"lucky"}})", "calibration.sampling"},
+             Bad{R"({"version":1,"calibration":{"protocol":"windows:64","deduplicate":true}})", "calibration.protocol"},
              Bad{R"({"version":1,"calibration":{"samples":1.5}})", "calibration.samples"},
              Bad{R"({"version":1,"kind":"destroy"})", "kind"},
              Bad{R"({"version":1,"seed":-3})", "seed"},
@@ -93,6 +99,8 @@ TEST(Recipe, RefusesWhatItDoesNotUnderstandByItsPath) {
              Bad{R"({"version":1,"gptq":{"damp":0.1}})", "gptq.damp"},
              Bad{R"({"version":1,"gptq":{"refit_scales":true}})", "gptq.refit_scales"},
              Bad{R"({"version":1,"gptq":{"sweeps":65}})", "gptq.sweeps"},
+             Bad{R"({"version":1,"gptq":{"correction":1.5}})", "gptq.correction"},
+             Bad{R"({"version":1,"gptq":{"correction":0.5,"sequential":false}})", "gptq.correction"},
              Bad{R"({"version":1,"gptq":{"minimum_tokens":-1}})", "gptq.minimum_tokens"},
              Bad{R"({"version":1,"activations":"a8:row"})", "activations"},
              Bad{R"({"version":1,"kv_cache":"kv8:rows"})", "kv_cache"},

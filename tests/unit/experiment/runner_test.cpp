@@ -2,7 +2,11 @@
 // Recipes as logged runs on the demo checkpoint: figures arrive in the log, failures too, sweeps go on where they
 // stopped, repetitions agree.
 #include "core/experiment/assign_map.h"
+#include "core/experiment/calibration_store.h"
+#include "core/evaluate/top_tokens.h"
 #include "core/experiment/runner.h"
+#include "core/quantize/tensor_cache.h"
+#include "core/quantize/transform.h"
 #include "tests/unit/experiment/log_support.h"
 
 #include <cmath>
@@ -50,6 +54,80 @@ TEST(Runner, CalibrateFillsTheLog) {
     }
     EXPECT_EQ(b.reader.run(outcome.run).datasets.at(0).sha256.size(), 64u);
     EXPECT_EQ(outcome.result.at("sites").size(), 43u);
+}
+
+TEST(Runner, CalibrateLogsWhatTheDataAndTheRangesAreWorth) {
+    Bench b;
+    const RunOutcome outcome = b.run(small("calibrate"));
+    std::vector<std::string> kinds;
+    for (const DataWarning& warning : b.reader.warnings(outcome.run))
+        kinds.push_back(warning.kind);
+    EXPECT_EQ(kinds, (std::vector<std::string>{"few-samples", "short-samples"})) << "four windows of 64 tokens";
+    EXPECT_EQ(outcome.result.at("data_warnings").size(), kinds.size());
+    EXPECT_EQ(outcome.result.at("warnings").size(), kinds.size()) << outcome.result.at("warnings") << ": each once";
+    // Five calibrators for the tensor, five for its channels, one a token, for each of 25 inputs.
+    const std::vector<RangeErrorRow> errors = b.reader.rangeErrors(outcome.run);
+    EXPECT_EQ(errors.size(), 25u * 11);
+    for (const RangeErrorRow& row : errors)
+        EXPECT_TRUE(row.error > 0 && row.error < 1) << row.group << " " << row.scope << " " << row.calibrator << " " << row.error; // 1: as bad as zeros
+    const std::vector<ChannelStatisticsRow> channels = b.reader.channelStatistics(outcome.run);
+    ASSERT_EQ(channels.size(), 25u);
+    for (const ChannelStatisticsRow& row : channels) {
+        EXPECT_EQ(row.weightMax.size(), row.mean.size()) << row.group;
+        EXPECT_GT(row.weightSquares.at(0), 0) << row.group;
+    }
+    EXPECT_TRUE(b.reader.expertCoverage(outcome.run).empty()) << "a model without experts";
+    // Geometric means of the error over min-max's of the tensor. A token's own range clips nothing; a channel's, fitted to these few
+    // tokens, clips what the held-out windows bring: 9.1 times the error was seen here.
+    EXPECT_LT(outcome.result.at("calibrators").at("token:dynamic").get<double>(), 0.9);
+    EXPECT_GT(outcome.result.at("calibrators").at("channel:minmax").get<double>(), 1);
+}
+
+/// A mixture of four experts a block, with a tokenizer, and a text most of which reaches the same ones.
+Recipe mixture(const Bench& b, const std::string& sampling) {
+    namespace fs = std::filesystem;
+    const std::string model = b.folder.file("mixtral"), text = b.folder.file("uneven.txt");
+    if (!fs::exists(model)) {
+        fs::create_directory(model);
+        for (const char* name : {"config.json", "model.safetensors"})
+            fs::copy_file(fs::path(BW_TEST_DATA "/families/mixtral") / name, fs::path(model) / name);
+        fs::copy_file(BW_TEST_DATA "/families/tokenizer.json", fs::path(model) / "tokenizer.json");
+        std::ofstream out(text);
+        for (int i = 0; i < 400; ++i)
+            out << (i % 20 == 13 ? "Quick ZEBRAS jump; (vexing) 94 boxes!\n" : "aaa bb aaa bb aaa bb aaa bb aaa bb aa\n");
+    }
+    Recipe r;
+    r.kind = "calibrate";
+    r.checkpoint = model;
+    r.calibration = {{text}, 24, 16};
+    r.calibrationSet.sampling = sampling;
+    r.calibrationSet.expertFloor = 64;
+    return r;
+}
+
+TEST(Runner, BalancedSamplingLiftsTheExpertThatSawLeast) {
+    Bench b;
+    const auto least = [&](const std::string& sampling) {
+        const RunOutcome outcome = b.run(mixture(b, sampling));
+        EXPECT_EQ(outcome.result.at("windows"), 24);
+        EXPECT_EQ(outcome.result.at("experts").at("tokens").size(), 8u);
+        const std::vector<ExpertCoverageRow> rows = b.reader.expertCoverage(outcome.run);
+        EXPECT_EQ(rows.size(), 8u);
+        return std::min_element(rows.begin(), rows.end(), [](const auto& x, const auto& y) { return x.tokens < y.tokens; })->tokens;
+    };
+    const std::int64_t even = least("even"), balanced = least("balanced");
+    RecordProperty("least_even", static_cast<int>(even));
+    RecordProperty("least_balanced", static_cast<int>(balanced));
+    EXPECT_GT(balanced, even);
+    // A floor that nobody reaches is said, with every expert by its number.
+    Recipe high = mixture(b, "even");
+    high.calibrationSet.expertFloor = 10'000;
+    const RunOutcome outcome = b.run(high);
+    const auto warnings = b.reader.warnings(outcome.run);
+    const auto starved = std::find_if(warnings.begin(), warnings.end(), [](const DataWarning& w) { return w.kind == "starved-experts"; });
+    ASSERT_NE(starved, warnings.end());
+    EXPECT_EQ(starved->details.size(), 8u);
+    EXPECT_EQ(outcome.result.at("experts").at("below_floor"), 8);
 }
 
 /// The demo model in q4_0, the scales of its blocks 3 and 4 of blk.1.ffn_down damaged.
@@ -102,24 +180,83 @@ TEST(Runner, DamagedScalesAreRefusedByNameOrCountAsZero) {
     EXPECT_NE(values[2 * 32 + 1], 0.0f);
 }
 
+/// The demo model with bf16 values at the front of a tensor changed.
+std::string changedDemo(Bench& b, const std::string& name, const std::vector<std::string>& tensors, std::uint16_t bits, int count = 1) {
+    std::filesystem::copy(demoPath(), b.folder.file(name));
+    const auto source = Checkpoint::open(b.folder.file(name));
+    std::fstream file(source->files().at(0).path(), std::ios::in | std::ios::out | std::ios::binary);
+    const char bytes[2]{static_cast<char>(bits & 0xff), static_cast<char>(bits >> 8)};
+    for (const std::string& tensor : tensors) {
+        file.seekp(static_cast<std::streamoff>(source->require(tensor).offset));
+        for (int i = 0; i < count; ++i)
+            file.write(bytes, 2);
+    }
+    return b.folder.file(name);
+}
+
+TEST(Runner, N02_inputsThatOverflowStopTheCalibrationAndPoisonNothing) {
+    Bench b;
+    setTensorCache({b.folder.file("cache"), {}, 0}); // so that statistics are kept
+    Recipe r = small("calibrate");
+    r.checkpoint = changedDemo(b, "overflow", {"blk.2.ffn_norm.weight"}, 0x7f62); // 3·10³⁸: every weight is finite, gate times up is not
+    const auto refused = [&] {
+        const Error error = expectError(ErrorCode::nonFinite, [&] { b.run(r); });
+        EXPECT_NE(error.message().find("blk.2 "), std::string::npos) << error.message();
+        EXPECT_NE(error.message().find("window 0, token"), std::string::npos) << error.message();
+        EXPECT_NE(error.hint().find("more range"), std::string::npos) << error.hint();
+    };
+    refused();
+    const RunId run = b.reader.runs(1).at(0).id;
+    EXPECT_EQ(b.reader.run(run).summary.status, "failed");
+    EXPECT_TRUE(b.reader.siteStatistics(run).empty());
+    for (const char* rounder : {"gptq", "weighted"}) {
+        r.kind = "quantize";
+        r.rounder = rounder;
+        refused();
+    }
+    EXPECT_EQ(CalibrationStore(calibrationStore()).size().entries, 0);
+    r = small("calibrate");
+    b.run(r);
+    EXPECT_EQ(CalibrationStore(calibrationStore()).size().entries, 1);
+    setTensorCache({});
+}
+
+TEST(Runner, ScaledChannelsAreAWarningInTheLog) {
+    Bench b;
+    Recipe r = small("quantize");
+    r.transform = "awq";
+    r.assignment.format = "int3:g128";
+    std::vector<std::string> norms;
+    for (int block = 0; block < 6; ++block)
+        for (const char* norm : {"attn_norm", "ffn_norm"})
+            norms.push_back("blk." + std::to_string(block) + "." + norm + ".weight");
+    r.checkpoint = changedDemo(b, "large", norms, 0x4180, 110); // many channels 16 times as large as the rest
+    const RunOutcome outcome = b.run(r);
+    const std::vector<DataWarning> warnings = b.reader.warnings(outcome.run);
+    const auto found = std::find_if(warnings.begin(), warnings.end(), [](const DataWarning& w) { return w.kind == "scaled-channels"; });
+    ASSERT_NE(found, warnings.end());
+    EXPECT_NE(found->seen.find("% of the channels are scaled by more than"), std::string::npos) << found->seen;
+    EXPECT_NE(found->why.find("past 5 %"), std::string::npos) << found->why;
+    EXPECT_NE(found->remedy.find("smooth:alpha=0.3"), std::string::npos) << found->remedy;
+    EXPECT_NE(std::find_if(warnings.begin(), warnings.end(), [](const DataWarning& w) { return w.kind == "few-samples"; }), warnings.end()) << "those of the texts stay";
+    const FittedTransform fitted = fittedTransformFromJson(b.reader.transform(outcome.run));
+    ASSERT_FALSE(fitted.warnings.empty());
+    EXPECT_EQ(fitted.warnings.front().text(), found->text());
+}
+
 TEST(Runner, ScalesPastF16AreReported) {
     Bench b;
     Recipe r = small("quantize");
     r.evaluation.files.clear();
     EXPECT_EQ(b.run(r).result.at("held_scales"), 0);
-    // The demo model with one weight of 10³⁰ in blk.0.attn_q.
-    std::filesystem::copy(demoPath(), b.folder.file("huge"));
-    const auto source = Checkpoint::open(b.folder.file("huge"));
-    const std::uint64_t at = source->require("blk.0.attn_q.weight").offset;
-    const std::string weights = source->files().at(0).path();
-    std::fstream file(weights, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(static_cast<std::streamoff>(at));
-    file.write("\x49\x71", 2); // bf16 of 10³⁰
-    file.close();
-    r.checkpoint = b.folder.file("huge");
+    r.checkpoint = changedDemo(b, "huge", {"blk.0.attn_q.weight"}, 0x7149); // 10³⁰
     const RunOutcome outcome = b.run(r);
     EXPECT_EQ(outcome.result.at("held_scales"), 1);
     EXPECT_NE(outcome.result.at("warnings").dump().find("1 scales of 1 sites are past the largest f16"), std::string::npos) << outcome.result.at("warnings");
+    const std::vector<DataWarning> warnings = b.reader.warnings(outcome.run);
+    ASSERT_EQ(warnings.size(), 1u);
+    EXPECT_EQ(warnings[0].kind, "held-scales");
+    EXPECT_EQ(warnings[0].details, std::vector<std::string>{"blk.0.attn_q: 1"});
 }
 
 TEST(Runner, PartsAndTheMixReachTheFile) {
@@ -313,6 +450,13 @@ TEST(Runner, QuantizeKeepsTokenScoresForPlots) {
     EXPECT_EQ(scores->nll.size(), 4u * 63);
     EXPECT_EQ(scores->kl.size(), scores->nll.size());
     EXPECT_EQ(scores->ids.size(), scores->nll.size());
+    const TopTokenTable top(scores->topTokens, scores->nll.size());
+    ASSERT_EQ(top.size(), scores->nll.size());
+    for (std::size_t i = 0; i < top.size(); ++i)
+        for (const TopToken& token : top.at(i)) { // f16 keeps 11 bits
+            const double came = std::exp(-static_cast<double>(scores->nll[i]));
+            EXPECT_TRUE(token.id != scores->ids[i] || std::abs(static_cast<double>(token.probability) - came) <= came * 1e-3 + 1e-7) << i;
+        }
     double sum = 0;
     for (const float kl : scores->kl)
         sum += static_cast<double>(kl);

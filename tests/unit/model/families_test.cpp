@@ -6,6 +6,7 @@
 #include "core/base/parallel.h"
 #include "core/model/generate.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/families.h"
 #include "tests/unit/model/tiny_model.h"
 
 #include <cmath>
@@ -20,6 +21,9 @@ namespace {
 
 using test::allLogits;
 using test::expectError;
+using test::familyNames;
+using test::familyPath;
+using test::openFamily;
 using test::randomWindows;
 using test::TempFolder;
 using test::worstDifference;
@@ -27,24 +31,11 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 namespace fs = std::filesystem;
-const fs::path kFamilies = fs::path(BW_TEST_DATA) / "families";
 constexpr std::int64_t kVocabulary = 128;
 
 /// Logits of these models reach 6 and pass soft caps and experts; another order of the same sums moves them by 3e-5 at
 /// most, a wrong position, window or expert by more than 1e-2.
 constexpr float kFamilyRoundOff = 1e-4f;
-
-std::shared_ptr<const Model> openFamily(const std::string& name) {
-    return Model::open(Checkpoint::open((kFamilies / name).string()), makeCpuDevice());
-}
-
-std::vector<std::string> familyNames() {
-    std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(kFamilies))
-        if (entry.is_directory()) names.push_back(entry.path().filename().string());
-    std::sort(names.begin(), names.end());
-    return names;
-}
 
 class EachFamily : public testing::TestWithParam<std::string> {
 protected:
@@ -257,9 +248,9 @@ TEST(Experts, OneExpertIsReplacedAlone) {
 
 /// A family's checkpoint with another config.json.
 std::string writeWith(const TempFolder& folder, const std::string& family, const std::function<void(Json&)>& edit) {
-    Json config = readJsonFile((kFamilies / family / "config.json").string());
+    Json config = readJsonFile((familyPath(family) / "config.json").string());
     edit(config);
-    fs::copy_file(kFamilies / family / "model.safetensors", folder.path() / "model.safetensors",
+    fs::copy_file(familyPath(family) / "model.safetensors", folder.path() / "model.safetensors",
                   fs::copy_options::overwrite_existing);
     std::ofstream(folder.path() / "config.json") << config.dump();
     return folder.path().string();
@@ -351,7 +342,7 @@ TEST(Reduced, UnknownArchitectureOpensForItsWeights) {
         EXPECT_THAT(error.hint(), HasSubstr("nearest"));
     }
     EXPECT_NO_THROW(
-        Model::openWeights(Checkpoint::open((kFamilies / "llama").string()), makeCpuDevice())->requireForward());
+        Model::openWeights(Checkpoint::open(familyPath("llama").string()), makeCpuDevice())->requireForward());
 }
 
 } // namespace

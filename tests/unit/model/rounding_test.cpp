@@ -3,6 +3,7 @@
 // which a weight multiplied by it must equal, and which shows a row that is rounded twice or never.
 #include "core/model/reverse.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/families.h"
 #include "tests/unit/model/tiny_model.h"
 
 #include <gtest/gtest.h>
@@ -15,8 +16,6 @@ using test::allLogits;
 using test::randomWindows;
 using test::worstDifference;
 
-namespace fs = std::filesystem;
-const fs::path kFamilies = fs::path(BW_TEST_DATA) / "families";
 constexpr std::int64_t kVocabulary = 128;
 constexpr float kFactor = 0.75f; // exact in f32: a weight times it and an input times it give the same products
 /// As in families_test.cpp: another order of the same sums moves logits by 3e-5 at most.
@@ -52,6 +51,20 @@ private:
     int group_;
 };
 
+/// Multiplies the input of one site alone.
+class ScaledSiteInput final : public NoCacheRounding {
+public:
+    explicit ScaledSiteInput(SiteId site) : site_(site) {}
+    bool roundsSite(SiteId site) const override { return site == site_; }
+    void roundSite(SiteId site, MatrixView<float> x) const override {
+        EXPECT_EQ(site, site_);
+        scale(x, kFactor);
+    }
+
+private:
+    SiteId site_;
+};
+
 /// Multiplies the values when they enter the cache, and keys and values again when they leave a window of `recent`
 /// tokens in groups of `group`.
 class ScaledCache final : public NoCacheRounding {
@@ -79,8 +92,9 @@ private:
 struct Source final : WeightSource {
     std::shared_ptr<const RuntimeRounding> rounds;
     int scaledGroup = -2; ///< none: the embedding stands at −1
+    SiteId scaledSite{-1};
     void apply(const Site& site, MatrixView<float> weight) const override {
-        if (site.inputGroup == scaledGroup) scale(weight, kFactor);
+        if (site.inputGroup == scaledGroup || site.id == scaledSite) scale(weight, kFactor);
     }
     std::shared_ptr<const RuntimeRounding> rounding() const override { return rounds; }
 };
@@ -121,20 +135,12 @@ std::vector<float> inPieces(const Model& model, std::span<const TokenId> ids, st
     return all;
 }
 
-std::vector<std::string> familyNames() {
-    std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(kFamilies))
-        if (entry.is_directory()) names.push_back(entry.path().filename().string());
-    std::sort(names.begin(), names.end());
-    return names;
-}
-
 class RoundedFamily : public testing::TestWithParam<std::string> {
 protected:
-    std::shared_ptr<const Model> model_ = Model::open(Checkpoint::open((kFamilies / GetParam()).string()), makeCpuDevice());
+    std::shared_ptr<const Model> model_ = test::openFamily(GetParam());
     bool hasPostNorms() const { return !model_->loadBlock(BlockIndex{0})->postFfnNorm.weight.empty(); }
 };
-INSTANTIATE_TEST_SUITE_P(All, RoundedFamily, testing::ValuesIn(familyNames()), [](const auto& name) { return name.param; });
+INSTANTIATE_TEST_SUITE_P(All, RoundedFamily, testing::ValuesIn(test::familyNames()), [](const auto& name) { return name.param; });
 
 TEST_P(RoundedFamily, AGroupsRoundingReachesItsLinearsAndNothingElse) {
     const Windows windows = randomWindows(2, 12, kVocabulary);
@@ -156,6 +162,16 @@ TEST_P(RoundedFamily, AGroupsRoundingReachesItsLinearsAndNothingElse) {
         if (!routed && !hasPostNorms()) { // an expert may have seen no token; a norm behind takes a factor out again
             EXPECT_GT(worstDifference(logits, plain), 1e-3f) << what.name;
         }
+    }
+}
+
+TEST_P(RoundedFamily, ASitesOwnRoundingReachesItAlone) {
+    const Windows windows = randomWindows(1, 12, kVocabulary);
+    for (const Site& site : model_->blockSites(BlockIndex{0})) {
+        Source rounded, scaled;
+        rounded.rounds = std::make_shared<const ScaledSiteInput>(site.id);
+        scaled.scaledSite = site.id;
+        EXPECT_LE(worstDifference(allLogits(*model_, windows, &rounded), allLogits(*model_, windows, &scaled)), kFamilyRoundOff) << site.name;
     }
 }
 

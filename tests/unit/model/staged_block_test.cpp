@@ -4,11 +4,10 @@
 #include "core/model/staged_block.h"
 
 #include "core/base/random.h"
-#include "core/compute/cpu_device.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/families.h"
 
 #include <cstring>
-#include <filesystem>
 #include <gtest/gtest.h>
 #include <limits>
 #include <map>
@@ -50,19 +49,14 @@ Matrix randomStates(const Model& model) {
 
 bool sameBits(const Matrix& a, const Matrix& b) { return std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(float)) == 0; }
 
-std::shared_ptr<const Model> family(const std::string& name) {
-    return Model::open(Checkpoint::open((std::filesystem::path(BW_TEST_DATA) / "families" / name).string()), makeCpuDevice());
-}
-
 TEST(StagedBlock, EveryFamilyGivesWhatOnePassGives) {
     JobContext job;
     int families = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(BW_TEST_DATA) / "families")) {
-        if (!entry.is_directory()) continue;
-        const auto model = family(entry.path().filename().string());
+    for (const std::string& family : test::familyNames()) {
+        const auto model = test::openFamily(family);
         for (const bool rounded : {false, true})
             for (int b = 0; b < model->config().blocks; ++b) {
-                SCOPED_TRACE(entry.path().filename().string() + " block " + std::to_string(b) + (rounded ? ", rounded" : ""));
+                SCOPED_TRACE(family + " block " + std::to_string(b) + (rounded ? ", rounded" : ""));
                 BlockWeights weights = *model->loadBlock(BlockIndex{b});
                 if (rounded) weights.rounding = std::make_shared<Eighths>();
                 Matrix whole = randomStates(*model), parts = randomStates(*model);
@@ -85,7 +79,7 @@ TEST(StagedBlock, EveryFamilyGivesWhatOnePassGives) {
 }
 
 TEST(StagedBlock, StagesRunWithTheWeightsTheyAreGiven) {
-    const auto model = family("qwen2");
+    const auto model = test::openFamily("qwen2");
     JobContext job;
     const auto loaded = model->loadBlock(BlockIndex{0});
     BlockWeights weights = *loaded;
@@ -112,7 +106,7 @@ TEST(StagedBlock, StagesRunWithTheWeightsTheyAreGiven) {
 }
 
 TEST(StagedBlock, BadNumbersAndStopsEndIt) {
-    const auto model = family("llama");
+    const auto model = test::openFamily("llama");
     JobContext job;
     const auto weights = model->loadBlock(BlockIndex{0});
     Matrix states = randomStates(*model);

@@ -308,6 +308,19 @@ TEST(Layouts, zeroPointsOfZeroNeedTheSecondGeneration) {
     EXPECT_EQ(folder.names(), std::vector<std::string>{"free"});
 }
 
+TEST(Layouts, nf4InAFolderLiesAsBitsandbytesHasIt) {
+    const test::TempFolder folder;
+    const Case nf4{"", "nf4", {{"blk.1.*", "keep"}}};
+    ASSERT_TRUE(exportCase(nf4, folder / "out").ok);
+    EXPECT_EQ(configOf(folder / "out").at("quant_method"), "bitsandbytes");
+    const ExportPlan plan = planExport(demoModel(), resolveFormats(demoModel(), "nf4", "", {}), folder / "other", false);
+    EXPECT_EQ(plan.layout, "bnb");
+    EXPECT_THAT(plan.warnings, testing::Contains(testing::HasSubstr("--layout bnb")));
+    std::string line;
+    EXPECT_EQ(codeOf([&] { planExport(demoModel(), resolveFormats(demoModel(), "int4:g64", "", {{"blk.2.attn_k", "nf4"}}), folder / "other", false); }, &line), ErrorCode::formatDoesNotFit);
+    EXPECT_THAT(line, testing::AllOf(testing::HasSubstr("blk.0.attn_q"), testing::HasSubstr("give all sites nf4, or none")));
+}
+
 TEST(Layouts, weightsBesideTheGridAreRefused) {
     const test::TempFolder folder;
     const auto formats = resolveFormats(demoModel(), "int4:g64:sym", "", {{"token_embd", "keep"}});
@@ -360,6 +373,19 @@ TEST(Layouts, refusalsNameTheSitesAndTheWayOut) {
     EXPECT_TRUE(exportProblems(demoModel(), resolveFormats(demoModel(), "fp8_e4m3:channel", "", {}), out, optionsOf({"compressed-tensors", "", {}, "fp8:token"}, "vllm")).empty());
     EXPECT_TRUE(exportProblems(demoModel(), resolveFormats(demoModel(), "int4:g64:sym", "", {{"blk.1.ffn_down", "int8:g64:sym"}}), out, optionsOf({"gptq", ""}, "vllm")).empty());
     EXPECT_TRUE(folder.names().empty());
+}
+
+TEST(Layouts, blocksThatAreCutShortAreRefused) {
+    using testing::AllOf, testing::Contains, testing::Field, testing::HasSubstr;
+    const auto model = openModel(std::string(BW_TEST_DATA) + "/families/llama"); // 32 wide, 40 in the middle
+    const auto formats = resolveFormats(*model, "fp8_e4m3:block128", "", {});
+    for (const char* profile : {"vllm", "sglang", "transformers"}) {
+        const auto problems = exportProblems(*model, formats, "out", optionsOf({"fp8", ""}, profile));
+        EXPECT_THAT(problems, Contains(AllOf(Field(&ExportProblem::what, AllOf(HasSubstr(profile), HasSubstr("multiples of the block of 128"))),
+                                             Field(&ExportProblem::remedy, HasSubstr("fp8_e4m3:channel")))));
+    }
+    EXPECT_TRUE(exportProblems(*model, formats, "out", optionsOf({"compressed-tensors", ""}, "transformers")).empty()); // pads
+    EXPECT_TRUE(exportProblems(*model, formats, "out", optionsOf({"fp8", ""})).empty());
 }
 
 struct Loaded {

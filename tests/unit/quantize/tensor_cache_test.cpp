@@ -224,8 +224,9 @@ TEST(TensorCache, keepsToItsLimitAndRemovesWhatWasNotUsedForLongest) {
     EXPECT_EQ(tiny.problem(), "");
     TensorCache readOnly = cacheIn(folder, 0);
     EXPECT_TRUE(readOnly.find(key, site, format));
-    EXPECT_EQ(cacheIn(folder, {}).size().limit, std::min<std::uint64_t>(4ull << 30, cacheIn(folder, {}).size().limit));
-    EXPECT_GT(cacheIn(folder, {}).size().limit, 0u);
+    const std::uint64_t chosen = cacheIn(folder, {}).size().limit; // by the free space, which others change meanwhile
+    EXPECT_LE(chosen, 4ull << 30);
+    EXPECT_GT(chosen, 0u);
 }
 
 TEST(TensorCache, aModelLargerThanTheLimitKeepsItsFirstTensors) {

@@ -249,7 +249,7 @@ TEST(Fisher, ChangesThatDoNotFitInMemoryAreDecodedAgain) {
             std::vector<FisherRow> rows;
             const std::function<void(const FisherRow&)> keep = [&](const FisherRow& row) { rows.push_back(row); };
             const detail::FisherLayout layout{windows.count, 2, 1};
-            detail::FisherObserver observer(*tiny.model, windows, layout, cells, changes, keep, job);
+            detail::FisherObserver observer(*tiny.model, windows, layout, cells, changes, keep, true, job);
             walkBackwards(*tiny.model, windows, nullptr, loss, observer, job);
             observer.finish();
             return rows;
