@@ -28,8 +28,8 @@ double luminance(const Color& c) {
 } // namespace
 
 const Tokens& tokens(bool dark) {
-    static const Tokens kDark{rgb(0x14171c), rgb(0x1b1f26), rgb(0x242a34), rgb(0x2f3642), rgb(0xe6e9ef), rgb(0x98a2b1), rgb(0x4c9ffe), rgb(0xe5a50a), rgb(0xe5484d), rgb(0x3fb68b), true};
-    static const Tokens kLight{rgb(0xf5f6f8), rgb(0xffffff), rgb(0xeef0f4), rgb(0xd8dce3), rgb(0x1a1e26), rgb(0x5c6675), rgb(0x1a6ed0), rgb(0x8f6400), rgb(0xc8282e), rgb(0x1b7a57), false};
+    static const Tokens kDark{rgb(0x14171c), rgb(0x1b1f26), rgb(0x242a34), rgb(0x2f3642), rgb(0xe6e9ef), rgb(0x98a2b1), rgb(0x4c9ffe), rgb(0xe5a50a), rgb(0xef676b), rgb(0x3fb68b), true};
+    static const Tokens kLight{rgb(0xf5f6f8), rgb(0xffffff), rgb(0xeef0f4), rgb(0xd8dce3), rgb(0x1a1e26), rgb(0x5c6675), rgb(0x186bcb), rgb(0x8f6400), rgb(0xc8282e), rgb(0x1b7a57), false};
     return dark ? kDark : kLight;
 }
 

@@ -13,8 +13,8 @@ namespace {
 
 /// No script, no font, no file from elsewhere. Colours are the window's; paper gets the light ones.
 constexpr const char* kStyle = R"css(
-:root{--ground:#f5f6f8;--panel:#fff;--raised:#eef0f4;--line:#d8dce3;--text:#1a1e26;--muted:#5c6675;--accent:#1a6ed0;--amber:#8f6400;--red:#c8282e;--green:#1b7a57}
-@media (prefers-color-scheme:dark){:root{--ground:#14171c;--panel:#1b1f26;--raised:#242a34;--line:#2f3642;--text:#e6e9ef;--muted:#98a2b1;--accent:#4c9ffe;--amber:#e5a50a;--red:#ff6b70;--green:#3fb68b}
+:root{--ground:#f5f6f8;--panel:#fff;--raised:#eef0f4;--line:#d8dce3;--text:#1a1e26;--muted:#5c6675;--accent:#186bcb;--amber:#8f6400;--red:#c8282e;--green:#1b7a57}
+@media (prefers-color-scheme:dark){:root{--ground:#14171c;--panel:#1b1f26;--raised:#242a34;--line:#2f3642;--text:#e6e9ef;--muted:#98a2b1;--accent:#4c9ffe;--amber:#e5a50a;--red:#ef676b;--green:#3fb68b}
 .light{display:none}}
 @media (prefers-color-scheme:light),print{.dark{display:none}}
 @media print{:root{--ground:#fff;--panel:#fff;--raised:#f3f4f6;--line:#ccd1d9;--text:#000;--muted:#444;--accent:#1a5fb4;--amber:#7a5600;--red:#b01f25;--green:#15664a}

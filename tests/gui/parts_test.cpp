@@ -13,10 +13,13 @@
 #include "widgets/calibrate/data_panel.h"
 #include "widgets/runs/runs_model.h"
 #include "widgets/session/session.h"
+#include "widgets/theme/theme.h"
 
 #include <QLabel>
 #include <QProcess>
 #include <QSignalSpy>
+#include <algorithm>
+#include <cmath>
 
 using namespace bw;
 using test::home;
@@ -29,6 +32,14 @@ QString made(const char* name, const QByteArray& content) {
     file.write(content);
     return path;
 }
+
+/// Contrast of WCAG 2: 1 (the same) to 21.
+double contrast(const QColor& a, const QColor& b) {
+    const auto linear = [](double v) { return v <= 0.04045 ? v / 12.92 : std::pow((v + 0.055) / 1.055, 2.4); };
+    const auto luminance = [&](const QColor& c) { return 0.2126 * linear(c.redF()) + 0.7152 * linear(c.greenF()) + 0.0722 * linear(c.blueF()); };
+    const double x = luminance(a), y = luminance(b);
+    return (std::max(x, y) + 0.05) / (std::min(x, y) + 0.05);
+}
 } // namespace
 
 class PartsTest final : public QObject {
@@ -36,6 +47,26 @@ class PartsTest final : public QObject {
 
 private Q_SLOTS:
     void init() { test::noWarnings(); }
+    void cleanupTestCase() { Theme::instance().apply(Theme::Mode::dark); }
+
+    void textCanBeReadInBothThemes_data() {
+        QTest::addColumn<bool>("dark");
+        QTest::newRow("dark") << true;
+        QTest::newRow("light") << false;
+    }
+    void textCanBeReadInBothThemes() {
+        QFETCH(bool, dark);
+        Theme& theme = Theme::instance();
+        theme.apply(dark ? Theme::Mode::dark : Theme::Mode::light);
+        const Tokens& t = theme.tokens();
+        QCOMPARE(t.dark, dark);
+        for (const QColor& below : {t.ground, t.panel, t.raised})
+            for (const QColor& text : {t.text, t.muted, t.accent, t.amber, t.red, t.green})
+                QVERIFY2(contrast(text, below) >= 4.5, qPrintable(QStringLiteral("%1 on %2: %3").arg(text.name(), below.name()).arg(contrast(text, below))));
+        QVERIFY(contrast(t.text, t.line) >= 4.5); // chosen lines of menus
+        for (const int bits : {2, 3, 4, 5, 6, 8, 16, 32}) QVERIFY(contrast(Theme::textOn(theme.formatColor(bits)), theme.formatColor(bits)) >= 4.5);
+        QVERIFY(contrast(Theme::textOn(t.accent), t.accent) >= 4.5);
+    }
 
     void recognisesFiles_data() {
         QTest::addColumn<QString>("path");

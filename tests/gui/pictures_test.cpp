@@ -16,7 +16,9 @@
 #include "widgets/plots/reliability_plot.h"
 #include "widgets/session/session.h"
 
+#include <QApplication>
 #include <QDir>
+#include <QFontInfo>
 #include <QPainter>
 #include <cmath>
 #include <limits>
@@ -96,6 +98,10 @@ class PicturesTest final : public QObject {
 
 private Q_SLOTS:
     void initTestCase() {
+        // FONTCONFIG_FILE must be set before the program starts; ctest does (see CMakeLists.txt).
+        for (const QFont& font : {QApplication::font(), Theme::instance().figures()})
+            QVERIFY2(QFontInfo(font).family().startsWith(QLatin1String("DejaVu Sans")),
+                     qPrintable(QStringLiteral("run with FONTCONFIG_FILE=" BW_TEST_DATA "/plots/fonts.conf and fonts-dejavu-core installed, not with %1").arg(QFontInfo(font).family())));
         ExperimentLog log(test::home().file(QStringLiteral("pictures.db")).toStdString());
         test::addFisher(log, demo_);
     }

@@ -17,11 +17,11 @@ namespace {
 
 struct TokenColor { QColor Tokens::*token; QRgb dark, light; };
 
-/// The light hues are the dark ones, darkened until each reads 4.5:1 on white.
+/// Every hue that text may have reads 4.5:1 or better on ground, panel and raised; the light ones are the dark ones, darkened.
 constexpr TokenColor kTokenColors[] = {
     {&Tokens::ground, 0x14171c, 0xf5f6f8}, {&Tokens::panel, 0x1b1f26, 0xffffff}, {&Tokens::raised, 0x242a34, 0xeef0f4},
     {&Tokens::line, 0x2f3642, 0xd8dce3},   {&Tokens::text, 0xe6e9ef, 0x1a1e26},  {&Tokens::muted, 0x98a2b1, 0x5c6675},
-    {&Tokens::accent, 0x4c9ffe, 0x1a6ed0}, {&Tokens::amber, 0xe5a50a, 0x8f6400}, {&Tokens::red, 0xe5484d, 0xc8282e},
+    {&Tokens::accent, 0x4c9ffe, 0x186bcb}, {&Tokens::amber, 0xe5a50a, 0x8f6400}, {&Tokens::red, 0xef676b, 0xc8282e},
     {&Tokens::green, 0x3fb68b, 0x1b7a57}};
 
 Tokens tokensFor(bool dark) {

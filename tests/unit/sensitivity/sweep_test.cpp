@@ -200,13 +200,13 @@ TEST(MeasuredKl, AShareOfThePositionsIsASampleOfAll) {
         excess += some[i].standardError / all[i].standardError / static_cast<double>(all.size());
     }
     EXPECT_NEAR(excess, 2.0, 0.7) << "a quarter of the positions has twice the error";
-    // Exactly the positions that are evenly spread: 63 of 252, each in the middle of four.
+    // Exactly the positions that are evenly spread: 63 of 252, each in the middle of four. 2e-3: differences in half precision.
     const OneQuantized source("blk.1.ffn_up", "int3:g64");
     const auto kl = divergences(demo(), windows, &source);
     double sum = 0;
     for (std::size_t i = 0; i < 63; ++i)
         sum += kl[4 * i + 2];
-    EXPECT_NEAR(cell(some, "blk.1.ffn_up", "int3:g64").value, sum / 63, 1e-3 * sum / 63);
+    EXPECT_NEAR(cell(some, "blk.1.ffn_up", "int3:g64").value, sum / 63, 2e-3 * sum / 63);
     for (const double share : {0.0, -1.0, 1.5, std::nan("")}) {
         o.positions = share;
         expectError(ErrorCode::usage, [&] { run(demo(), windows, o); });
