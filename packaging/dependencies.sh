@@ -3,7 +3,7 @@
 # Sourced by run.sh and test.sh; not for installing the program.
 
 BUILD_PACKAGES="g++ cmake ninja-build pkg-config ccache mold
-  qt6-base-dev qt6-svg-dev libqt6svg6 libgl-dev libqcustomplot-dev
+  qt6-base-dev qt6-svg-dev libqt6svg6 qt6-tools-dev qt6-l10n-tools libgl-dev libqcustomplot-dev
   libeigen3-dev libtbb-dev libhwy-dev libvulkan-dev glslc
   libsqlitecpp-dev libsqlite3-dev libcli11-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libpcre2-dev libssl-dev libcairo2-dev
   libgtest-dev libgmock-dev libbenchmark-dev

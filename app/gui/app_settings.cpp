@@ -40,6 +40,10 @@ void AppSettings::setTheme(Theme::Mode mode) {
     settings_.setValue(QStringLiteral("theme"), QString::fromLatin1(name));
 }
 
+Language AppSettings::language() const { return languageFrom(settings_.value(QStringLiteral("language")).toString(), Language::system); }
+
+void AppSettings::setLanguage(Language language) { settings_.setValue(QStringLiteral("language"), languageName(language)); }
+
 ComputeSettings AppSettings::compute() const {
     const auto value = [this](const char* name, const QVariant& usual) { return settings_.value(QStringLiteral("compute/") + QString::fromLatin1(name), usual); };
     ComputeSettings read;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "app/gui/compute_settings.h"
+#include "app/gui/language.h"
 #include "widgets/theme/theme.h"
 
 #include <QByteArray>
@@ -20,6 +21,9 @@ public:
 
     Theme::Mode theme() const;
     void setTheme(Theme::Mode mode);
+
+    Language language() const;
+    void setLanguage(Language language);
 
     ComputeSettings compute() const;
     void setCompute(const ComputeSettings& settings);

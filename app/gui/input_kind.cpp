@@ -12,7 +12,7 @@
 namespace bw {
 namespace {
 
-QString tr(const char* text) { return QCoreApplication::translate("bw::InputKind", text); }
+QString tr(const char* text) { return QCoreApplication::translate("bw", text); }
 
 QString shown(const QString& text) { return QString::fromStdString(escapeForDisplay(text.toStdString())); }
 

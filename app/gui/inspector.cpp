@@ -124,6 +124,7 @@ void Inspector::build() {
     head->addWidget(name_, 1);
     head->addWidget(pinned_);
     shape_ = label("muted", content_);
+    shape_->setWordWrap(true);
     empty_ = label("muted", content_);
     empty_->setWordWrap(true);
     column->addLayout(head);
@@ -156,6 +157,7 @@ void Inspector::build() {
     weights_->setLogCounts(true);
     weights_->setFixedHeight(116);
     weightsRange_ = label("muted", content_);
+    weightsRange_->setWordWrap(true);
     column->addWidget(weightsTitle_);
     column->addWidget(weights_);
     column->addWidget(weightsRange_);

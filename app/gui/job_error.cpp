@@ -17,7 +17,7 @@ constexpr std::size_t kMessageLimit = 1200;
 
 QString clean(const std::string& text) { return QString::fromStdString(escapeForDisplay(text, kMessageLimit)); }
 
-QString tr(const char* text) { return QCoreApplication::translate("bw::JobError", text); }
+QString tr(const char* text) { return QCoreApplication::translate("bw", text); }
 
 JobError make(const char* code, QString message, QString hint) {
     JobError error{QString::fromLatin1(code), std::move(message), std::move(hint), {}, false};

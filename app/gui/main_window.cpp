@@ -378,6 +378,29 @@ void MainWindow::notice(const QString& id, const QString& text, const QString& a
     std::fprintf(stderr, "bitwright: %s\n", escapeForDisplay(text.toStdString(), 1000).c_str());
 }
 
+Handover MainWindow::handOver() {
+    Handover left{studio_.session().logPath(), {}, noteText_->toPlainText(), store_->now(), keeping_};
+    left.checkpoint = left.kept.checkpoint;
+    layoutLater_.stop();
+    keepLayout();
+    store_->end();
+    return left;
+}
+
+void MainWindow::takeOver(const Handover& former) {
+    if (!former.messages.isEmpty()) noteText_->setPlainText(former.messages);
+    restoreSession(false);
+    showWorkspace(settings_.workspace());
+    openStartLog(former.log);
+    kept_ = former.kept;
+    kept_->closed = true; // nothing was lost
+    if (former.checkpoint.isEmpty())
+        restoreKept();
+    else
+        studio_.openCheckpoint(former.checkpoint); // what was kept comes back when it is open
+    if (former.keeping) keepSession();
+}
+
 void MainWindow::openStartLog(const QString& path) {
     const QString problem = studio_.openLogOrTemporary(path);
     if (!problem.isEmpty()) notice(QStringLiteral("log"), problem, tr("Open a log…"), [this] { openLog(); });

@@ -28,6 +28,13 @@ class SettingsDialog;
 class StartPage;
 class TopBar;
 
+/// What a window leaves to the one that takes its place.
+struct Handover {
+    QString log, checkpoint, messages;
+    KeptSession kept;
+    bool keeping = false;
+};
+
 class MainWindow final : public QMainWindow {
     Q_OBJECT
 public:
@@ -49,10 +56,16 @@ public:
     /// Opens the log, or one in the temporary folder and a notice. @param path empty for the person's own.
     void openStartLog(const QString& path);
 
+    /// The layout is stored and everything that is open told; to be destroyed next. Only while no job runs.
+    Handover handOver();
+    /// Goes on where the former window was: log, checkpoint, recipe with its undo steps, selections, tabs and messages.
+    void takeOver(const Handover& former);
+
     /// The last start ended in a crash: a notice, its report at hand.
     void tellCrash(const QString& path, const QString& report);
 
 Q_SIGNALS:
+    void languageChosen(bw::Language language); ///< and stored; the window itself stays as it is
     void dropIgnored(const QStringList& lines); ///< after the window has told the person
 
 protected:

@@ -44,9 +44,9 @@ void MainWindow::buildActions() {
                QKeySequence(Qt::CTRL | static_cast<Qt::Key>(Qt::Key_1 + i)), [this, i] { showPage(i); });
     action(QStringLiteral("palette"), tr("Command palette"), QKeySequence(QStringLiteral("Ctrl+K")), [this] { showPalette(); });
     QUndoStack* undo = studio_.session().undoStack();
-    QAction* undoAction = undo->createUndoAction(this, tr("Undo"));
+    QAction* undoAction = undo->createUndoAction(this);
     undoAction->setShortcut(QKeySequence(QStringLiteral("Ctrl+Z")));
-    QAction* redoAction = undo->createRedoAction(this, tr("Redo"));
+    QAction* redoAction = undo->createRedoAction(this);
     redoAction->setShortcuts({QKeySequence(QStringLiteral("Ctrl+Shift+Z")), QKeySequence(QStringLiteral("Ctrl+Y"))});
     for (QAction* made : {undoAction, redoAction}) {
         addAction(made);
@@ -184,9 +184,13 @@ void MainWindow::showHelp() {
 
 void MainWindow::showSettings() {
     if (!settingsDialog_) {
-        settingsDialog_ = new SettingsDialog(settings_.compute(), settings_.theme(), this);
+        settingsDialog_ = new SettingsDialog(settings_.compute(), settings_.theme(), settings_.language(), this);
         settingsDialog_->setAttribute(Qt::WA_DeleteOnClose);
         connect(settingsDialog_, &SettingsDialog::themeChanged, this, &MainWindow::setTheme);
+        connect(settingsDialog_, &SettingsDialog::languageChanged, this, [this](Language language) {
+            settings_.setLanguage(language);
+            Q_EMIT languageChosen(language);
+        });
         connect(settingsDialog_, &SettingsDialog::computeChanged, this, [this](const ComputeSettings& changed) {
             settings_.setCompute(changed);
             studio_.setCompute(changed);

@@ -2,6 +2,7 @@
 #include "app/gui/plan_dialog.h"
 
 #include "core/base/text.h"
+#include "widgets/plots/number_text.h"
 #include "widgets/theme/theme.h"
 
 #include <QCheckBox>
@@ -11,7 +12,6 @@
 #include <QGuiApplication>
 #include <QHeaderView>
 #include <QLabel>
-#include <QLocale>
 #include <QPushButton>
 #include <QTableWidget>
 #include <QVBoxLayout>
@@ -34,7 +34,7 @@ double numberOf(const Json& object, const char* key) {
 /// Exact, in groups of three.
 QString exactBytes(const Json& object, const char* key) {
     const double bytes = numberOf(object, key);
-    return bytes < 0 ? QStringLiteral("–") : QLocale().toString(static_cast<qlonglong>(bytes));
+    return bytes < 0 ? QStringLiteral("–") : groupedText(static_cast<qint64>(bytes));
 }
 
 QString bytesOf(const Json& object, const char* key) {

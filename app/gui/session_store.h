@@ -48,9 +48,10 @@ public:
     /// The window is closed by a person: nothing was lost.
     void end();
     QString path() const; ///< empty without a log
+    /// As it would be written this moment.
+    KeptSession now() const;
 
 private:
-    KeptSession now() const;
     void save(bool closed);
     struct Writer;
     Session& session_;

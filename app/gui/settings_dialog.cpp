@@ -61,7 +61,7 @@ QString shown(const std::string& words, std::size_t limit = 200) { return QStrin
 
 } // namespace
 
-SettingsDialog::SettingsDialog(const ComputeSettings& compute, Theme::Mode theme, QWidget* parent) : QDialog(parent), compute_(compute) {
+SettingsDialog::SettingsDialog(const ComputeSettings& compute, Theme::Mode theme, Language language, QWidget* parent) : QDialog(parent), compute_(compute) {
     setWindowTitle(tr("Settings"));
     setObjectName(QStringLiteral("settings"));
     auto* title = new QLabel(tr("Settings"), this);
@@ -70,7 +70,7 @@ SettingsDialog::SettingsDialog(const ComputeSettings& compute, Theme::Mode theme
     column->setContentsMargins(20, 20, 20, 16);
     column->setSpacing(12);
     column->addWidget(title);
-    column->addWidget(makeAppearance(theme));
+    column->addWidget(makeAppearance(theme, language));
     column->addWidget(makeComputing());
     column->addWidget(makeCaches());
     column->addStretch(1);
@@ -86,7 +86,7 @@ SettingsDialog::SettingsDialog(const ComputeSettings& compute, Theme::Mode theme
     countCaches();
 }
 
-QWidget* SettingsDialog::makeAppearance(Theme::Mode theme) {
+QWidget* SettingsDialog::makeAppearance(Theme::Mode theme, Language language) {
     auto* panel = new Panel(tr("Appearance"), this);
     auto* form = formIn(panel);
     form->setObjectName(QStringLiteral("settings.appearance"));
@@ -97,6 +97,16 @@ QWidget* SettingsDialog::makeAppearance(Theme::Mode theme) {
     box->setCurrentIndex(box->findData(static_cast<int>(theme)));
     connect(box, &QComboBox::activated, this, [this, box](int index) { Q_EMIT themeChanged(static_cast<Theme::Mode>(box->itemData(index).toInt())); });
     addRow(form, tr("Theme"), box);
+    auto* languages = new QComboBox(panel);
+    languages->setObjectName(QStringLiteral("settings.language"));
+    languages->addItem(tr("as the system"), static_cast<int>(Language::system));
+    // In their own words: whoever can't read the rest finds it.
+    languages->addItem(QStringLiteral("English"), static_cast<int>(Language::english));
+    languages->addItem(QStringLiteral("Deutsch"), static_cast<int>(Language::german));
+    languages->setCurrentIndex(languages->findData(static_cast<int>(language)));
+    languages->setToolTip(tr("Of the window. Figures keep their decimal point, as on the command line and in tables."));
+    connect(languages, &QComboBox::activated, this, [this, languages](int index) { Q_EMIT languageChanged(static_cast<Language>(languages->itemData(index).toInt())); });
+    addRow(form, tr("Language"), languages);
     return panel;
 }
 

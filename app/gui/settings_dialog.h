@@ -5,6 +5,7 @@
 #include "app/common/devices.h"
 #include "app/gui/background.h"
 #include "app/gui/compute_settings.h"
+#include "app/gui/language.h"
 #include "widgets/theme/theme.h"
 
 #include <QDialog>
@@ -21,7 +22,7 @@ namespace bw {
 class SettingsDialog final : public QDialog {
     Q_OBJECT
 public:
-    SettingsDialog(const ComputeSettings& compute, Theme::Mode theme, QWidget* parent);
+    SettingsDialog(const ComputeSettings& compute, Theme::Mode theme, Language language, QWidget* parent);
     const ComputeSettings& compute() const { return compute_; }
     /// Nothing is being looked up.
     bool quiet() const { return background_.pending() == 0; }
@@ -29,13 +30,14 @@ public:
 Q_SIGNALS:
     void computeChanged(const bw::ComputeSettings& settings);
     void themeChanged(bw::Theme::Mode mode);
+    void languageChanged(bw::Language language);
 
 private:
     struct Found {
         std::vector<DeviceRow> rows;
         std::string why;
     };
-    QWidget* makeAppearance(Theme::Mode theme);
+    QWidget* makeAppearance(Theme::Mode theme, Language language);
     QWidget* makeComputing();
     QWidget* makeCaches();
     QDoubleSpinBox* bytesBox(const QString& name, const QString& usual, const QString& tip, quint64 ComputeSettings::*field);

@@ -11,6 +11,7 @@
 #include "core/base/text.h"
 #include "core/experiment/methods.h"
 #include "core/experiment/what_if_job.h"
+#include "widgets/session/engine_words.h"
 
 #include <QDir>
 #include <QFileInfo>
@@ -305,7 +306,7 @@ int Studio::run(const Recipe& asked, RunId resume) {
     if (recipe.checkpoint.empty() && session_.checkpoint()) recipe.checkpoint = session_.checkpoint()->path();
     const QString name = session_.checkpoint() ? QString::fromStdString(session_.checkpoint()->displayName()) : QString();
     Job job;
-    job.title = QStringLiteral("%1 · %2").arg(QString::fromStdString(recipe.kind), name);
+    job.title = QStringLiteral("%1 · %2").arg(engineText(recipe.kind), name);
     job.again = QString::fromStdString(recipe.toJson().dump());
     job.work = [recipe, resume, command = commandFor(recipe, session_.logPath(), resume.value()).toStdString()](
                    Runner& runner, JobContext& context) { return runner.run(recipe, context, command, resume); };

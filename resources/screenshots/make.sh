@@ -19,7 +19,7 @@ export QT_QPA_PLATFORM=offscreen BITWRIGHT_RESOURCES="$work"
 # The first picture waits for the whole road: calibrate, measure, mix, quantize, compare. The others find its results in the log.
 for workspace in model calibrate mix runs compare; do
     for theme in light dark; do
-        "$program" --demo --log "$work/demo.db" --workspace "$workspace" --theme "$theme" --screenshot "$work/shot.png"
+        "$program" --language en --demo --log "$work/demo.db" --workspace "$workspace" --theme "$theme" --screenshot "$work/shot.png"
         convert "$work/shot.png" +dither -colors 256 -strip -define png:compression-level=9 "PNG8:$out/$workspace-$theme.png"
     done
 done

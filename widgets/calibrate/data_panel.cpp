@@ -17,7 +17,6 @@
 #include <QFrame>
 #include <QHBoxLayout>
 #include <QLabel>
-#include <QLocale>
 #include <QPushButton>
 #include <QScrollArea>
 #include <QSpinBox>
@@ -98,6 +97,7 @@ DataPanel::DataPanel(Session* session, QWidget* parent) : QWidget(parent), sessi
     findingLines_->setSpacing(4);
     auto* form = new QFormLayout;
     form->setHorizontalSpacing(12);
+    form->setRowWrapPolicy(QFormLayout::WrapLongRows);
     form->addRow(text(tr("samples"), "muted", this), samples_);
     form->addRow(text(tr("tokens per sample"), "muted", this), length_);
     form->addRow(text(tr("tokens in all"), "muted", this), tokens_);
@@ -339,7 +339,7 @@ void DataPanel::show() {
                    session_->model() != nullptr, session_->whyNoForward()};
     if (seen_ == now) return;
     seen_ = now;
-    tokens_->setText(QLocale().toString(static_cast<qlonglong>(r.calibration.samples * r.calibration.length)));
+    tokens_->setText(groupedText(r.calibration.samples * r.calibration.length));
     showFiles();
     const QString why = session_->whyNoForward();
     QStringList warnings = calibrationSetWarnings(r);

@@ -4,6 +4,7 @@
 #include "core/assign/budget.h"
 #include "core/base/error.h"
 #include "core/experiment/guide.h"
+#include "widgets/session/engine_words.h"
 #include "widgets/session/session.h"
 #include "widgets/theme/panel.h"
 
@@ -42,7 +43,8 @@ MethodGuide::MethodGuide(Session* session, QWidget* parent)
     kind_->addItem(tr("weights and inputs"), QStringLiteral("w8a8"));
     kind_->setObjectName(QStringLiteral("guide.kind"));
     for (QComboBox* box : {target_, kind_}) {
-        box->setSizeAdjustPolicy(QComboBox::AdjustToContents);
+        box->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+        box->setMinimumContentsLength(10);
         box->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Fixed);
         box->view()->setMinimumWidth(box->view()->sizeHintForColumn(0) + 24);
     }
@@ -122,7 +124,7 @@ void MethodGuide::addCard(const MethodTrial& proposal) {
     auto* card = new QWidget(cards_);
     auto* title = label(name, "title", card);
     title->setWordWrap(true);
-    auto* why = label(QString::fromStdString(proposal.why), "muted", card);
+    auto* why = label(engineText(proposal.why), "muted", card);
     why->setWordWrap(true);
     auto* bits = label(tr("%1 bits").arg(proposedBits(*session_->model(), proposal.recipe), 0, 'f', 2), "figures", card);
     bits->setToolTip(tr("bits per weight of the sites, scales included"));

@@ -14,6 +14,7 @@
 #include "widgets/theme/panel.h"
 #include "widgets/theme/theme.h"
 
+#include <QAbstractItemView>
 #include <QCheckBox>
 #include <QComboBox>
 #include <QHBoxLayout>
@@ -83,6 +84,7 @@ QWidget* WeightPanel::makeControls() {
     format_ = new QComboBox(bar);
     format_->setAccessibleName(tr("Format of the selected site"));
     format_->setMinimumWidth(132);
+    format_->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon); // not as wide as a family's title
     format_->setObjectName(QStringLiteral("weights.format"));
     format_->setMaxVisibleItems(16);
     for (const FormatFamily& family : formatFamilies()) { // a title and its formats
@@ -90,6 +92,7 @@ QWidget* WeightPanel::makeControls() {
         if (auto* items = qobject_cast<QStandardItemModel*>(format_->model())) items->item(format_->count() - 1)->setFlags(Qt::NoItemFlags);
         for (const OfferedFormat& format : family.formats) format_->addItem(format.name);
     }
+    format_->view()->setMinimumWidth(format_->view()->sizeHintForColumn(0) + 24);
     error_ = new ElidedLabel(bar);
     error_->setProperty("role", QStringLiteral("figures"));
     error_->setToolTip(tr("‖W − Ŵ‖² / ‖W‖² with the weights rounded to the nearest point of this grid"));

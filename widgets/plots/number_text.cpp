@@ -64,6 +64,17 @@ QString figureText(double value, int digits) {
 QString withError(double value, double standardError) { return pairText(value, standardError, false); }
 QString signedWithError(double value, double standardError) { return pairText(value, standardError, true); }
 
+QString groupedText(qint64 count) {
+    QString text = QString::number(count);
+    const qsizetype first = count < 0 ? 1 : 0;
+    for (qsizetype at = text.size() - 3; at > first; at -= 3) text.insert(at, QChar(0x202f));
+    return withMinus(text);
+}
+
+QLocale dateLocale() {
+    return QLocale(QCoreApplication::translate("bw", "en", "the code of this language, for the names of months"));
+}
+
 QString bitsText(double bitsPerWeight) {
     return QCoreApplication::translate("bw", "%1 bits/weight").arg(QString::number(bitsPerWeight, 'f', 2));
 }

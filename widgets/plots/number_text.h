@@ -3,6 +3,7 @@
 // decimal sign everywhere, so that what is copied can be pasted into a script.
 #pragma once
 
+#include <QLocale>
 #include <QString>
 #include <cstdint>
 
@@ -18,6 +19,10 @@ QString withError(double value, double standardError);
 QString signedWithError(double value, double standardError);
 /// A real minus sign instead of the hyphen.
 QString withMinus(QString text);
+/// "1 234 567", in groups of three with a narrow space that no language takes for a decimal sign.
+QString groupedText(qint64 count);
+/// For days and months, in the language of the window's words; figures never follow it.
+QLocale dateLocale();
 /// "4.50 bits/weight".
 QString bitsText(double bitsPerWeight);
 

@@ -23,7 +23,7 @@ namespace {
 constexpr int kPngScale = 2;
 constexpr int kLargestSide = 20000; // px; a larger picture would need gigabytes
 
-QString tr(const char* text) { return QCoreApplication::translate("bw::PlotExport", text); }
+QString tr(const char* text) { return QCoreApplication::translate("bw", text); }
 
 /// Paints the plot into `device` as vectors where the device can.
 void paintOn(QWidget* plot, QPaintDevice* device, double scale) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "widgets/plots/reliability_plot.h"
 
+#include "widgets/plots/number_text.h"
 #include "widgets/plots/plot_export.h"
 #include "widgets/theme/theme.h"
 
 #include <QHelpEvent>
-#include <QLocale>
 #include <QToolTip>
 #include <cmath>
 #include <limits>
@@ -85,7 +85,7 @@ QString ReliabilityPlot::textAt(const QPointF& position) const {
             nearest = distance;
             text = tr("%1: sure %2, right %3 (95 %: %4 … %5), %6 tokens")
                        .arg(series->name).arg(bin.confidence, 0, 'f', 3).arg(bin.accuracy, 0, 'f', 3).arg(bin.low, 0, 'f', 3).arg(bin.high, 0, 'f', 3)
-                       .arg(QLocale().toString(qlonglong(bin.count)));
+                       .arg(groupedText(bin.count));
         }
     }
     return text;

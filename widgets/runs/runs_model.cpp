@@ -3,11 +3,11 @@
 
 #include "core/base/text.h"
 #include "widgets/plots/number_text.h"
+#include "widgets/session/engine_words.h"
 #include "widgets/theme/theme.h"
 
 #include <QDateTime>
 #include <QIcon>
-#include <QLocale>
 #include <algorithm>
 #include <cmath>
 #include <string_view>
@@ -28,7 +28,7 @@ QString whenText(const std::string& utc) {
     at = at.toLocalTime();
     const bool today = at.date() == QDate::currentDate();
     return today ? RunsModel::tr("today %1").arg(at.toString(QStringLiteral("HH:mm:ss")))
-                 : QLocale().toString(at, QStringLiteral("d MMM yyyy HH:mm"));
+                 : dateLocale().toString(at, RunsModel::tr("d MMM yyyy HH:mm"));
 }
 
 QColor statusColor(const std::string& status) {
@@ -136,8 +136,8 @@ const QString& RunsModel::wordsOf(int row) {
     QString& words = words_[std::size_t(row)];
     if (!words.isEmpty()) return words;
     const RunSummary& run = runs_[std::size_t(row)];
-    words = QStringList{QString::number(run.id.value()), shown(run.kind), shown(run.name), shown(run.status), shown(run.checkpoint),
-                        tagsText(run), shown(run.note), run.starred ? QStringLiteral("star") : QString()}
+    words = QStringList{QString::number(run.id.value()), shown(run.kind), engineText(run.kind), shown(run.name), shown(run.status), engineText(run.status),
+                        shown(run.checkpoint), tagsText(run), shown(run.note), run.starred ? QStringLiteral("star") : QString()}
                 .join(QLatin1Char(' '))
                 .toCaseFolded();
     return words;
@@ -276,9 +276,9 @@ QVariant RunsModel::runData(const RunSummary& run, int column, int role) const {
     switch (column) {
     case kStar: return sort ? QVariant(run.starred) : QVariant();
     case kId: return QVariant::fromValue<qlonglong>(run.id.value());
-    case kKind: return shown(run.kind);
+    case kKind: return engineText(run.kind);
     case kName: return shown(run.name);
-    case kStatus: return shown(run.status);
+    case kStatus: return engineText(run.status);
     case kCheckpoint: return shown(run.checkpoint);
     case kStarted: return sort ? QVariant(QString::fromStdString(run.startedAt)) : QVariant(whenText(run.startedAt));
     case kSeconds: return sort ? QVariant(run.seconds) : QVariant(QString::fromStdString(formatSeconds(run.seconds)));
@@ -306,11 +306,11 @@ QVariant RunsModel::headerData(int section, Qt::Orientation orientation, int rol
         return right ? QVariant::fromValue(Qt::AlignRight | Qt::AlignVCenter) : QVariant::fromValue(Qt::AlignLeft | Qt::AlignVCenter);
     if (role != Qt::DisplayRole) return {};
     if (section >= kFirstMetric) {
-        static const QHash<QString, QString> names{{QStringLiteral("bits_per_weight"), tr("bits/weight")},
-                                                   {QStringLiteral("bytes"), tr("size")},
-                                                   {QStringLiteral("kl_mean"), tr("KL, nats")},
-                                                   {QStringLiteral("same_top1"), tr("same top token")},
-                                                   {QStringLiteral("perplexity"), tr("perplexity")}};
+        const QHash<QString, QString> names{{QStringLiteral("bits_per_weight"), tr("bits/weight")},
+                                            {QStringLiteral("bytes"), tr("size")},
+                                            {QStringLiteral("kl_mean"), tr("KL, nats")},
+                                            {QStringLiteral("same_top1"), tr("same top token")},
+                                            {QStringLiteral("perplexity"), tr("perplexity")}};
         const QString key = metrics_.value(section - kFirstMetric);
         return names.value(key, key);
     }

@@ -213,6 +213,7 @@ void RunsPage::applyColumns() {
     if (!named_ && runs_->rowCount() > 0) { // once, by the names that are there
         named_ = true;
         const QAbstractItemView* view = table_;
+        header->resizeSection(RunsModel::kKind, std::max(view->sizeHintForColumn(RunsModel::kKind) + 8, widths[RunsModel::kKind]));
         header->resizeSection(RunsModel::kName, std::clamp(view->sizeHintForColumn(RunsModel::kName) + 8, widths[RunsModel::kName], 260));
     }
     // What a person compares stands before when and where it was made; afterwards the order is theirs.
