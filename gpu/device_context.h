@@ -38,6 +38,8 @@ public:
     const PipelineCache* pipelines() const { return pipelines_.get(); }
     /// Was it opened for shaders that read bytes and halves as such?
     bool smallTypes() const { return candidate_.smallTypes; }
+    /// Was it opened for shaders that multiply four bytes in one instruction?
+    bool dotProducts() const { return dotProducts_; }
     /// Largest range of one binding.
     std::uint64_t bindingBytes() const { return bindingBytes_; }
     const VulkanOptions& options() const { return options_; }
@@ -65,6 +67,7 @@ private:
     Functions functions_;
     VulkanOptions options_;
     std::uint64_t bindingBytes_ = 0;
+    bool dotProducts_ = false;
     VkDevice handle_ = VK_NULL_HANDLE;
     VkQueue queues_[2] = {VK_NULL_HANDLE, VK_NULL_HANDLE}; ///< by QueueUse
     VkDescriptorSetLayout setLayout_ = VK_NULL_HANDLE;

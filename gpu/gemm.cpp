@@ -149,6 +149,7 @@ VkResult Gemm::runPart(const WeightPart& part, const Kernel& kernel, const Locat
 }
 
 VkResult Gemm::multiply(const Located& x, const std::vector<WeightPart>& parts, WeightStorage storage, const Located& y, bool accumulate) {
+    if (parts.empty()) return VK_ERROR_OUT_OF_DEVICE_MEMORY;
     const Kernel* few = fewRowsKernel(storage, x.rows);
     const Kernel& shader = few != nullptr ? *few : kernel(storage);
     const std::int64_t rowsAtOnce = std::min(rowsInBinding(context_, x), rowsInBinding(context_, y));

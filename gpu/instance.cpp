@@ -51,6 +51,25 @@ bool hasTimelines(const vk::Functions& functions, VkPhysicalDevice device) {
     return features.timelineSemaphore == VK_TRUE;
 }
 
+/// For devices with the extension.
+void describeDotProducts(const vk::Functions& functions, VkPhysicalDevice device, vk::Candidate& candidate) {
+    VkPhysicalDeviceShaderIntegerDotProductFeatures features{};
+    features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES;
+    VkPhysicalDeviceFeatures2 all{};
+    all.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+    all.pNext = &features;
+    functions.GetPhysicalDeviceFeatures2(device, &all);
+    VkPhysicalDeviceShaderIntegerDotProductProperties speeds{};
+    speeds.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES;
+    VkPhysicalDeviceProperties2 properties{};
+    properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    properties.pNext = &speeds;
+    functions.GetPhysicalDeviceProperties2(device, &properties);
+    candidate.dotProducts = features.shaderIntegerDotProduct == VK_TRUE;
+    candidate.fastDotProducts = candidate.dotProducts && speeds.integerDotProduct4x8BitPackedSignedAccelerated;
+    if (candidate.dotProducts) candidate.info.abilities.emplace_back(candidate.fastDotProducts ? "int8 dot product" : "int8 dot product (emulated)");
+}
+
 /// Subgroups and what a device could do faster. Those of Vulkan 1.3 are asked for by their extensions, which 1.3 devices list too.
 void describeAbilities(const vk::Functions& functions, VkPhysicalDevice device, vk::Candidate& candidate) {
     VulkanDeviceInfo& info = candidate.info;
@@ -79,10 +98,11 @@ void describeAbilities(const vk::Functions& functions, VkPhysicalDevice device, 
     if (functions.EnumerateDeviceExtensionProperties(device, nullptr, &count, nullptr) != VK_SUCCESS) return;
     std::vector<VkExtensionProperties> extensions(count);
     if (functions.EnumerateDeviceExtensionProperties(device, nullptr, &count, extensions.data()) != VK_SUCCESS) return;
-    for (const auto& [name, ability] : {std::pair{"VK_KHR_shader_integer_dot_product", "int8 dot product"},
-                                        std::pair{"VK_KHR_cooperative_matrix", "cooperative matrix"}})
-        if (std::any_of(extensions.begin(), extensions.end(), [&name = name](const auto& e) { return std::strcmp(e.extensionName, name) == 0; }))
-            info.abilities.emplace_back(ability);
+    const auto has = [&](const char* name) {
+        return std::any_of(extensions.begin(), extensions.end(), [&](const auto& e) { return std::strcmp(e.extensionName, name) == 0; });
+    };
+    if (has(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME)) describeDotProducts(functions, device, candidate);
+    if (has("VK_KHR_cooperative_matrix")) info.abilities.emplace_back("cooperative matrix"); // no header of Debian 12 has its name
 }
 
 bool hasLayer(const vk::Functions& functions) {

@@ -17,6 +17,7 @@ struct Candidate {
     VkPhysicalDeviceProperties properties{};
     VkPhysicalDeviceMemoryProperties memory{};
     bool smallTypes = false; ///< shaders may read bytes and halves from buffers as such
+    bool dotProducts = false, fastDotProducts = false; ///< of four bytes in a word: there at all; made by the hardware as such
     VulkanDeviceInfo info;
 };
 

@@ -80,7 +80,10 @@ VkResult Mirrors::toHost(Mirror& mirror, const Interval& range, bool& touched) {
     if (mirror.onlyDevice.begin < part.begin && part.end < mirror.onlyDevice.end) part = mirror.onlyDevice;
     const VkResult result = stream_.download({mirror.buffer.handle(), part.begin * sizeof(float), (part.end - part.begin) * sizeof(float)},
                                              std::as_writable_bytes(std::span<float>(mirror.host + part.begin, part.end - part.begin)), touched);
-    if (result == VK_SUCCESS) mirror.onlyDevice = mirror.onlyDevice.without(part);
+    if (result == VK_SUCCESS) {
+        mirror.onlyDevice = mirror.onlyDevice.without(part);
+        bytesToHost_ += (part.end - part.begin) * sizeof(float);
+    }
     return result;
 }
 

@@ -5,6 +5,7 @@
 
 #include "gpu/stream.h"
 
+#include <atomic>
 #include <map>
 #include <span>
 #include <vector>
@@ -42,6 +43,8 @@ public:
     /// Null for memory that is not lent whole.
     Mirror* find(const float* first, std::uint64_t count);
     bool empty() const { return mirrors_.empty(); }
+    std::uint64_t bytesToHost() const { return bytesToHost_; } ///< so far
+    void forgetBytes() { bytesToHost_ = 0; }
 
     /// Before an operation reads, or writes a part of, `range`.
     VkResult toDevice(Mirror& mirror, const Interval& range);
@@ -57,6 +60,7 @@ private:
     static constexpr std::size_t kKeptBuffers = 24;
     DeviceContext& context_;
     Stream& stream_;
+    std::atomic<std::uint64_t> bytesToHost_{0};
     std::map<const float*, Mirror> mirrors_;
     std::vector<Buffer> free_; ///< their old commands come before new ones in the stream
 };

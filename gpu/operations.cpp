@@ -192,6 +192,21 @@ VkResult Operations::score(const Located& logits, const Slice& targets, const Sl
     return VK_SUCCESS;
 }
 
+VkResult Operations::pick(const Located& x, std::int64_t each, const Slice& columns, const Slice& values) {
+    struct Push { std::uint32_t rows, cols, xAt, xStride, row0, each; };
+    const Kernel& shader = kernel(ShaderName::pick);
+    const std::int64_t atOnce = rowsAtOnce(work_, rowsInBinding(context_, x), static_cast<double>(each));
+    if (atOnce == 0) return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    for (std::int64_t row = 0; row < x.rows; row += atOnce) {
+        const Located part = x.middleRows(row, std::min(atOnce, x.rows - row));
+        const Bound a = bound(context_, part);
+        const Push push{u32(part.rows), u32(part.cols), a.at, u32(part.stride), u32(row), u32(each)};
+        const VkResult result = work_.dispatch(shader, std::array{a.slice, columns, values}, bytesOf(push), groupsFor(part.rows * each, 64), 1, static_cast<double>(part.rows * each));
+        if (result != VK_SUCCESS) return result;
+    }
+    return VK_SUCCESS;
+}
+
 VkResult Operations::divergence(const Located& base, const Located& other, const Slice& sums) {
     struct Push { std::uint32_t rows, cols, aAt, aStride, bAt, bStride, row0; };
     const Kernel& shader = kernel(ShaderName::divergence);

@@ -35,6 +35,8 @@ public:
     /// `targets` and `words` lie on the device, from their first row on.
     static constexpr std::int64_t kScoreWords = 3 + static_cast<std::int64_t>(RowScore::kLargest);
     VkResult score(const Located& logits, const Slice& targets, const Slice& words);
+    /// Of each row the values at its columns, as many for all; both lie on the device, from their first row on.
+    VkResult pick(const Located& x, std::int64_t each, const Slice& columns, const Slice& values);
     /// Per row three sums (divergence.comp).
     static constexpr std::int64_t kDivergenceWords = 1;
     VkResult divergence(const Located& base, const Located& other, const Slice& sums);

@@ -10,13 +10,14 @@ namespace bw::vk {
 namespace {
 
 constexpr std::array<const char*, kOperations> kOperationNames{
-    "multiply", "norm", "rope", "attention", "activation", "add", "copy", "softCap", "histogram", "gram", "score", "observe", "lookup", "round", "reverse"};
+    "multiply", "bytes", "norm", "rope", "attention", "activation", "add", "copy", "softCap", "histogram", "gram", "score", "observe", "lookup", "round", "reverse"};
 
 } // namespace
 
 Runner::Runner(std::shared_ptr<Session> session) : session_(std::move(session)), context_(*session_->context), mirrors_(context_, *session_->work) {}
 
 void Runner::forgetCounts() {
+    mirrors_.forgetBytes();
     for (auto* counts : {&onDevice_, &onCpu_})
         for (auto& count : *counts) count = 0;
 }

@@ -17,7 +17,7 @@
 namespace bw::vk {
 
 enum Operation {
-    kMultiply, kNorm, kRope, kAttention, kActivation, kAdd, kCopy, kSoftCap, kHistogram, kGram, kScore, kObserve, kLookUp, kRound, kReverse, kOperations
+    kMultiply, kBytes, kNorm, kRope, kAttention, kActivation, kAdd, kCopy, kSoftCap, kHistogram, kGram, kScore, kObserve, kLookUp, kRound, kReverse, kOperations
 };
 
 /// A matrix that an operation reads, writes or both.
@@ -59,6 +59,7 @@ public:
     void hostWrote(MatrixView<const float> values);
 
     Mirrors& mirrors() { return mirrors_; }
+    std::uint64_t bytesToHost() const { return mirrors_.bytesToHost(); }
     /// The host gets what `operand` covers. Under workMutex. @throws DeviceLost.
     void fetch(const Operand& operand);
     /// Makes the buffer as large as that. Under workMutex.
@@ -67,6 +68,11 @@ public:
     void count(Operation operation, bool onDevice) { ++(onDevice ? onDevice_ : onCpu_)[operation]; }
     std::uint64_t countOnDevice(Operation operation) const { return onDevice_[operation]; }
     void forgetCounts();
+    Device::Counts countsOf(Operation operation) const { return {onDevice_[operation], onCpu_[operation]}; }
+    void setCounts(Operation operation, const Device::Counts& counts) {
+        onDevice_[operation] = counts.onDevice;
+        onCpu_[operation] = counts.onCpu;
+    }
     std::map<std::string, Device::Counts> counts() const;
 
 private:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gpu/session.h"
 
+#include "gpu/byte_product.h"
+
 namespace bw::vk {
 
 bool isOutOfMemory(VkResult result) {
@@ -35,7 +37,7 @@ VulkanWeight::VulkanWeight(std::shared_ptr<Session> owner, DeviceWeightPtr exact
 }
 
 VulkanWeight::VulkanWeight(std::shared_ptr<Session> owner, const StoredWeight& stored, std::function<Matrix()> decode)
-    : storage(stored.storage), session_(std::move(owner)), decode_(std::move(decode)) {
+    : storage(stored.storage), bytes(ByteProduct::takes(stored)), session_(std::move(owner)), decode_(std::move(decode)) {
     rows = stored.rows;
     cols = stored.cols;
 }

@@ -43,6 +43,7 @@ public:
     /// For the CPU; decodes at the first call.
     const DeviceWeight& onCpu(Device& cpu) const;
     WeightStorage storage = WeightStorage::f32;
+    bool bytes = false; ///< ByteProduct takes it
     std::uint64_t copied = 0;       ///< when its copies are done, on the copies' clock
     mutable std::uint64_t used = 0; ///< its last use, on the work's clock; under workMutex
 

@@ -67,6 +67,18 @@ constexpr std::uint32_t kExtremes[] = {
 constexpr std::uint32_t kRound[] = {
 #include "round.comp.inc"
 };
+constexpr std::uint32_t kBytes[] = {
+#include "bytes.comp.inc"
+};
+constexpr std::uint32_t kByteProduct[] = {
+#include "byte_product.comp.inc"
+};
+constexpr std::uint32_t kByteDotProduct[] = {
+#include "byte_product_dot.comp.inc"
+};
+constexpr std::uint32_t kPick[] = {
+#include "pick.comp.inc"
+};
 
 } // namespace
 
@@ -89,6 +101,10 @@ std::span<const std::uint32_t> shaderCode(ShaderName name, bool smallTypes) {
     case ShaderName::bins: return kBins;
     case ShaderName::extremes: return kExtremes;
     case ShaderName::round: return kRound;
+    case ShaderName::bytes: return kBytes;
+    case ShaderName::byteProduct: return kByteProduct;
+    case ShaderName::byteDotProduct: return kByteDotProduct;
+    case ShaderName::pick: return kPick;
     }
     return {};
 }

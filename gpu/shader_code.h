@@ -7,7 +7,7 @@
 
 namespace bw::vk {
 
-enum class ShaderName { gemm, gemmDirect, norm, rope, map, attention, histogram, gram, score, divergence, gemv, rows, channels, tokens, bins, extremes, round };
+enum class ShaderName { gemm, gemmDirect, norm, rope, map, attention, histogram, gram, score, divergence, gemv, rows, channels, tokens, bins, extremes, round, bytes, byteProduct, byteDotProduct, pick };
 /// @param smallTypes of shaders with weights: that which reads bytes and halves as such (DeviceContext::smallTypes).
 std::span<const std::uint32_t> shaderCode(ShaderName name, bool smallTypes = false);
 

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/compute/cpu_device.h"
+#include "gpu/byte_product.h"
 #include "gpu/histogram.h"
 #include "gpu/observe.h"
 #include "gpu/operations.h"
@@ -13,10 +14,12 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>
+#include <mutex>
 
 namespace bw {
 namespace {
@@ -30,7 +33,8 @@ class VulkanDevice final : public Device {
 public:
     explicit VulkanDevice(std::shared_ptr<vk::Session> session)
         : session_(std::move(session)), context_(*session_->context), cpu_(makeCpuDevice()), runner_(session_),
-          gemm_(context_, *session_->work, gemmShader()), operations_(context_, *session_->work), observers_(context_, *session_->work), rounding_(context_, *session_->work), histogram_(context_, *session_->work) {
+          gemm_(context_, *session_->work, gemmShader()), bytes_(context_, *session_->work), operations_(context_, *session_->work),
+          observers_(context_, *session_->work), rounding_(context_, *session_->work), histogram_(context_, *session_->work) {
         checkStart();
     }
     ~VulkanDevice() override {
@@ -43,6 +47,7 @@ public:
         const VulkanDeviceInfo& info = context_.info();
         std::string text = fmt::format("{} (Vulkan {})", info.name, info.apiVersion);
         if (!mistrust_.empty()) text += "; used although " + mistrust_;
+        if (bytesWrong_) text += "; without products of bytes, which came out wrong";
         if (const std::string why = failure(); !why.empty()) text += "; " + why;
         return text;
     }
@@ -51,6 +56,7 @@ public:
         return session_->lost ? fmt::format("failed with {}, since then on the CPU", session_->lossReason) : std::string();
     }
     std::map<std::string, Counts> operationCounts() const override { return runner_.counts(); }
+    std::uint64_t bytesToHost() const override { return runner_.bytesToHost(); }
 
     bool keepsResults() const override { return !session_->lost; }
     std::uint64_t activationBytes() const override {
@@ -82,6 +88,19 @@ public:
             weight.used = session_->work->end();
             return result;
         }, [&] { cpu_->multiply(x, weight.onCpu(*cpu_), y, accumulate); });
+    }
+
+    void multiplyBytes(MatrixView<const float> x, const DeviceWeight& w, MatrixView<float> y, bool accumulate) override {
+        const auto& weight = dynamic_cast<const vk::VulkanWeight&>(w);
+        if (!weight.bytes || x.rows < vk::ByteProduct::kFewestRows) return multiply(x, w, y, accumulate);
+        std::call_once(bytesChecked_, [&] { checkBytes(); });
+        if (bytesWrong_) return multiply(x, w, y, accumulate);
+        multiplyCodes(x, weight, y, accumulate);
+    }
+    bool roundToBytes(MatrixView<float> x) override {
+        bool done = true;
+        runner_.run(vk::kBytes, {vk::changes(x)}, false, [&](std::span<const vk::Located> at) { return bytes_.round(at[0]); }, [&] { done = false; });
+        return done;
     }
 
     void histogram(std::span<const float> x, Histogram& into) override {
@@ -184,6 +203,17 @@ public:
             out[r].target = std::bit_cast<float>(row[2]);
             for (std::size_t i = 0; i < RowScore::kLargest; ++i) out[r].largest[i] = static_cast<std::int32_t>(row[3 + i]); // none: −1
         }
+    }
+    void valuesAt(MatrixView<const float> logits, std::span<const std::int32_t> columns, MatrixView<float> out) override {
+        runner_.run(vk::kScore, {vk::reads(logits)}, false, [&](std::span<const vk::Located> at) {
+            VkResult result = runner_.atLeast(targets_, columns.size_bytes());
+            if (result == VK_SUCCESS) result = runner_.atLeast(scores_, columns.size_bytes());
+            const vk::Slice wanted{targets_.handle(), 0, columns.size_bytes()}, where{scores_.handle(), 0, columns.size_bytes()};
+            if (result == VK_SUCCESS) result = session_->work->upload(std::as_bytes(columns), wanted);
+            if (result == VK_SUCCESS) result = operations_.pick(at[0], out.cols, wanted, where);
+            bool touched = false;
+            return result == VK_SUCCESS ? session_->work->download(where, std::as_writable_bytes(std::span(out.data, columns.size())), touched) : result;
+        }, [&] { cpu_->valuesAt(logits, columns, out); });
     }
     void divergeRows(MatrixView<const float> base, MatrixView<const float> other, std::span<double> out) override {
         constexpr auto kWords = static_cast<std::size_t>(vk::Operations::kDivergenceWords);
@@ -333,6 +363,51 @@ private:
             }
     }
 
+    void multiplyCodes(MatrixView<const float> x, const vk::VulkanWeight& weight, MatrixView<float> y, bool accumulate) {
+        runner_.run(vk::kBytes, {vk::reads(x), accumulate ? vk::changes(y) : vk::writes(y)}, !weight.parts.empty(), [&](std::span<const vk::Located> at) {
+            if (weight.parts.empty()) return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+            session_->work->after(*session_->copies, weight.copied);
+            const VkResult result = bytes_.multiply(at[0], weight.parts, at[1], accumulate);
+            weight.used = session_->work->end();
+            return result;
+        }, [&] { cpu_->multiply(x, weight.onCpu(*cpu_), y, accumulate); });
+    }
+
+    /// A product of codes with a scale of 1, so that sums come out as they are.
+    void checkBytes() {
+        constexpr std::int64_t T = 9, I = 68, O = 5;
+        constexpr std::int64_t kRowWords = 3 + I / 4;
+        std::vector<float> x(T * I), y(T * O);
+        std::vector<std::uint32_t> words(O * kRowWords);
+        const auto input = [](std::int64_t t, std::int64_t i) { return i == 0 ? 127 : (t * 37 + i * 11) % 255 - 127; };
+        const auto code = [](std::int64_t o, std::int64_t i) { return (o * 91 + i * 29) % 256; };
+        for (std::int64_t t = 0; t < T; ++t)
+            for (std::int64_t i = 0; i < I; ++i) x[static_cast<std::size_t>(t * I + i)] = static_cast<float>(input(t, i));
+        for (std::int64_t o = 0; o < O; ++o) {
+            std::uint32_t* row = words.data() + o * kRowWords;
+            row[0] = static_cast<std::uint32_t>(I);
+            row[1] = std::bit_cast<std::uint32_t>(1.0f);
+            row[2] = std::bit_cast<std::uint32_t>(128.0f);
+            for (std::int64_t i = 0; i < I; ++i) row[3 + i / 4] |= static_cast<std::uint32_t>(code(o, i)) << (i % 4 * 8);
+        }
+        const Device::Counts before = runner_.countsOf(vk::kBytes);
+        const DeviceWeightPtr weight = prepareStored({WeightStorage::int8, O, I, std::as_bytes(std::span(words))}, [&] {
+            Matrix values(O, I);
+            for (std::int64_t o = 0; o < O; ++o)
+                for (std::int64_t i = 0; i < I; ++i) values.row(o)[i] = static_cast<float>(code(o, i) - 128);
+            return values;
+        });
+        multiplyCodes({x.data(), T, I}, dynamic_cast<const vk::VulkanWeight&>(*weight), {y.data(), T, O}, false);
+        runner_.setCounts(vk::kBytes, before);
+        if (context_.options().wrongByteProducts) y[3] += 1;
+        for (std::int64_t t = 0; t < T; ++t)
+            for (std::int64_t o = 0; o < O; ++o) {
+                std::int64_t sum = 0;
+                for (std::int64_t i = 0; i < I; ++i) sum += input(t, i) * (code(o, i) - 128);
+                if (y[static_cast<std::size_t>(t * O + o)] != static_cast<float>(sum)) bytesWrong_ = true;
+            }
+    }
+
     /// Every bin, both ends and what has no bin must come out as on the CPU.
     void checkHistogram() {
         std::vector<float> x;
@@ -357,11 +432,14 @@ private:
     std::unique_ptr<Device> cpu_;
     vk::Runner runner_;
     vk::Gemm gemm_;
+    vk::ByteProduct bytes_;
     vk::Operations operations_;
     vk::Observers observers_;
     vk::Rounding rounding_;
     vk::HistogramKernel histogram_;
     vk::Buffer targets_, scores_, ids_;
+    std::once_flag bytesChecked_;
+    std::atomic<bool> bytesWrong_{false};
     std::string mistrust_; ///< which test it failed at start
 };
 

@@ -38,13 +38,16 @@ struct VulkanOptions {
     double assumedRate = 0;               ///< tests: operations a second that submits are sized for; 0 = as measured
     bool noMemory = false;                ///< tests: the driver reports heaps of 0 bytes
     bool plainStorage = false;            ///< tests: a device without 8- and 16-bit storage
+    enum class DotProducts { whereFast, wherePossible, never } dotProducts = DotProducts::whereFast; ///< tests: of bytes, by the instruction for it
     bool wrongResults = false;            ///< tests: the product at start comes out wrong
+    bool wrongByteProducts = false;       ///< tests: the product of bytes before the first one comes out wrong
     bool sharedMemoryGemm = false;        ///< tests: the shader made for GPUs on a software device too
     std::string failShader;               ///< tests: building this operation's shader fails ("norm", "attention" …)
 };
 /// The forward pass runs on the device and its results stay there while the memory is lent; the CPU takes over what does not
 /// fit, what has no shader (reverse mode), and everything once the device is lost (description() then says so). The f32 data
 /// of weights must stay valid for that. Thread safe: weights are copied beside work, operations take turns.
+/// Products of bytes are tested likewise before the first one, and where they come out wrong are made from values.
 /// @throws Error(deviceUnavailable) with the reason. A known-answer GEMM runs at start; wrong results disable the
 /// device, unless they are to be trusted; description() tells then.
 std::unique_ptr<Device> makeVulkanDevice(int index, const VulkanOptions& options = {});

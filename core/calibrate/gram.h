@@ -50,6 +50,8 @@ public:
     void watch(const std::vector<int>& inputGroups);
     void onInput(int inputGroup, std::int64_t window, MatrixView<const float> x) override;
     bool readsOnDevice() const override { return true; }
+    /// A device gives back the sums of each call: one call for many windows.
+    bool readsWholePasses() const override { return model_.device().keepsResults(); }
     /// Empty (0 tokens) for an expert that saw none. @throws Error(usage) for a group that is not watched.
     const Gram& of(int inputGroup) const;
 

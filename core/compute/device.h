@@ -120,6 +120,8 @@ public:
     /// How often each operation ran here and how often on the CPU because the device has no kernel: for the log.
     struct Counts { std::uint64_t onDevice = 0, onCpu = 0; };
     virtual std::map<std::string, Counts> operationCounts() const { return {}; }
+    /// Bytes of lent memory that have come back to the host.
+    virtual std::uint64_t bytesToHost() const { return 0; }
 
     // Memory that a device may keep its own copy of, from lend() to reclaim(): results of operations stay there until the host
     // asks for them. Whoever touches such memory on the host says so: toHost() before reading or writing a part of it,
@@ -141,6 +143,12 @@ public:
     virtual DeviceWeightPtr prepareStored(const StoredWeight& /*weight*/, std::function<Matrix()> /*decode*/) { return nullptr; }
     /// y = x·wᵀ, x T×I, w O×I, y T×O. With `add`, y += x·wᵀ.
     virtual void multiply(MatrixView<const float> x, const DeviceWeight& w, MatrixView<float> y, bool add = false) = 0;
+    /// multiply() of rows that lie on their symmetric grids of 8 bits: whole numbers in ±127 times a 127th of the row's largest
+    /// magnitude. Where the weight is coded in 8 bits as well, a device may multiply the codes: sums are then exact per group.
+    virtual void multiplyBytes(MatrixView<const float> x, const DeviceWeight& w, MatrixView<float> y, bool add = false) { multiply(x, w, y, add); }
+    /// Rounds every row of x to that grid, to nearest, ties to even; a row with what is not finite becomes NaN.
+    /// @returns false, and nothing is changed, where that is left to the host.
+    virtual bool roundToBytes(MatrixView<float> /*x*/) { return false; }
     /// y[t] = x[t] / sqrt(mean(x[t]²) + epsilon) · weight; rows independent, sums in f32 like the reference.
     virtual void rmsNorm(MatrixView<const float> x, std::span<const float> weight, float epsilon, MatrixView<float> y) = 0;
     /// y[t] = (x[t] − mean) / sqrt(variance + epsilon) · weight + bias (may be empty).
@@ -163,6 +171,8 @@ public:
     virtual void gram(MatrixView<const float> x, MatrixView<float> lower);
     /// What each row of logits T×V says of its target. @throws DeviceLost when they stood only on a device that failed.
     virtual void scoreRows(MatrixView<const float> logits, std::span<const std::int32_t> targets, std::span<RowScore> out);
+    /// out[t, k] = logits[t, columns[t·K + k]], T×K on the host; NaN for a column below 0. @throws DeviceLost as scoreRows().
+    virtual void valuesAt(MatrixView<const float> logits, std::span<const std::int32_t> columns, MatrixView<float> out);
     /// KL(softmax(base)‖softmax(other)) in nats, row by row.
     virtual void divergeRows(MatrixView<const float> base, MatrixView<const float> other, std::span<double> out);
     /// Fills `out`. Sums of a GPU are f32 of some dozens of values and f64 of those, in an order that only the shape decides.

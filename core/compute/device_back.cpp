@@ -114,6 +114,15 @@ void Device::scoreRows(MatrixView<const float> logits, std::span<const std::int3
     });
 }
 
+void Device::valuesAt(MatrixView<const float> logits, std::span<const std::int32_t> columns, MatrixView<float> out) {
+    assert(logits.rows == out.rows && static_cast<std::int64_t>(columns.size()) == out.size());
+    for (std::int64_t t = 0; t < out.rows; ++t)
+        for (std::int64_t k = 0; k < out.cols; ++k) {
+            const std::int32_t column = columns[static_cast<std::size_t>(t * out.cols + k)];
+            out(t, k) = column < 0 ? std::numeric_limits<float>::quiet_NaN() : logits(t, column);
+        }
+}
+
 void Device::divergeRows(MatrixView<const float> base, MatrixView<const float> other, std::span<double> out) {
     assert(base.rows == other.rows && base.cols == other.cols && static_cast<std::size_t>(base.rows) == out.size());
     parallelFor(base.rows, 4, [&](std::int64_t begin, std::int64_t end) {

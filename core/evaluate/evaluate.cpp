@@ -86,16 +86,22 @@ public:
     }
 
 private:
-    /// Few logits of each row are wanted, but which is known only now: a device gives back the rows. A window that is scored twice is kept once.
+    /// Few logits of each row are wanted, and only these come from a device. A window that is scored twice is kept once.
     void keepTopTokens(std::int64_t window, std::span<const TokenId> targets, MatrixView<const float> logits, const Model* baseModel, MatrixView<const float> base) {
-        const MatrixView<const float> rows = logits.middleRows(span_.first, span_.count);
-        model_.device().toHost(rows);
-        if (baseModel != nullptr) baseModel->device().toHost(base.middleRows(span_.first, span_.count));
+        std::vector<TokenId> ids;
+        for (std::size_t i = 0; i < own_.size(); ++i) {
+            const auto of = candidates(own_[i], baseModel != nullptr ? &base_[i] : nullptr, targets[i]);
+            ids.insert(ids.end(), of.begin(), of.end());
+        }
+        Matrix own(span_.count, static_cast<std::int64_t>(kMostCandidates)), theirs(baseModel != nullptr ? span_.count : 0, own.cols());
+        model_.device().valuesAt(logits.middleRows(span_.first, span_.count), ids, own.view());
+        if (baseModel != nullptr) baseModel->device().valuesAt(base.middleRows(span_.first, span_.count), ids, theirs.view());
         std::vector<std::uint8_t>& packed = scores_.topTokens[static_cast<std::size_t>(window)];
         packed.clear();
         for (std::size_t i = 0; i < own_.size(); ++i) {
-            const std::int64_t position = span_.first + static_cast<std::int64_t>(i);
-            packTopTokens(baseModel != nullptr ? topTokens(own_[i], logits.rowSpan(position), base_[i], base.rowSpan(position), targets[i]) : topTokens(own_[i], logits.rowSpan(position), targets[i]), packed);
+            const auto row = static_cast<std::int64_t>(i);
+            const std::span<const TokenId> of(ids.data() + i * kMostCandidates, kMostCandidates);
+            packTopTokens(baseModel != nullptr ? topTokens(of, own_[i], own.view().rowSpan(row), &base_[i], theirs.view().rowSpan(row)) : topTokens(of, own_[i], own.view().rowSpan(row)), packed);
         }
     }
 

@@ -62,35 +62,32 @@ struct Cursor {
     }
 };
 
-double probability(std::span<const float> logits, TokenId id, const RowScore& score) {
-    return std::exp(static_cast<double>(logits[static_cast<std::size_t>(id)]) - score.logSumExp);
-}
+} // namespace
 
-std::vector<TopToken> chosen(const RowScore& score, std::span<const float> logits, const RowScore* baseScore, std::span<const float> base, TokenId came) {
-    std::vector<TokenId> ids{came};
+std::array<TokenId, kMostCandidates> candidates(const RowScore& score, const RowScore* baseScore, TokenId came) {
+    std::array<TokenId, kMostCandidates> ids;
+    ids.fill(-1); // as what is past a small vocabulary
+    ids[0] = came;
     for (std::size_t k = 0; k < kTopTokens; ++k) {
-        ids.push_back(score.largest[k]);
-        if (baseScore != nullptr) ids.push_back(baseScore->largest[k]);
+        ids[1 + k] = score.largest[k];
+        if (baseScore != nullptr) ids[1 + kTopTokens + k] = baseScore->largest[k];
     }
     std::sort(ids.begin(), ids.end());
-    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    const auto last = std::unique(ids.begin(), ids.end());
+    std::fill(last, ids.end(), -1);
+    std::rotate(ids.begin(), std::find_if(ids.begin(), last, [](TokenId id) { return id >= 0; }), last);
+    return ids;
+}
+
+std::vector<TopToken> topTokens(std::span<const TokenId> candidates, const RowScore& score, std::span<const float> logits, const RowScore* baseScore,
+                                std::span<const float> base) {
+    const auto probability = [](float logit, const RowScore& of) { return static_cast<float>(std::exp(static_cast<double>(logit) - of.logSumExp)); };
     std::vector<TopToken> out;
-    for (const TokenId id : ids) {
-        if (id < 0) continue; // a vocabulary smaller than that
-        const double based = baseScore != nullptr ? probability(base, id, *baseScore) : std::numeric_limits<double>::quiet_NaN();
-        out.push_back({id, static_cast<float>(probability(logits, id, score)), static_cast<float>(based)});
-    }
+    for (std::size_t i = 0; i < candidates.size() && candidates[i] >= 0; ++i)
+        out.push_back({candidates[i], probability(logits[i], score), baseScore != nullptr ? probability(base[i], *baseScore) : std::numeric_limits<float>::quiet_NaN()});
     std::stable_sort(out.begin(), out.end(), [](const TopToken& a, const TopToken& b) { return a.probability > b.probability; });
     return out;
 }
-
-} // namespace
-
-std::vector<TopToken> topTokens(const RowScore& score, std::span<const float> logits, const RowScore& baseScore, std::span<const float> base, TokenId came) {
-    return chosen(score, logits, &baseScore, base, came);
-}
-
-std::vector<TopToken> topTokens(const RowScore& score, std::span<const float> logits, TokenId came) { return chosen(score, logits, nullptr, {}, came); }
 
 void packTopTokens(std::span<const TopToken> tokens, std::vector<std::uint8_t>& out) {
     const bool based = !tokens.empty() && !std::isnan(tokens.front().baseProbability);

@@ -6,6 +6,7 @@
 #include "core/compute/device.h"
 #include "core/tokenizer/tokenizer.h"
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -21,12 +22,16 @@ struct TopToken {
     float baseProbability = 0; ///< under the baseline; NaN without one
 };
 
-/// The kTopTokens likeliest of the model, those of the baseline and the token that came, each once; the model's likeliest first, of
-/// equal ones the smaller id.
-/// @param score, baseScore  what Device::scoreRows said of these logits.
-std::vector<TopToken> topTokens(const RowScore& score, std::span<const float> logits, const RowScore& baseScore, std::span<const float> base, TokenId came);
-/// Without a baseline.
-std::vector<TopToken> topTokens(const RowScore& score, std::span<const float> logits, TokenId came);
+/// At most so many come into question at a position.
+inline constexpr std::size_t kMostCandidates = 2 * kTopTokens + 1;
+/// The kTopTokens likeliest of the model, those of the baseline (may be null) and the token that came, each once, rising; −1 behind
+/// the last. @param score, baseScore  what Device::scoreRows said of the position.
+std::array<TokenId, kMostCandidates> candidates(const RowScore& score, const RowScore* baseScore, TokenId came);
+
+/// The candidates with their probabilities; the model's likeliest first, of equal ones the smaller id.
+/// @param logits, base  of the candidates, in their order (Device::valuesAt); `base` is not read without baseScore.
+std::vector<TopToken> topTokens(std::span<const TokenId> candidates, const RowScore& score, std::span<const float> logits, const RowScore* baseScore = nullptr,
+                                std::span<const float> base = {});
 
 /// Appends one position: a byte that holds how many tokens follow (bit 7: with a baseline), then for each its id as a LEB128 number and its
 /// probabilities as f16, 2 bytes little-endian each. About 25 bytes with a vocabulary of 50,000 and a baseline, at most 50.

@@ -28,4 +28,17 @@ std::vector<std::uint32_t> codedWords(const CodedRows& codes) {
     return words;
 }
 
+Matrix decoded(const CodedRows& codes) {
+    Matrix weight(codes.rows, codes.cols);
+    const std::int64_t groups = codes.cols / codes.group;
+    parallelFor(codes.rows, std::max<std::int64_t>(1, 65536 / codes.cols), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r)
+            for (std::int64_t c = 0; c < codes.cols; ++c) {
+                const auto at = static_cast<std::size_t>(r * groups + c / codes.group);
+                weight.row(r)[c] = codes.scales[at] * (static_cast<float>(codes.codes[static_cast<std::size_t>(r * codes.cols + c)]) - codes.zeros[at]);
+            }
+    });
+    return weight;
+}
+
 } // namespace bw

@@ -11,15 +11,16 @@ namespace bw {
 
 void BlockPass::watch(int group, MatrixView<const float> x) const {
     if (observer == nullptr) return;
+    if (observer->readsWholePasses()) return show(group, firstWindow, x, static_cast<int>(x.rows / windowLength));
     for (std::int64_t w = 0; w * windowLength < x.rows; ++w) show(group, firstWindow + w, x.middleRows(w * windowLength, windowLength));
 }
 
-void BlockPass::show(int group, std::int64_t window, MatrixView<const float> x) const {
+void BlockPass::show(int group, std::int64_t window, MatrixView<const float> x, int windows) const {
     if (watched == nullptr || *watched >= seenBefore) {
         if (!observer->readsOnDevice()) device().toHost(x);
         observer->onInput(group, window, x);
     }
-    if (watched != nullptr) ++*watched;
+    if (watched != nullptr) *watched += windows;
 }
 
 void BlockPass::multiply(MatrixView<const float> x, const Linear& linear, MatrixView<float> y, bool add) const {
@@ -30,6 +31,8 @@ void BlockPass::multiply(MatrixView<const float> x, const Linear& linear, Matrix
         weights.rounding->roundSite(linear.site, own.view());
         device().hostWrote(own.view());
         device().multiply(own.view(), *linear.weight, y, add);
+    } else if (weights.rounding && linear.site.value() >= 0 && weights.rounding->roundsToBytes(model.layout.sites[static_cast<std::size_t>(linear.site.value())].inputGroup)) {
+        device().multiplyBytes(x, *linear.weight, y, add);
     } else {
         device().multiply(x, *linear.weight, y, add);
     }

@@ -181,7 +181,14 @@ std::optional<WeightStorage> storageOf(StorageType type) {
 } // namespace
 
 DeviceWeightPtr Model::prepareStored(const Site& site, const WeightSource* source) const {
-    if (source != nullptr || impl_->nonFinite == NonFinite::zero || !impl_->device->keepsResults()) return nullptr;
+    if (impl_->nonFinite == NonFinite::zero || !impl_->device->keepsResults()) return nullptr;
+    if (source != nullptr && source->replaces(site)) {
+        std::optional<CodedRows> codes = source->codedRows(site);
+        if (!codes) return nullptr;
+        const std::vector<std::uint32_t> words = codedWords(*codes);
+        const StoredWeight stored{codedStorage(codes->bits), site.rows, site.cols, std::as_bytes(std::span(words))};
+        return impl_->device->prepareStored(stored, [codes = std::move(*codes)] { return decoded(codes); });
+    }
     const TensorInfo& tensor = impl_->checkpoint->require(site.tensor);
     // The weight may outlive the model.
     const auto decode = [checkpoint = impl_->checkpoint, site] {

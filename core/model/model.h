@@ -7,11 +7,13 @@
 #include "core/base/matrix.h"
 #include "core/checkpoint/checkpoint.h"
 #include "core/compute/device.h"
+#include "core/format/coded_rows.h"
 #include "core/model/runtime_rounding.h"
 #include "core/model/site.h"
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace bw {
@@ -22,6 +24,10 @@ public:
     virtual ~WeightSource() = default;
     /// `weight` (O×I) holds the checkpoint's values; change it in place or leave it. Called from one thread per site.
     virtual void apply(const Site& site, MatrixView<float> weight) const = 0;
+    /// False: apply() leaves this site as the checkpoint has it.
+    virtual bool replaces(const Site&) const { return true; }
+    /// What apply() makes of the site, as integer codes, where it has these: a device multiplies from them.
+    virtual std::optional<CodedRows> codedRows(const Site&) const { return std::nullopt; }
     /// What is rounded besides weights; null = nothing. Blocks and heads loaded with this source are run with it.
     virtual std::shared_ptr<const RuntimeRounding> rounding() const { return nullptr; }
 };
@@ -97,6 +103,9 @@ public:
     /// True: x may lie on the model's device alone, and onInput() asks for what it reads on the host (Device::toHost). When the
     /// device fails in its middle (DeviceLost), it is called again for the same group and window.
     virtual bool readsOnDevice() const { return false; }
+    /// True: x may hold all windows of a pass below each other, `window` the first of them: one call in place of many. Not so
+    /// of the groups of experts.
+    virtual bool readsWholePasses() const { return false; }
 };
 
 /// Sites that read the same activations.

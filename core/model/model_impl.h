@@ -73,20 +73,21 @@ struct BlockPass {
     std::int64_t firstWindow;
     JobContext* job; ///< may be null
     bool lends = false;     ///< intermediate results may stay on the device
-    int* watched = nullptr; ///< counts the calls to the observer
-    int seenBefore = 0;     ///< of them, those that a pass which failed half-way has made already
+    int* watched = nullptr; ///< counts what the observer was shown, window by window
+    int seenBefore = 0;     ///< of that, what a pass which failed half-way has shown already
 
     Device& device() const { return *model.device; }
     /// A buffer of this pass.
     BufferPool::Lease buffer(std::int64_t rows, std::int64_t cols) const { return {model.buffers, rows, cols, lends ? model.device.get() : nullptr}; }
-    /// Hands x to the observer, once it is on the host.
-    void show(int group, std::int64_t window, MatrixView<const float> x) const;
+    /// Hands x, of so many windows, to the observer, once it is on the host.
+    void show(int group, std::int64_t window, MatrixView<const float> x, int windows = 1) const;
     const ModelConfig& config() const { return model.config; }
     /// Hands the input of a site group to the observer, window by window.
     void watch(int group, MatrixView<const float> x) const;
     /// Makes x what the linears of a group are given; the observer has seen it as it was.
     void roundInput(int group, MatrixView<float> x) const {
         if (!weights.rounding || !weights.rounding->roundsInput(group)) return;
+        if (weights.rounding->roundsToBytes(group) && device().roundToBytes(x)) return;
         device().toHost(x);
         weights.rounding->roundInput(group, x);
         device().hostWrote(x);

@@ -16,6 +16,8 @@ public:
     virtual bool roundsInput(int inputGroup) const = 0;
     /// Replaces x, T×I, by what the linears of the group are given: decode(encode(x)).
     virtual void roundInput(int inputGroup, MatrixView<float> x) const = 0;
+    /// Does roundInput() round every row to its symmetric grid of 8 bits, and nothing else (Device::roundToBytes)?
+    virtual bool roundsToBytes(int /*inputGroup*/) const { return false; }
     /// Is what enters this one site rounded in a way of its own, after its group's? Where the type of a weight says how
     /// its input is rounded, the sites of a group may differ.
     virtual bool roundsSite(SiteId) const { return false; }

@@ -141,6 +141,11 @@ bool ActivationRounding::roundsInput(int inputGroup) const {
     return inputGroup >= 0 && static_cast<std::size_t>(inputGroup) < rounds_.size() && rounds_[static_cast<std::size_t>(inputGroup)];
 }
 
+bool ActivationRounding::roundsToBytes(int inputGroup) const {
+    const bool bytes = scheme_.grid == ActivationScheme::Grid::integer && scheme_.bits == 8 && scheme_.symmetric && scheme_.scope == ActivationScheme::Scope::token;
+    return bytes && roundsInput(inputGroup) && of(inputGroup).keptColumns.empty();
+}
+
 void ActivationRounding::roundRow(const InputScales& scales, std::span<float> row) const {
     using Scope = ActivationScheme::Scope;
     if (scheme_.scope == Scope::block) return roundBlocks(row, scheme_.grid == ActivationScheme::Grid::q8_k);

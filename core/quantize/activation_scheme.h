@@ -59,6 +59,7 @@ public:
     const InputScales& of(int inputGroup) const;
     bool roundsInput(int inputGroup) const;
     void roundInput(int inputGroup, MatrixView<float> x) const; ///< as RuntimeRounding::roundInput
+    bool roundsToBytes(int inputGroup) const;                   ///< as RuntimeRounding::roundsToBytes
     const std::vector<std::string>& notes() const { return notes_; } ///< groups whose scales come from others
 
 private:

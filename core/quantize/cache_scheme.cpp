@@ -77,6 +77,7 @@ public:
         : activations_(std::move(activations)), cache_(std::move(cache)) {}
     bool roundsInput(int inputGroup) const override { return activations_ && activations_->roundsInput(inputGroup); }
     void roundInput(int inputGroup, MatrixView<float> x) const override { activations_->roundInput(inputGroup, x); }
+    bool roundsToBytes(int inputGroup) const override { return activations_ && activations_->roundsToBytes(inputGroup); }
     bool roundsCache(BlockIndex) const override { return cache_ != nullptr; }
     std::int64_t cacheRun(BlockIndex, std::int64_t seen, std::int64_t most) const override { return cache_->run(seen, most); }
     void roundCache(BlockIndex block, MatrixView<float> keys, MatrixView<float> values, std::int64_t seen) const override {

@@ -77,6 +77,7 @@ class RoundedAtRunTime final : public WeightSource {
 public:
     explicit RoundedAtRunTime(std::shared_ptr<const RuntimeRounding> rounding) : rounding_(std::move(rounding)) {}
     void apply(const Site&, MatrixView<float>) const override {}
+    bool replaces(const Site&) const override { return false; }
     std::shared_ptr<const RuntimeRounding> rounding() const override { return rounding_; }
 
 private:

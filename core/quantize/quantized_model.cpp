@@ -263,6 +263,22 @@ void QuantizedModel::apply(const Site& site, MatrixView<float> weight) const {
     if (const QuantizedTensor* tensor = find(site.id)) tensor->decode(weight);
 }
 
+std::optional<CodedRows> QuantizedModel::codedRows(const Site& site) const {
+    const QuantizedTensor* tensor = find(site.id);
+    const auto* format = tensor != nullptr && tensor->kept.empty() ? dynamic_cast<const AffineFormat*>(tensor->format.get()) : nullptr;
+    if (format == nullptr) return std::nullopt;
+    AffineCodes unpacked = format->unpack(tensor->bytes, site.rows, site.cols);
+    const std::int64_t groups = std::max<std::int64_t>(1, unpacked.groupsPerRow);
+    CodedRows out{format->grid().bits, site.rows, site.cols, site.cols / groups, std::move(unpacked.codes), {}, {}};
+    const auto count = static_cast<std::size_t>(site.rows * groups);
+    for (std::size_t i = 0; i < count; ++i) { // one of the whole tensor stands in every row
+        const std::size_t from = unpacked.scales.size() == 1 ? 0 : i;
+        out.scales.push_back(halfToFloat(unpacked.scales[from]));
+        out.zeros.push_back(unpacked.zeros.empty() ? static_cast<float>(1 << (out.bits - 1)) : static_cast<float>(unpacked.zeros[from]));
+    }
+    return out;
+}
+
 const QuantizedTensor* QuantizedModel::find(SiteId site) const {
     const auto found = tensors_.find(site.value());
     return found == tensors_.end() ? nullptr : &found->second;

@@ -66,6 +66,9 @@ public:
                                                  const ImportanceLookup& importance, const RounderOptions& options,
                                                  JobContext& job, TensorCache* cache = nullptr);
     void apply(const Site& site, MatrixView<float> weight) const override;
+    bool replaces(const Site& site) const override { return find(site.id) != nullptr; }
+    /// Of integer grids without kept weights.
+    std::optional<CodedRows> codedRows(const Site& site) const override;
     const QuantizedTensor* find(SiteId site) const;
     const std::vector<SiteFormat>& formats() const { return formats_; }
 

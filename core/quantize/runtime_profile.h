@@ -48,6 +48,8 @@ public:
     void apply(const Site& site, MatrixView<float> weight) const override {
         if (weights_) weights_->apply(site, weight);
     }
+    bool replaces(const Site& site) const override { return weights_ && weights_->replaces(site); }
+    std::optional<CodedRows> codedRows(const Site& site) const override { return weights_ ? weights_->codedRows(site) : std::nullopt; }
     std::shared_ptr<const RuntimeRounding> rounding() const override { return rounding_; }
 
 private:

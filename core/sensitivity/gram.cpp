@@ -18,8 +18,14 @@ int foldCount(std::int64_t windows, std::uint64_t bytes) {
     return static_cast<int>(std::clamp<std::int64_t>(std::min(windows, room), 1, kMostFolds));
 }
 
-void FoldedGram::add(std::int64_t window, MatrixView<const float> x) {
-    grams_[static_cast<std::size_t>(window * static_cast<std::int64_t>(grams_.size()) / windows_)].add(x);
+void FoldedGram::add(std::int64_t window, std::int64_t length, MatrixView<const float> x, Device* device) {
+    const auto foldOf = [&](std::int64_t w) { return w * static_cast<std::int64_t>(grams_.size()) / windows_; };
+    const std::int64_t last = window + std::max<std::int64_t>(1, x.rows / length); // an expert sees a part of a window
+    for (std::int64_t w = std::max(window, next_), end = w; w < last; w = next_ = end) {
+        while (end < last && foldOf(end) == foldOf(w)) ++end;
+        const std::int64_t first = (w - window) * length;
+        grams_[static_cast<std::size_t>(foldOf(w))].add(x.middleRows(first, std::min(x.rows, (end - window) * length) - first), device);
+    }
 }
 
 std::vector<double> FoldedGram::quadratic(MatrixView<const float> a, JobContext& job) const {
@@ -30,6 +36,7 @@ std::vector<double> FoldedGram::quadratic(MatrixView<const float> a, JobContext&
 
 void FoldedGram::clear() {
     for (Gram& gram : grams_) gram.clear();
+    next_ = 0;
 }
 
 Measure ratioOf(const std::vector<double>& numerator, const std::vector<double>& denominator) {

@@ -17,14 +17,15 @@ public:
     FoldedGram(std::int64_t width, int folds, std::int64_t windows) : windows_(windows) {
         for (int f = 0; f < folds; ++f) grams_.emplace_back(width);
     }
-    /// x T×I of one window.
-    void add(std::int64_t window, MatrixView<const float> x);
+    /// x of one window, or of several from `window` on, `length` rows each. @param device  has x; null: the host. After DeviceLost
+    /// the same call is made again, and leaves out what was added before.
+    void add(std::int64_t window, std::int64_t length, MatrixView<const float> x, Device* device = nullptr);
     /// tr(A·G·Aᵀ) of each fold, A O×I; see Gram::quadratic.
     std::vector<double> quadratic(MatrixView<const float> a, JobContext& job) const;
     void clear();
 
 private:
-    std::int64_t windows_;
+    std::int64_t windows_, next_ = 0; ///< next_: the first that is not in yet
     std::vector<Gram> grams_;
 };
 

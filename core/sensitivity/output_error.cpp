@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Relative output error of every site and format from one walk. With G = XᵀX of a site's inputs, ‖X·Aᵀ‖² = tr(A·G·Aᵀ):
-// the walk keeps G of the block it is in, and each cell then costs one product with it, however many tokens there were.
+// the walk keeps G of the block it is in (summed where the inputs lie), and each cell then costs one product with it, however many tokens there were.
 #include "core/base/parallel.h"
 #include "core/compute/cpu_device.h"
 #include "core/sensitivity/gram.h"
@@ -41,12 +41,14 @@ public:
     }
 
     void onInput(int group, std::int64_t window, MatrixView<const float> x) override {
-        sweep_.countTokens(group, x.rows);
         const bool wanted =
             std::any_of(plans_.begin(), plans_.end(), [&](const SitePlan* p) { return p->site->inputGroup == group; });
         if (wanted)
-            grams_[static_cast<std::size_t>(group)].add(window, x);
+            grams_[static_cast<std::size_t>(group)].add(window, sweep_.windows.length, x, &sweep_.model.device());
+        sweep_.countTokens(group, x.rows); // last: after a fault of the device the call comes again
     }
+    bool readsOnDevice() const override { return true; }
+    bool readsWholePasses() const override { return sweep_.model.device().keepsResults(); }
 
     void afterBlock(BlockIndex, MatrixView<const float>) override {
         for (const SitePlan* plan : plans_)

@@ -4,7 +4,9 @@
 #include "core/calibrate/input_walk.h"
 #include "core/calibrate/observers.h"
 #include "core/evaluate/evaluate.h"
+#include "core/evaluate/top_tokens.h"
 #include "core/model/generate.h"
+#include "core/sensitivity/sensitivity.h"
 #include "tests/gpu/support.h"
 #include "tests/support/families.h"
 #include "tests/unit/model/tiny_model.h"
@@ -250,6 +252,18 @@ void expectSame(const Evaluation& made, const Evaluation& expected, const std::s
     EXPECT_EQ(made.sameTop1, expected.sameTop1) << what;
     EXPECT_NEAR(made.topOverlap, expected.topOverlap, 2e-3) << what;
     EXPECT_NEAR(made.ece, expected.ece, 1e-4) << what;
+    const auto positions = static_cast<std::size_t>(expected.tokens);
+    const TopTokenTable mine(made.topTokens, positions), right(expected.topTokens, positions);
+    ASSERT_EQ(mine.size(), positions) << what;
+    for (std::size_t p = 0; p < positions; ++p) {
+        const std::vector<TopToken> a = mine.at(p), b = right.at(p);
+        ASSERT_EQ(a.size(), b.size()) << what << ", position " << p;
+        for (std::size_t i = 0; i < b.size(); ++i) { // halves
+            EXPECT_EQ(a[i].id, b[i].id) << what << ", position " << p;
+            EXPECT_NEAR(a[i].probability, b[i].probability, 2e-3f * b[i].probability) << what;
+            EXPECT_NEAR(a[i].baseProbability, b[i].baseProbability, 2e-3f * b[i].baseProbability) << what;
+        }
+    }
 }
 
 /// Logits are judged where they lie, with the device lost at some submits, too.
@@ -259,14 +273,22 @@ TEST_P(VulkanWalk, EvaluationEqualsTheCpus) {
     JobContext job;
     const auto evaluation = [&](std::shared_ptr<Device> device) {
         const auto model = test::openFamily(GetParam(), std::move(device));
-        return evaluateAgainstBase(*model, &noisy, *model, nullptr, windows, {}, job);
+        EvaluateOptions options;
+        options.keepTokens = true;
+        return evaluateAgainstBase(*model, &noisy, *model, nullptr, windows, options, job);
     };
     const Evaluation expected = evaluation(makeCpuDevice());
     EXPECT_GT(expected.klMean, 1e-5);
     const std::shared_ptr<Device> device = test::openDevice();
     expectSame(evaluation(device), expected, "on the device");
     EXPECT_EQ(device->operationCounts().at("score").onCpu, 0u);
-    EXPECT_EQ(device->operationCounts().at("score").onDevice, 9u);
+    EXPECT_EQ(device->operationCounts().at("score").onDevice, 5 * static_cast<std::uint64_t>(windows.count));
+    // Of two walks the states come back behind every block, of logits nothing.
+    const auto model = test::openFamily(GetParam(), device);
+    const std::uint64_t before = device->bytesToHost();
+    for (const WeightSource* source : {static_cast<const WeightSource*>(nullptr), static_cast<const WeightSource*>(&noisy)}) walkBlocks(*model, windows, source, nullptr, job);
+    const std::uint64_t walks = device->bytesToHost() - before;
+    EXPECT_EQ(before, walks);
     int lost = 0;
     bool survived = false;
     for (int at = 0; !survived; at += 1 + at / 6) {
@@ -284,6 +306,63 @@ TEST_P(VulkanWalk, EvaluationEqualsTheCpus) {
         lost += survived ? 0 : 1;
     }
     EXPECT_GT(lost, 3);
+}
+
+std::vector<SensitivityCell> swept(const Model& model, const Windows& windows) {
+    JobContext job;
+    SweepOptions options;
+    options.formats = {"q4_0", "int4:g32"};
+    return sweep(model, windows, options, {}, {}, [](const SensitivityCell&) {}, job);
+}
+
+void expectSame(const std::vector<SensitivityCell>& made, const std::vector<SensitivityCell>& expected, const std::string& what) {
+    ASSERT_EQ(made.size(), expected.size()) << what;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        EXPECT_NEAR(made[i].value, expected[i].value, 1e-4 * expected[i].value) << what << expected[i].site_name;
+        EXPECT_NEAR(made[i].standardError, expected[i].standardError, 2e-3 * expected[i].standardError + 1e-6 * expected[i].value) << what << expected[i].site_name;
+        EXPECT_EQ(made[i].tokens, expected[i].tokens) << what << expected[i].site_name;
+    }
+}
+
+/// Output errors come from sums that are made where the inputs lie, for several windows at a time.
+TEST_P(VulkanWalk, SweepsOfOutputErrorsEqualTheCpus) {
+    const Windows windows = test::randomWindows(10, 12, kVocabulary);
+    const std::vector<SensitivityCell> expected = swept(*test::openFamily(GetParam(), makeCpuDevice()), windows);
+    const std::shared_ptr<Device> device = test::openDevice();
+    const auto model = test::openFamily(GetParam(), device);
+    expectSame(swept(*model, windows), expected, "on the device: ");
+    EXPECT_EQ(device->operationCounts().at("gram").onCpu, 0u);
+    if (GetParam() != "llama") return; // tokens are sent to experts by the host
+    const std::uint64_t all = device->bytesToHost();
+    JobContext job;
+    walkBlocks(*model, windows, nullptr, nullptr, job);
+    const std::uint64_t walk = device->bytesToHost() - all;
+    std::uint64_t sums = 0; // a Gram matrix for each of eight folds, and none of the inputs
+    for (const InputGroup& group : model->inputGroups()) sums += static_cast<std::uint64_t>(group.width * group.width) * sizeof(float) * (group.block.value() >= 0 ? 8 : 10);
+    EXPECT_EQ(all, walk + sums);
+}
+
+/// Whichever sum the device fails at, every window counts once.
+TEST_P(VulkanWalk, ADeviceLostWhileSweepingCountsNothingTwice) {
+    const Windows windows = test::randomWindows(4, 9, kVocabulary);
+    const std::vector<SensitivityCell> expected = swept(*test::openFamily(GetParam(), makeCpuDevice()), windows);
+    bool survived = false;
+    int lost = 0;
+    for (int at = 12; !survived; at += 1 + at / 4) {
+        ASSERT_LT(at, 20000);
+        VulkanOptions options;
+        options.loseAfterSubmits = at;
+        std::shared_ptr<Device> device;
+        try {
+            device = makeVulkanDevice(0, options);
+        } catch (const Error&) {
+            continue; // while opening
+        }
+        expectSame(swept(*test::openFamily(GetParam(), device), windows), expected, "lost at submit " + std::to_string(at) + ": ");
+        survived = device->failure().empty();
+        lost += survived ? 0 : 1;
+    }
+    EXPECT_GT(lost, 2);
 }
 
 TEST(VulkanGenerate, GreedyTextIsTheCpus) {

@@ -236,6 +236,10 @@ TEST_F(VulkanOperations, ScoresAndDivergencesEqualTheCpus) {
         }
         device_->scoreRows(base.view(), targets, mine);
         device_->divergeRows(base.view(), other.view(), kl);
+        Matrix values(rows, 3);
+        std::vector<std::int32_t> columns;
+        for (int r = 0; r < rows; ++r) columns.insert(columns.end(), {cols - 1, r * 17 % cols, r % 2 == 0 ? -1 : 0});
+        device_->valuesAt(base.view(), columns, values.view());
         for (Matrix* m : {&base, &other}) device_->reclaim(m->values);
         cpu_->scoreRows(base.view(), targets, expected);
         cpu_->divergeRows(base.view(), other.view(), right);
@@ -244,10 +248,16 @@ TEST_F(VulkanOperations, ScoresAndDivergencesEqualTheCpus) {
             EXPECT_EQ(mine[r].target, expected[r].target);
             EXPECT_EQ(mine[r].largest, expected[r].largest);
             EXPECT_EQ(mine[r].top, expected[r].top);
+            for (std::size_t k = 0; k < columns.size() / targets.size(); ++k) {
+                const auto row = static_cast<std::int64_t>(r), column = static_cast<std::int64_t>(k);
+                const std::int32_t at = columns[r * 3 + k];
+                EXPECT_TRUE(at < 0 ? std::isnan(values.view()(row, column)) : values.view()(row, column) == base.view()(row, at));
+            }
             EXPECT_NEAR(kl[r], right[r], 2e-5 * right[r] + 1e-9); // logits of 10 and their norms are rounded to 1e-6, beside differences of 0.05
         }
     }
-    EXPECT_EQ(count("score").onDevice, 6u);
+    EXPECT_EQ(count("score").onDevice, 9u);
+    EXPECT_EQ(device_->bytesToHost(), 0u);
 }
 
 struct Stored {

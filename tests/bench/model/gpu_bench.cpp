@@ -4,10 +4,13 @@
 // `bench_gpu --parity` prints how far every kernel is from the processor's instead.
 #include "app/common/devices.h"
 #include "core/base/matrix.h"
+#include "gpu/vulkan_device.h"
 #include "tests/bench/model/gpu_parity.h"
 
 #include <benchmark/benchmark.h>
+#include <bit>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -26,20 +29,21 @@ Device& device() {
 /// A lent matrix of small numbers.
 class Lent {
 public:
-    Lent(std::int64_t rows, std::int64_t cols) : matrix_(rows, cols) {
+    Lent(std::int64_t rows, std::int64_t cols, Device& to = device()) : device_(to), matrix_(rows, cols) {
         matrix_.fill(0.01f);
-        device().lend(span());
-        device().hostWrote(std::as_const(matrix_).view());
+        device_.lend(span());
+        device_.hostWrote(std::as_const(matrix_).view());
     }
-    ~Lent() { device().reclaim(span()); }
+    ~Lent() { device_.reclaim(span()); }
     Lent(const Lent&) = delete;
     Lent& operator=(const Lent&) = delete;
     MatrixView<float> view() { return matrix_.view(); }
     /// Waits for all that was recorded.
-    void wait() { device().toHost(view().middleRows(0, 1)); }
+    void wait() { device_.toHost(view().middleRows(0, 1)); }
 
 private:
     std::span<float> span() { return {matrix_.data(), static_cast<std::size_t>(matrix_.size())}; }
+    Device& device_;
     Matrix matrix_;
 };
 
@@ -83,6 +87,31 @@ void multiplyStored(benchmark::State& state) {
     report(state, 2.0 * static_cast<double>(T * N * N), T == 1 ? static_cast<double>(bytes.size()) : 0);
 }
 BENCHMARK(multiplyStored)->ArgsProduct({{1, 512}, {1, 2, 3, 4, 5, 6}})->UseRealTime();
+
+/// Argument: whether the instruction for dot products is used. Rows that are rounded to bytes already.
+void multiplyBytes(benchmark::State& state) {
+    constexpr std::int64_t T = 512, N = 2048;
+    using DotProducts = VulkanOptions::DotProducts;
+    const std::string name = device().name();
+    if (!name.starts_with("vulkan:")) return state.SkipWithError("the processor's own products are those of bench_model");
+    VulkanOptions options;
+    options.dotProducts = state.range(0) == 1 ? DotProducts::wherePossible : DotProducts::never;
+    const std::unique_ptr<Device> own = makeVulkanDevice(std::stoi(name.substr(7)), options);
+    std::vector<std::uint32_t> words;
+    for (std::int64_t row = 0; row < N; ++row) {
+        words.insert(words.end(), {static_cast<std::uint32_t>(N), std::bit_cast<std::uint32_t>(0.02f), std::bit_cast<std::uint32_t>(128.0f)});
+        words.insert(words.end(), N / 4, 0x55AA33CCu);
+    }
+    const DeviceWeightPtr weight = own->prepareStored({WeightStorage::int8, N, N, std::as_bytes(std::span(words))}, [] { return Matrix(N, N); });
+    Lent x(T, N, *own), y(T, N, *own);
+    for (auto _ : state) {
+        own->multiplyBytes(x.view(), *weight, y.view());
+        y.wait();
+    }
+    state.SetLabel(own->description());
+    state.counters["GOP/s"] = benchmark::Counter(2.0 * static_cast<double>(T * N * N * state.iterations()) / 1e9, benchmark::Counter::kIsRate);
+}
+BENCHMARK(multiplyBytes)->Arg(0)->Arg(1)->UseRealTime();
 
 void attention(benchmark::State& state) {
     const std::int64_t T = state.range(0), heads = 32, kvHeads = 8, D = 128;

@@ -4,6 +4,8 @@
 #include "core/base/matrix.h"
 #include "core/compute/cpu_device.h"
 #include "core/format/format.h"
+#include "core/model/coded_weight.h"
+#include "core/quantize/runtime_grid.h"
 
 #include <algorithm>
 #include <cmath>
@@ -35,6 +37,12 @@ double deviation(std::span<const double> made, std::span<const double> expected)
         worst = std::max(worst, std::abs(made[i] - expected[i]));
     }
     return largest > 0 ? worst / largest : worst;
+}
+
+/// On the processor as evaluations round.
+void roundToBytes(Device& d, MatrixView<float> x) {
+    if (d.roundToBytes(x)) return;
+    for (std::int64_t t = 0; t < x.rows; ++t) roundSymmetric(x.rowSpan(t), largestMagnitude(x.rowSpan(t)) / 127, {});
 }
 
 class Parity {
@@ -100,6 +108,20 @@ void products(Parity& parity) {
             return std::vector<double>{};
         });
     }
+    CodedRows coded{8, 131, kCols, kCols, std::vector<std::uint8_t>(131 * kCols), std::vector<float>(131, 0.01f), std::vector<float>(131, 128.0f)};
+    for (std::size_t i = 0; i < coded.codes.size(); ++i) coded.codes[i] = static_cast<std::uint8_t>(128 + std::clamp(40 * w.data()[i], -128.0f, 127.0f));
+    const std::vector<std::uint32_t> words = codedWords(coded);
+    parity.row("round inputs to 8 bits", {{kRows, kCols}}, [&](Device& d, std::vector<Matrix>& m) {
+        roundToBytes(d, m[0].view());
+        return std::vector<double>{};
+    });
+    parity.row("multiply, 8 bits by 8 bits", {{kRows, kCols}, {kRows, 131}}, [&](Device& d, std::vector<Matrix>& m) {
+        roundToBytes(d, m[0].view());
+        const Matrix values = decoded(coded);
+        DeviceWeightPtr weight = d.prepareStored({WeightStorage::int8, 131, kCols, std::as_bytes(std::span(words))}, [&] { return decoded(coded); });
+        d.multiplyBytes(m[0].view(), weight != nullptr ? *weight : *d.prepare(values.view()), m[1].view());
+        return std::vector<double>{};
+    });
     parity.row("gram", {{kRows, kCols}}, [](Device& d, std::vector<Matrix>& m) {
         Matrix lower(kCols, kCols);
         lower.fill(0);

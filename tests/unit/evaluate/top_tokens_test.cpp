@@ -40,6 +40,12 @@ RowScore scoreOf(const std::vector<float>& logits, TokenId target) {
     return out[0];
 }
 
+std::vector<float> logitsOf(std::span<const TokenId> ids, const std::vector<float>& logits) {
+    std::vector<float> out(ids.size());
+    makeCpuDevice()->valuesAt({logits.data(), 1, static_cast<std::int64_t>(logits.size())}, ids, {out.data(), 1, static_cast<std::int64_t>(out.size())});
+    return out;
+}
+
 TEST(TopTokens, AreThoseOfTheLogits) {
     Random random(3);
     std::vector<float> model(500), base(500);
@@ -49,7 +55,8 @@ TEST(TopTokens, AreThoseOfTheLogits) {
     }
     const TokenId came = 77;
     const RowScore own = scoreOf(model, came), other = scoreOf(base, came);
-    const std::vector<TopToken> found = topTokens(own, model, other, base, came);
+    const auto ids = candidates(own, &other, came);
+    const std::vector<TopToken> found = topTokens(ids, own, logitsOf(ids, model), &other, logitsOf(ids, base));
     std::map<TokenId, double> expected = likeliest(model, 3);
     expected.merge(likeliest(base, 3));
     expected.emplace(came, 0);
@@ -61,11 +68,13 @@ TEST(TopTokens, AreThoseOfTheLogits) {
         EXPECT_NEAR(found[i].baseProbability, probabilityOf(base, found[i].id), 1e-6);
         EXPECT_GE(found[i > 0 ? i - 1 : 0].probability, found[i].probability);
     }
-    const std::vector<TopToken> alone = topTokens(own, model, came);
+    const auto few = candidates(own, nullptr, came);
+    const std::vector<TopToken> alone = topTokens(few, own, logitsOf(few, model));
     EXPECT_EQ(alone.size(), 4u);
     EXPECT_TRUE(std::isnan(alone.front().baseProbability));
     const std::vector<float> tiny{0.0f, 1.0f};
-    EXPECT_EQ(topTokens(scoreOf(tiny, 0), tiny, 0).size(), 2u);
+    const auto both = candidates(scoreOf(tiny, 0), nullptr, 0);
+    EXPECT_EQ(topTokens(both, scoreOf(tiny, 0), logitsOf(both, tiny)).size(), 2u);
 }
 
 TEST(TopTokens, PackedAndReadBackAreTheSameUpToHalfPrecision) {

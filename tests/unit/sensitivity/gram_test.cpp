@@ -16,12 +16,14 @@ using test::randomMatrix;
 
 TEST(FoldedGramTest, EqualsTheNormOfTheProduct) {
     const std::int64_t width = 37, windows = 5, tokens = 11;
-    FoldedGram gram(width, 2, windows);
+    FoldedGram gram(width, 2, windows), together(width, 2, windows);
+    Matrix all(windows * tokens, width);
     const Matrix a = randomMatrix(2100, width, 1); // more rows than are multiplied at once
     double direct[2] = {0, 0};
     for (std::int64_t w = 0; w < windows; ++w) {
         const Matrix x = randomMatrix(tokens, width, static_cast<std::uint64_t>(10 + w));
-        gram.add(w, x.view());
+        gram.add(w, tokens, x.view());
+        std::copy_n(x.data(), x.size(), all.row(w * tokens));
         for (std::int64_t t = 0; t < tokens; ++t)
             for (std::int64_t r = 0; r < a.rows(); ++r) {
                 double dot = 0;
@@ -36,6 +38,12 @@ TEST(FoldedGramTest, EqualsTheNormOfTheProduct) {
     // f32 products of width 37: some 1e-7·√37 per term, averaging out over 77,000 terms.
     for (std::size_t f = 0; f < 2; ++f)
         EXPECT_NEAR(sums[f], direct[f], 2e-6 * direct[f]);
+    // Several windows at once, and again after a fault: each counts once, in its own fold.
+    together.add(0, tokens, std::as_const(all).view().middleRows(0, 4 * tokens));
+    for (int again = 0; again < 2; ++again) together.add(0, tokens, std::as_const(all).view());
+    const std::vector<double> same = together.quadratic(a.view(), job);
+    for (std::size_t f = 0; f < 2; ++f)
+        EXPECT_NEAR(same[f], direct[f], 2e-6 * direct[f]);
     gram.clear();
     EXPECT_EQ(gram.quadratic(a.view(), job), (std::vector<double>{0, 0}));
 }
