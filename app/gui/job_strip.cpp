@@ -7,6 +7,7 @@
 #include "core/base/text.h"
 #include "core/compute/cpu_device.h"
 #include "widgets/session/counted.h"
+#include "widgets/session/engine_words.h"
 #include "widgets/theme/elided_label.h"
 #include "widgets/theme/theme.h"
 
@@ -139,7 +140,7 @@ void JobStrip::refresh() {
         return;
     }
     const Progress p = jobs_.progress();
-    const QString stage = p.stage.empty() ? jobs_.currentJob()->title : shown(p.stage);
+    const QString stage = p.stage.empty() ? jobs_.currentJob()->title : engineText(p.stage);
     stage_->setText(jobs_.waiting() > 0 ? tr("%1 (+%2 waiting)").arg(stage).arg(jobs_.waiting()) : stage);
     stage_->setToolTip(jobs_.currentJob()->title);
     QStringList parts;
@@ -155,7 +156,7 @@ void JobStrip::refresh() {
     if (paused) parts << tr("paused");
     if (!paused && p.secondsLeft >= 0) parts << tr("%1 left").arg(shown(formatSeconds(p.secondsLeft)));
     if (!paused && p.rate > 0)
-        parts << QStringLiteral("%1 %2/s").arg(p.rate, 0, 'f', p.rate < 10 ? 1 : 0).arg(shown(p.unit));
+        parts << QStringLiteral("%1 %2/s").arg(p.rate, 0, 'f', p.rate < 10 ? 1 : 0).arg(engineText(p.unit));
     figures_->setText(parts.join(QStringLiteral("  ·  ")));
     pause_->setIcon(Theme::instance().icon(paused ? QStringLiteral("play") : QStringLiteral("pause")));
     pause_->setToolTip(paused ? tr("Go on") : tr("Pause"));

@@ -49,7 +49,7 @@ QFormLayout* formIn(Panel* panel) {
 void addRow(QFormLayout* form, const QString& name, QWidget* field) {
     auto* label = new QLabel(name, field->parentWidget());
     label->setProperty("role", QStringLiteral("muted"));
-    label->setMinimumWidth(150);
+    label->setMinimumWidth(176); // the longest in either language: panels stay in line
     label->setMinimumHeight(28);
     label->setBuddy(field);
     field->setAccessibleName(name);

@@ -1052,7 +1052,7 @@ Balken: 95 % des eingetroffenen Anteils.</translation>
     </message>
     <message>
         <source>same top token</source>
-        <translation>gleiches Top-Token</translation>
+        <translation>Top-1 gleich</translation>
     </message>
     <message>
         <source>perplexity</source>
@@ -1584,6 +1584,386 @@ Balken: 95 % des eingetroffenen Anteils.</translation>
     <message>
         <source>A quarter smaller for little more damage.</source>
         <translation>Ein Viertel kleiner für wenig mehr Schaden.</translation>
+    </message>
+    <message>
+        <source>forward</source>
+        <translation>vorwärts</translation>
+    </message>
+    <message>
+        <source>backward</source>
+        <translation>rückwärts</translation>
+    </message>
+    <message>
+        <source>head</source>
+        <translation>Kopf</translation>
+    </message>
+    <message>
+        <source>baseline</source>
+        <translation>Original</translation>
+    </message>
+    <message>
+        <source>evaluate baseline</source>
+        <translation>Original evaluieren</translation>
+    </message>
+    <message>
+        <source>score</source>
+        <translation>bewerten</translation>
+    </message>
+    <message>
+        <source>compare</source>
+        <translation>vergleichen</translation>
+    </message>
+    <message>
+        <source>measure</source>
+        <translation>messen</translation>
+    </message>
+    <message>
+        <source>count routing</source>
+        <translation>Routing zählen</translation>
+    </message>
+    <message>
+        <source>write</source>
+        <translation>schreiben</translation>
+    </message>
+    <message>
+        <source>audit</source>
+        <translation>nachprüfen</translation>
+    </message>
+    <message>
+        <source>verify</source>
+        <translation>nachprüfen</translation>
+    </message>
+    <message>
+        <source>gptq</source>
+        <translation>GPTQ</translation>
+    </message>
+    <message>
+        <source>awq</source>
+        <translation>AWQ</translation>
+    </message>
+    <message>
+        <source>smooth</source>
+        <translation>glätten</translation>
+    </message>
+    <message>
+        <source>clip</source>
+        <translation>Kappung</translation>
+    </message>
+    <message>
+        <source>read %1</source>
+        <translation>%1 lesen</translation>
+    </message>
+    <message>
+        <source>divergence</source>
+        <translation>Divergenz</translation>
+    </message>
+    <message>
+        <source>changed weights</source>
+        <translation>geänderte Gewichte</translation>
+    </message>
+    <message>
+        <source>look for weights that are not finite</source>
+        <translation>nicht endliche Gewichte suchen</translation>
+    </message>
+    <message>
+        <source>sweep: measured KL</source>
+        <translation>Sweep: gemessene KL</translation>
+    </message>
+    <message>
+        <source>sweep: baseline</source>
+        <translation>Sweep: Original</translation>
+    </message>
+    <message>
+        <source>sweep: baseline logits</source>
+        <translation>Sweep: Logits des Originals</translation>
+    </message>
+    <message>
+        <source>sweep: baseline products</source>
+        <translation>Sweep: Produkte des Originals</translation>
+    </message>
+    <message>
+        <source>sweep: the rest quantized</source>
+        <translation>Sweep: Rest quantisiert</translation>
+    </message>
+    <message>
+        <source>sweep: output error</source>
+        <translation>Sweep: Ausgabefehler</translation>
+    </message>
+    <message>
+        <source>sweep: embedding and head</source>
+        <translation>Sweep: Embedding und Kopf</translation>
+    </message>
+    <message>
+        <source>sweep: GPTQ</source>
+        <translation>Sweep: GPTQ</translation>
+    </message>
+    <message>
+        <source>sketch: predictions</source>
+        <translation>Skizze: Vorhersagen</translation>
+    </message>
+    <message>
+        <source>sketch: backwards</source>
+        <translation>Skizze: rückwärts</translation>
+    </message>
+    <message>
+        <source>tokens</source>
+        <translation>Tokens</translation>
+    </message>
+    <message>
+        <source>weights</source>
+        <translation>Gewichte</translation>
+    </message>
+    <message>
+        <source>bytes</source>
+        <translation>Bytes</translation>
+    </message>
+    <message>
+        <source>cells</source>
+        <translation>Zellen</translation>
+    </message>
+    <message>
+        <source>sites</source>
+        <translation>Stellen</translation>
+    </message>
+    <message>
+        <source>calibration and evaluation text share %1 of their 13-token sequences</source>
+        <translation>Kalibrierungs- und Evaluierungstext teilen %1 ihrer 13-Token-Folgen</translation>
+    </message>
+    <message>
+        <source>figures on this evaluation text flatter</source>
+        <translation>Werte auf diesem Evaluierungstext sind geschönt</translation>
+    </message>
+    <message>
+        <source>evaluate on text that shares no passage with the calibration text</source>
+        <translation>mit Text evaluieren, der keine Passage mit dem Kalibrierungstext teilt</translation>
+    </message>
+    <message>
+        <source>calibration and evaluation text differ by %1 bit in their letter sequences (up to %2 within one domain)</source>
+        <translation>Kalibrierungs- und Evaluierungstext weichen in ihren Buchstabenfolgen um %1 Bit ab (bis %2 innerhalb einer Domäne)</translation>
+    </message>
+    <message>
+        <source>what is fitted to one kind of text serves another badly: prose-calibrated weights lose most on code</source>
+        <translation>was an eine Textart angepasst ist, taugt schlecht für eine andere: an Prosa kalibrierte Gewichte verlieren am meisten bei Code</translation>
+    </message>
+    <message>
+        <source>calibrate on text like that which the model will see</source>
+        <translation>mit Text kalibrieren, wie ihn das Modell sehen wird</translation>
+    </message>
+    <message>
+        <source>%1 of %2 files were left out</source>
+        <translation>%1 von %2 Dateien wurden weggelassen</translation>
+    </message>
+    <message>
+        <source>they take no part in the calibration</source>
+        <translation>sie nehmen an der Kalibrierung nicht teil</translation>
+    </message>
+    <message>
+        <source>name text files, or choose files with --include</source>
+        <translation>Textdateien nennen oder Dateien mit --include wählen</translation>
+    </message>
+    <message>
+        <source>%1 of %2 texts are shorter than one sample of %3 tokens</source>
+        <translation>%1 von %2 Texten sind kürzer als eine Stichprobe von %3 Tokens</translation>
+    </message>
+    <message>
+        <source>use shorter samples or longer texts</source>
+        <translation>kürzere Stichproben oder längere Texte nehmen</translation>
+    </message>
+    <message>
+        <source>%1 of %2 calibration samples repeat passages of others</source>
+        <translation>%1 von %2 Kalibrierungs-Stichproben wiederholen Passagen anderer</translation>
+    </message>
+    <message>
+        <source>what is said twice counts twice, and the set is smaller than it looks</source>
+        <translation>doppelt Gesagtes zählt doppelt, und die Menge ist kleiner, als sie aussieht</translation>
+    </message>
+    <message>
+        <source>add --deduplicate</source>
+        <translation>Wiederholungen weglassen (--deduplicate)</translation>
+    </message>
+    <message>
+        <source>only %1 calibration samples</source>
+        <translation>nur %1 Kalibrierungs-Stichproben</translation>
+    </message>
+    <message>
+        <source>with fewer than %1, ranges and importances change from draw to draw</source>
+        <translation>mit weniger als %1 schwanken Bereiche und Wichtigkeiten von Ziehung zu Ziehung</translation>
+    </message>
+    <message>
+        <source>give more text, or shorter samples where the text is short</source>
+        <translation>mehr Text geben, oder kürzere Stichproben, wo der Text kurz ist</translation>
+    </message>
+    <message>
+        <source>%1 calibration samples</source>
+        <translation>%1 Kalibrierungs-Stichproben</translation>
+    </message>
+    <message>
+        <source>%1 or more are usual</source>
+        <translation>%1 oder mehr sind üblich</translation>
+    </message>
+    <message>
+        <source>give more text</source>
+        <translation>mehr Text geben</translation>
+    </message>
+    <message>
+        <source>calibration samples of %1 tokens</source>
+        <translation>Kalibrierungs-Stichproben von %1 Tokens</translation>
+    </message>
+    <message>
+        <source>activations late in long texts are not seen (%1 or more are usual)</source>
+        <translation>Aktivierungen spät in langen Texten bleiben ungesehen (%1 oder mehr sind üblich)</translation>
+    </message>
+    <message>
+        <source>use longer samples</source>
+        <translation>längere Stichproben nehmen</translation>
+    </message>
+    <message>
+        <source>%1 scales of %2 sites are past the largest f16 and were held at 65504 (%3)</source>
+        <translation>%1 Skalen von %2 Stellen liegen jenseits des größten f16 und wurden bei 65504 gehalten (%3)</translation>
+    </message>
+    <message>
+        <source>the weights that they belong to come out too small</source>
+        <translation>die zugehörigen Gewichte werden zu klein</translation>
+    </message>
+    <message>
+        <source>look for damaged weights there; keep these sites with --set SITE=keep</source>
+        <translation>dort nach beschädigten Gewichten suchen; diese Stellen mit --set STELLE=keep behalten</translation>
+    </message>
+    <message>
+        <source>the model and its baseline read &apos;%1&apos; as different tokens, from token %2 on</source>
+        <translation>Modell und Original lesen „%1“ als verschiedene Tokens, ab Token %2</translation>
+    </message>
+    <message>
+        <source>a KL between different tokens means nothing</source>
+        <translation>eine KL zwischen verschiedenen Tokens sagt nichts</translation>
+    </message>
+    <message>
+        <source>copy the baseline&apos;s tokenizer files beside the model; perplexity and tasks can be measured without a baseline</source>
+        <translation>die Tokenizer-Dateien des Originals neben das Modell kopieren; Perplexität und Aufgaben lassen sich ohne Original messen</translation>
+    </message>
+    <message>
+        <source>the model finds the text less likely than guessing: %1 nats per token, %2 for even odds on %3 tokens</source>
+        <translation>das Modell hält den Text für unwahrscheinlicher als Raten: %1 Nats je Token, %2 bei Gleichverteilung über %3 Tokens</translation>
+    </message>
+    <message>
+        <source>its weights and its tokens do not belong together, or it is destroyed</source>
+        <translation>Gewichte und Tokens gehören nicht zusammen, oder es ist zerstört</translation>
+    </message>
+    <message>
+        <source>check that the tokenizer is the one it was trained with; compare with the original by --base</source>
+        <translation>prüfen, ob der Tokenizer der des Trainings ist; mit --base am Original messen</translation>
+    </message>
+    <message>
+        <source>%1 of %2 blocks are more than 10 % off by themselves, block %3 by %4 %</source>
+        <translation>%1 von %2 Blöcken weichen für sich um mehr als 10 % ab, Block %3 um %4 %</translation>
+    </message>
+    <message>
+        <source>what follows such a block works on other states than it was trained for; perplexity shows that late</source>
+        <translation>was auf einen solchen Block folgt, rechnet mit anderen Zuständen als im Training; die Perplexität zeigt das spät</translation>
+    </message>
+    <message>
+        <source>give the sites of these blocks larger formats; &apos;diagnose&apos; says which of them cost most</source>
+        <translation>den Stellen dieser Blöcke größere Formate geben; „Ursache suchen“ sagt, welche am meisten kosten</translation>
+    </message>
+    <message>
+        <source>one number that is none spoils every figure behind it</source>
+        <translation>eine Zahl, die keine ist, verdirbt jeden Wert danach</translation>
+    </message>
+    <message>
+        <source>no weight is damaged: look for huge weights there, or for activations that a format can&apos;t hold</source>
+        <translation>kein Gewicht ist beschädigt: dort nach riesigen Gewichten suchen, oder nach Aktivierungen, die ein Format nicht fasst</translation>
+    </message>
+    <message>
+        <source>get the file again, or go on with --non-finite zero, which takes such weights as zero</source>
+        <translation>die Datei neu holen, oder mit --non-finite zero weitermachen, das solche Gewichte als null nimmt</translation>
+    </message>
+    <message>
+        <source>the stack is not that of run %1; its figures %2</source>
+        <translation>die Software ist nicht die von Lauf %1; seine Werte %2</translation>
+    </message>
+    <message>
+        <source>come out again</source>
+        <translation>kommen wieder heraus</translation>
+    </message>
+    <message>
+        <source>do not come out again</source>
+        <translation>kommen nicht wieder heraus</translation>
+    </message>
+    <message>
+        <source>other programs and processors may round in another order</source>
+        <translation>andere Programme und Prozessoren runden womöglich in anderer Reihenfolge</translation>
+    </message>
+    <message>
+        <source>figures from before and after can&apos;t be compared</source>
+        <translation>Werte von vorher und nachher sind nicht vergleichbar</translation>
+    </message>
+    <message>
+        <source>nothing to do</source>
+        <translation>nichts zu tun</translation>
+    </message>
+    <message>
+        <source>revalidate the runs you rely on, and compare only runs of one stack</source>
+        <translation>wichtige Läufe neu validieren und nur Läufe derselben Software vergleichen</translation>
+    </message>
+    <message>
+        <source>on the evaluation text the KL is %1, %2 by plain nearest rounding (difference %3), although the error on the calibration text is %4 % of nearest&apos;s</source>
+        <translation>auf dem Evaluierungstext ist die KL %1, bei einfachem Runden %2 (Differenz %3), obwohl der Fehler auf dem Kalibrierungstext %4 % des einfachen beträgt</translation>
+    </message>
+    <message>
+        <source>on the evaluation text the KL is %1, %2 by plain nearest rounding (difference %3)</source>
+        <translation>auf dem Evaluierungstext ist die KL %1, bei einfachem Runden %2 (Differenz %3)</translation>
+    </message>
+    <message>
+        <source>the weights were fitted to the calibration text, not to the model&apos;s use: more of that fitting makes it worse</source>
+        <translation>die Gewichte wurden an den Kalibrierungstext angepasst, nicht an den Einsatz: mehr davon macht es schlechter</translation>
+    </message>
+    <message>
+        <source>calibrate on more text, and on text like that which the model will see; raise --damping, lower --sweeps, or use plain rounding</source>
+        <translation>mit mehr Text kalibrieren, und mit solchem, wie ihn das Modell sehen wird; --damping erhöhen, --sweeps senken, oder einfach runden</translation>
+    </message>
+    <message>
+        <source>evaluated on different texts</source>
+        <translation>an verschiedenen Texten evaluiert</translation>
+    </message>
+    <message>
+        <source>not both are finished: %1 and %2</source>
+        <translation>nicht beide sind fertig: %1 und %2</translation>
+    </message>
+    <message>
+        <source>protocol: %1 against %2</source>
+        <translation>Protokoll: %1 gegen %2</translation>
+    </message>
+    <message>
+        <source>runtime: %1 against %2</source>
+        <translation>Laufzeit: %1 gegen %2</translation>
+    </message>
+    <message>
+        <source>evaluation tokens: %1 against %2</source>
+        <translation>Evaluierungs-Tokens: %1 gegen %2</translation>
+    </message>
+    <message>
+        <source>baseline of the KL: %1 against %2</source>
+        <translation>Original der KL: %1 gegen %2</translation>
+    </message>
+    <message>
+        <source>weights of the baseline: %1 against %2</source>
+        <translation>Gewichte des Originals: %1 gegen %2</translation>
+    </message>
+    <message>
+        <source>program: %1 against %2</source>
+        <translation>Programm: %1 gegen %2</translation>
+    </message>
+    <message>
+        <source>device: %1 against %2</source>
+        <translation>Gerät: %1 gegen %2</translation>
+    </message>
+    <message>
+        <source>CPU: %1 against %2</source>
+        <translation>CPU: %1 gegen %2</translation>
+    </message>
+    <message>
+        <source>figures by token can&apos;t be compared: %1</source>
+        <translation>Werte je Token sind nicht vergleichbar: %1</translation>
     </message>
 </context>
 <context>
@@ -2889,7 +3269,7 @@ die Tabelle darunter ordnet sie, sobald sie fertig sind</translation>
     </message>
     <message>
         <source>same top-1</source>
-        <translation>gleiche Top-1</translation>
+        <translation>Top-1 gleich</translation>
     </message>
     <message>
         <source>s</source>
@@ -2931,7 +3311,7 @@ KL %5 Nats je Token
     </message>
     <message>
         <source> · same top-1 %1 %</source>
-        <translation> · gleiche Top-1 %1 %</translation>
+        <translation> · Top-1 gleich %1 %</translation>
     </message>
     <message>
         <source>Method of run %1</source>
@@ -3706,9 +4086,9 @@ Klicken übernimmt diese Mischung</translation>
 The most important thing about a bridge is
 
 def mean(values):</source>
-        <translation>Es war einmal
+        <translation>Once upon a time
 
-Das Wichtigste an einer Brücke ist
+The most important thing about a bridge is
 
 def mean(values):</translation>
     </message>
@@ -3917,7 +4297,7 @@ def mean(values):</translation>
     </message>
     <message>
         <source>Same top token</source>
-        <translation>Gleiches Top-Token</translation>
+        <translation>Top-1 gleich</translation>
     </message>
     <message>
         <source>Warnings (%1)</source>
@@ -3956,7 +4336,7 @@ def mean(values):</translation>
     </message>
     <message>
         <source>same top token</source>
-        <translation>gleiches Top-Token</translation>
+        <translation>Top-1 gleich</translation>
     </message>
     <message>
         <source>perplexity</source>

@@ -2,12 +2,15 @@
 // The window in German: the translation is whole, every text that the window asks for is in it, nothing shown is cut where the
 // window is smallest, and switching while the program runs keeps what is open.
 // BW_SHOTS=FOLDER saves a picture of every workspace, to be looked at.
+#include "app/gui/error_dialog.h"
 #include "app/gui/launcher.h"
 #include "app/gui/main_window.h"
 #include "app/gui/notice_bar.h"
+#include "app/gui/plan_dialog.h"
 #include "app/gui/settings_dialog.h"
 #include "core/experiment/guide.h"
 #include "tests/gui/gui_fixture.h"
+#include "widgets/compare/prompts_dialog.h"
 #include "widgets/plots/number_text.h"
 #include "widgets/session/engine_words.h"
 #include "widgets/theme/elided_label.h"
@@ -15,6 +18,7 @@
 #include <QAbstractScrollArea>
 #include <QCheckBox>
 #include <QComboBox>
+#include <QDirIterator>
 #include <QDoubleSpinBox>
 #include <QFile>
 #include <QLabel>
@@ -222,6 +226,35 @@ private Q_SLOTS:
                     QVERIFY2(engineText(trial.why) != QString::fromStdString(trial.why), trial.why.c_str());
         QCOMPARE(engineText("quantize"), QStringLiteral("quantisieren"));
         QCOMPARE(engineText("no word of ours"), QStringLiteral("no word of ours"));
+        QCOMPARE(engineText("3 of 7 files were left out"), QStringLiteral("3 von 7 Dateien wurden weggelassen"));
+        QCOMPARE(engineText("not both are finished: done and failed"), QStringLiteral("nicht beide sind fertig: fertig und gescheitert"));
+        QCOMPARE(engineText("read 100 %1 of it.txt"), QStringLiteral("100 %1 of it.txt lesen")); // what is put in is no place
+    }
+
+    /// A sentence that the engine words anew is found here, not by a person who reads it in English.
+    void theEngineStillSaysIt() {
+        QString sources;
+        QDirIterator walk(test::resource("../core"), {QStringLiteral("*.cpp"), QStringLiteral("*.h")}, QDir::Files, QDirIterator::Subdirectories);
+        while (walk.hasNext()) {
+            QFile file(walk.next());
+            QVERIFY(file.open(QIODevice::ReadOnly));
+            sources += QString::fromUtf8(file.readAll());
+        }
+        sources.remove(QRegularExpression(QStringLiteral("\"\\s*\n\\s*\""))); // literals over several lines
+        QVERIFY(engineWords().size() > 80);
+        for (const QString& words : engineWords())
+            for (QString part : words.split(QRegularExpression(QStringLiteral("%[1-9]|\\. |\\)")))) {
+                part = part.trimmed();
+                if (part.endsWith(QLatin1Char(':')) || part.endsWith(QLatin1Char('.'))) part.chop(1);
+                if (part.size() > 3) QVERIFY2(sources.contains(part), qPrintable(words));
+            }
+        const QSet<QString> known = [] {
+            QSet<QString> all;
+            for (const Entry& entry : readTranslation())
+                if (entry.context == QLatin1String("bw::Engine")) all.insert(entry.source);
+            return all;
+        }();
+        for (const QString& words : engineWords()) QVERIFY2(known.contains(words), qPrintable(words));
     }
 
     /// Every workspace and tab of the demo where the window is smallest: nothing is cut, and nothing is asked for that the
@@ -255,6 +288,24 @@ private Q_SLOTS:
                 for (const QString& line : cutTexts(&window)) cut << QString::fromLatin1(workspace) + QLatin1Char(' ') + tab + QStringLiteral(": ") + line;
                 if (!shots.isEmpty()) window.grab().save(QStringLiteral("%1/%2-%3.png").arg(shots, QString::fromLatin1(workspace), QString(tab).replace(QLatin1Char('|'), QLatin1Char('-'))));
             }
+        }
+        Recipe recipe = window.studio().session().recipe();
+        recipe.kind = "quantize";
+        recipe.assignment.format = "q4_k"; // rows of the demo that are too short for it fall back, and the plan says so
+        recipe.exporting.path = home().file(QStringLiteral("planned.gguf")).toStdString();
+        const Session& session = window.studio().session();
+        std::vector<std::unique_ptr<QDialog>> dialogs;
+        dialogs.push_back(std::make_unique<SettingsDialog>(ComputeSettings(), Theme::Mode::dark, Language::german, nullptr));
+        dialogs.push_back(std::make_unique<PlanDialog>(window.studio().plan(recipe), QStringLiteral("bitwright-cli")));
+        dialogs.push_back(std::make_unique<PromptsDialog>(session.runs(), RunId(3), RunId(4)));
+        dialogs.push_back(std::make_unique<ErrorDialog>(QStringLiteral("Fehler"), JobError{QStringLiteral("x"), QStringLiteral("message"), QStringLiteral("hint"), QStringLiteral("details"), false}, nullptr));
+        for (const auto& dialog : dialogs) {
+            dialog->show();
+            settle();
+            const QString name = QString::fromLatin1(dialog->metaObject()->className()).section(QStringLiteral("::"), 1);
+            for (const QString& line : cutTexts(dialog.get())) cut << name + QStringLiteral(": ") + line;
+            if (!shots.isEmpty()) dialog->grab().save(QStringLiteral("%1/%2.png").arg(shots, name));
+            dialog->close();
         }
         QCoreApplication::removeTranslator(&recorder);
         cut.removeDuplicates();

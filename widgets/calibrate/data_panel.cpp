@@ -4,6 +4,7 @@
 #include "core/base/text.h"
 #include "widgets/plots/number_text.h"
 #include "widgets/session/counted.h"
+#include "widgets/session/engine_words.h"
 #include "widgets/session/session.h"
 #include "widgets/theme/elided_label.h"
 #include "widgets/theme/theme.h"
@@ -310,9 +311,9 @@ void DataPanel::showFindings() {
     for (const DataWarning& warning : session_->dataWarnings()) {
         if (warning.kind == "few-samples" || warning.kind == "short-samples") continue; // said of the recipe already
         if (++shown > kMostWarnings) break;
-        auto* line = text(QString::fromStdString(escapeForDisplay(warning.seen, 300)), "warn", findings_);
+        auto* line = text(engineText(warning.seen, 300), "warn", findings_);
         line->setWordWrap(true);
-        QString tip = QString::fromStdString(escapeForDisplay(warning.why, 400)) + QLatin1Char('\n') + QString::fromStdString(escapeForDisplay(warning.remedy, 400));
+        QString tip = engineText(warning.why, 400) + QLatin1Char('\n') + engineText(warning.remedy, 400);
         for (const std::string& detail : warning.details) tip += QStringLiteral("\n· ") + QString::fromStdString(escapeForDisplay(detail, 120));
         line->setToolTip(tip);
         findingLines_->addWidget(line);

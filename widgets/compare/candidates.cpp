@@ -29,7 +29,7 @@ void orderCandidates(QVector<CandidateLine>& lines) {
         return line.shares.size() > 1 && !std::isnan(line.shares[1]) ? line.shares[1] : -1.0;
     };
     std::stable_sort(lines.begin(), lines.end(), [&](const CandidateLine& x, const CandidateLine& y) { return rank(x) > rank(y); });
-    while (lines.size() > kMostCandidates) {
+    while (lines.size() > kMostCandidateLines) {
         const auto last = std::find_if(lines.rbegin(), lines.rend(), [](const CandidateLine& line) { return !line.came; });
         if (last == lines.rend()) break;
         lines.erase(std::next(last).base());

@@ -15,7 +15,7 @@ struct CandidateLine {
     QVector<double> shares;  ///< a probability for each model; NaN: not kept
 };
 
-inline constexpr qsizetype kMostCandidates = 7;
+inline constexpr qsizetype kMostCandidateLines = 7;
 
 /// “ <=”: line ends and tabs as signs.
 QString quotedToken(QString text);

@@ -3,6 +3,7 @@
 
 #include "widgets/plots/number_text.h"
 #include "widgets/plots/plot_export.h"
+#include "widgets/session/engine_words.h"
 
 #include <QCoreApplication>
 #include <QFileInfo>
@@ -201,7 +202,7 @@ Comparison Comparison::read(const LogReader& log, RunId a, RunId b) {
         for (const MetricLine& metric : std::as_const(c.metrics))
             if (metric.name == line.name) line.label = metric.label;
     c.fair = json.at("fair").get<bool>();
-    for (const Json& reason : json.at("unfair_because")) c.reasons << QString::fromStdString(reason.get<std::string>());
+    for (const Json& reason : json.at("unfair_because")) c.reasons << engineText(reason.get<std::string>());
     c.sites = siteLines(json.at("sites"));
     c.recipe = recipeLines(left.recipe, right.recipe, c.sites);
     c.outputsA = left.outputs;
@@ -250,7 +251,7 @@ QString runDetailText(const RunSummary& run) {
         if (metric.name == "bits_per_weight") parts.prepend(bitsText(metric.value));
         if (metric.name == "bytes") parts << bytesText(metric.value);
     }
-    if (parts.isEmpty()) parts << QString::fromStdString(run.kind);
+    if (parts.isEmpty()) parts << engineText(run.kind);
     parts << QString::fromStdString(run.checkpoint) << QCoreApplication::translate("bw::Comparison", "run %1").arg(run.id.value());
     return parts.join(QStringLiteral(" · "));
 }

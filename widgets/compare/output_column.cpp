@@ -86,7 +86,7 @@ QVector<CandidateLine> OutputColumn::candidatesThere(TokenId came) const {
         const auto most = [](const CandidateLine& line) { return std::fmax(line.shares[0], line.shares[1]); };
         return most(x) > most(y);
     });
-    lines.resize(std::min(lines.size(), kMostCandidates));
+    lines.resize(std::min(lines.size(), kMostCandidateLines));
     return lines;
 }
 

@@ -2,6 +2,7 @@
 #include "widgets/runs/warnings_table.h"
 
 #include "core/base/text.h"
+#include "widgets/session/engine_words.h"
 #include "widgets/theme/theme.h"
 
 #include <QClipboard>
@@ -58,9 +59,9 @@ void WarningsTable::setWarnings(const std::vector<DataWarning>& warnings, const 
             setItem(r, column, item);
         };
         cell(kOf, of.value(r));
-        cell(kSeen, shown(warning.seen));
-        cell(kWhy, shown(warning.why));
-        cell(kRemedy, shown(warning.remedy));
+        cell(kSeen, engineText(warning.seen));
+        cell(kWhy, engineText(warning.why));
+        cell(kRemedy, engineText(warning.remedy));
     }
     resizeRowsToContents();
 }
