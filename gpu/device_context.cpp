@@ -29,7 +29,9 @@ DeviceContext::DeviceContext(const Candidate& candidate, const Functions& functi
     halves.storageBuffer16BitAccess = features.storageBuffer8BitAccess = candidate_.smallTypes ? VK_TRUE : VK_FALSE;
     features.pNext = &halves;
     using DotProducts = VulkanOptions::DotProducts;
-    dotProducts_ = options.dotProducts == DotProducts::whereFast ? candidate_.fastDotProducts : options.dotProducts == DotProducts::wherePossible && candidate_.dotProducts;
+    // A device on the processor gains although it emulates them: there the fewer reads count.
+    const bool gains = candidate_.fastDotProducts || (candidate_.dotProducts && candidate_.info.type == "cpu");
+    dotProducts_ = options.dotProducts == DotProducts::whereFast ? gains : options.dotProducts == DotProducts::wherePossible && candidate_.dotProducts;
     VkPhysicalDeviceShaderIntegerDotProductFeatures dots{};
     dots.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES;
     dots.shaderIntegerDotProduct = VK_TRUE;

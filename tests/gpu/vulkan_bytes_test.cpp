@@ -187,34 +187,58 @@ TEST_P(VulkanBytes, WrongProductsAreMadeFromValues) {
     EXPECT_THAT(device_->description(), testing::HasSubstr("without products of bytes"));
 }
 
+/// Nats per token of a model with weights in 8 bits, and inputs in 8 bits if wanted.
+double evaluated(std::shared_ptr<Device> device, bool rounds) {
+    JobContext job;
+    const auto model = test::openFamily("llama", std::move(device));
+    std::vector<SiteFormat> formats;
+    for (const Site& site : model->sites())
+        if (site.block.value() >= 0) formats.push_back({site.id, "int8:channel:sym", parseFormat("int8:channel:sym"), {}});
+    const auto quantized = QuantizedModel::build(*model, formats, {}, {}, job);
+    if (rounds) quantized->setRounding(makeRuntimeRounding(ActivationRounding::fit(*model, parseActivationScheme("a8:token"), nullptr), nullptr));
+    return evaluatePerplexity(*model, quantized.get(), test::randomWindows(3, 17, 128), {}, job).nll;
+}
+
+/// An input in the middle of two codes may go either way by a unit in its last place: a 127th of that token's largest.
+constexpr double kRounded = 1e-3;
+
 /// W8A8 from the weights' codes to the figures: inputs do not come to the host, and few rows are multiplied from values.
 TEST_P(VulkanBytes, EvaluationsWithRoundedInputsEqualTheProcessors) {
-    const Windows windows = test::randomWindows(3, 17, 128);
-    JobContext job;
     Matrix first = randomMatrix(9, 8, 1); // is preceded by a test of the product
     product(randomCodes(3, 8, 8), first);
-    std::uint64_t without = 0;
+    std::uint64_t before = device_->bytesToHost(), without = 0;
     for (const bool rounds : {false, true}) {
-        std::vector<Evaluation> made;
-        for (const std::shared_ptr<Device>& device : {std::shared_ptr<Device>(makeCpuDevice()), device_}) {
-            const auto model = test::openFamily("llama", device);
-            std::vector<SiteFormat> formats;
-            for (const Site& site : model->sites())
-                if (site.block.value() >= 0) formats.push_back({site.id, "int8:channel:sym", parseFormat("int8:channel:sym"), {}});
-            const auto quantized = QuantizedModel::build(*model, formats, {}, {}, job);
-            if (rounds) quantized->setRounding(makeRuntimeRounding(ActivationRounding::fit(*model, parseActivationScheme("a8:token"), nullptr), nullptr));
-            const std::uint64_t before = device->bytesToHost();
-            made.push_back(evaluatePerplexity(*model, quantized.get(), windows, {}, job));
-            if (!rounds) without = device->bytesToHost() - before;
-            else if (device == device_) {
-                EXPECT_EQ(device->bytesToHost() - before, without);
-            }
-        }
-        // An input in the middle of two codes may go either way by a unit in its last place: a 127th of that token's largest.
-        EXPECT_NEAR(made[1].nll, made[0].nll, rounds ? 1e-3 : 1e-5);
+        const double expected = evaluated(makeCpuDevice(), rounds), made = evaluated(device_, rounds);
+        const std::uint64_t came = device_->bytesToHost() - before;
+        before += came;
+        if (!rounds) without = came;
+        EXPECT_EQ(came, without);
+        EXPECT_NEAR(made, expected, rounds ? kRounded : 1e-5);
     }
     EXPECT_EQ(count("bytes").onCpu, 0u);
     EXPECT_GT(count("bytes").onDevice, 10u);
+}
+
+TEST_P(VulkanBytes, ADeviceLostAtAnySubmitIsReplaced) {
+    const double expected = evaluated(makeCpuDevice(), true);
+    bool survived = false;
+    int lost = 0;
+    for (int at = 6; !survived; at += 1 + at / 3) {
+        ASSERT_LT(at, 5000);
+        VulkanOptions options;
+        options.dotProducts = GetParam();
+        options.loseAfterSubmits = at;
+        std::shared_ptr<Device> failing;
+        try {
+            failing = makeVulkanDevice(0, options);
+        } catch (const Error&) {
+            continue; // while opening
+        }
+        EXPECT_NEAR(evaluated(failing, true), expected, kRounded) << "lost at submit " << at;
+        survived = failing->failure().empty();
+        lost += survived ? 0 : 1;
+    }
+    EXPECT_GT(lost, 2);
 }
 
 } // namespace

@@ -146,6 +146,28 @@ TEST(VulkanLost, WhatStoodOnlyThereIsReported) {
     device->reclaim(x.values);
 }
 
+/// The weight is too large for the memory, its input and output are not: these come to the host and go back.
+TEST(VulkanMemory, AWeightThatDoesNotFitIsMultipliedByTheCpu) {
+    if (const std::string why = test::whyNoVulkan(); !why.empty()) GTEST_SKIP() << why;
+    VulkanOptions options;
+    options.memoryBytes = 60u << 20; // the weight takes 64 MiB
+    const auto device = test::openDevice(options);
+    Matrix x = randomMatrix(16, 4096, 1), w(4096, 4096), y(16, 4096), expected(16, 4096);
+    for (std::size_t i = 0; i < w.values.size(); ++i) w.values[i] = 0.1f * static_cast<float>(i * 31 % 13) - 0.6f;
+    const DeviceWeightPtr weight = device->prepare(w.view());
+    for (Matrix* m : {&x, &y}) device->lend(m->values);
+    device->hostWrote(x.view());
+    device->softCap(x.view(), 2.0f); // stands on the device alone
+    device->multiply(x.view(), *weight, y.view());
+    EXPECT_EQ(device->operationCounts().at("multiply").onCpu, 1u);
+    device->toHost(x.view());
+    device->toHost(y.view());
+    makeCpuDevice()->multiply(x.view(), *makeCpuDevice()->prepare(w.view()), expected.view());
+    EXPECT_EQ(y.values, expected.values);
+    for (Matrix* m : {&x, &y}) device->reclaim(m->values);
+    EXPECT_TRUE(device->failure().empty());
+}
+
 /// Until a device's speed is measured, a submit holds at most 1e8 operations (0.1 s of a slow device). Here are 1.3e8.
 TEST(VulkanSubmits, LongWorkIsSplit) {
     if (const std::string why = test::whyNoVulkan(); !why.empty()) GTEST_SKIP() << why;
