@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Rounding of sites: bytes, errors, importance, and the model as a source of weights.
+#include "core/model/coded_weight.h"
+#include "core/quantize/outlier_split.h"
+#include "core/quantize/runtime_profile.h"
 #include "tests/unit/quantize/demo_model.h"
 
 #include <gmock/gmock.h>
@@ -33,6 +36,35 @@ TEST(QuantizeSite, measuresItsErrorAndExpectsUniformNoise) {
     EXPECT_EQ(plain.relativeError, 0); // the demo model is stored in bf16
     EXPECT_EQ(plain.uniformNoise, 0);
     EXPECT_EQ(quantizeSite(site, weight.view(), parseFormat("iq4_nl"), {}, {}).uniformNoise, 0) << "its levels are uneven";
+}
+
+/// What a device is given in place of decoded values.
+TEST(QuantizedModel, codesDecodeToTheSameWeights) {
+    const Site& site = *demoModel().findSite("blk.2.ffn_down");
+    const Matrix weight = demoModel().siteWeight(site);
+    for (const char* name : {"int2:g32", "int3:g64:sym", "int4:g64", "int5:channel", "int8:channel:sym", "int6:tensor", "int8:g32:sym"}) {
+        QuantizedModel model;
+        EXPECT_FALSE(model.replaces(site));
+        model.set(quantizeSite(site, weight.view(), parseFormat(name), {}, {false, false}));
+        EXPECT_TRUE(model.replaces(site));
+        Matrix applied(site.rows, site.cols);
+        model.apply(site, applied.view());
+        const std::optional<CodedRows> codes = model.codedRows(site);
+        ASSERT_TRUE(codes) << name;
+        const Matrix made = decoded(*codes);
+        ASSERT_EQ(made.size(), applied.size());
+        EXPECT_TRUE(std::equal(made.data(), made.data() + made.size(), applied.data())) << name;
+        const RunWith run(&model, nullptr);
+        EXPECT_TRUE(run.replaces(site) && run.codedRows(site)) << name;
+    }
+    QuantizedModel others;
+    QuantizedTensor kept = quantizeSite(site, weight.view(), parseFormat("int4:g64"), {}, {false, false});
+    kept.kept = keptWeights(weight.view(), {5}, 0, {});
+    others.set(std::move(kept));
+    EXPECT_FALSE(others.codedRows(site)) << "a kept column is no code";
+    others.set(quantizeSite(site, weight.view(), parseFormat("q4_0"), {}, {false, false}));
+    EXPECT_FALSE(others.codedRows(site)) << "blocks are no codes with a zero point";
+    EXPECT_FALSE(RunWith(nullptr, nullptr).replaces(site) || RoundedAtRunTime(nullptr).replaces(site));
 }
 
 TEST(QuantizeSite, importanceCountsOnlyWhenAskedFor) {
