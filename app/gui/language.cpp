@@ -30,6 +30,10 @@ struct Words { const char* text; const char* comment; };
     QT_TRANSLATE_NOOP("QWidgetTextControl", "Delete"),  QT_TRANSLATE_NOOP("QWidgetTextControl", "Select All"),
     QT_TRANSLATE_NOOP("QWidgetTextControl", "Copy &Link Location"), QT_TRANSLATE_NOOP("QAbstractSpinBox", "&Select All"),
     QT_TRANSLATE_NOOP("QAbstractSpinBox", "&Step up"),  QT_TRANSLATE_NOOP("QAbstractSpinBox", "Step &down")};
+[[maybe_unused]] constexpr const char* kHelpOfQt[] = {
+    QT_TRANSLATE_NOOP("QCommandLineParser", "Displays help on commandline options."), QT_TRANSLATE_NOOP("QCommandLineParser", "Displays help including Qt specific options."),
+    QT_TRANSLATE_NOOP("QCommandLineParser", "Displays version information."), QT_TRANSLATE_NOOP("QCommandLineParser", "Usage: %1"),
+    QT_TRANSLATE_NOOP("QCommandLineParser", "Options:"), QT_TRANSLATE_NOOP("QCommandLineParser", "Arguments:"), QT_TRANSLATE_NOOP("QCommandLineParser", "[options]")};
 [[maybe_unused]] constexpr const char* kKeysOfQt[] = {
     QT_TRANSLATE_NOOP("QShortcut", "Ctrl"),  QT_TRANSLATE_NOOP("QShortcut", "Shift"), QT_TRANSLATE_NOOP("QShortcut", "Alt"),
     QT_TRANSLATE_NOOP("QShortcut", "Return"), QT_TRANSLATE_NOOP("QShortcut", "Space"), QT_TRANSLATE_NOOP("QShortcut", "Del"),

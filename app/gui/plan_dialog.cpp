@@ -3,6 +3,7 @@
 
 #include "core/base/text.h"
 #include "widgets/plots/number_text.h"
+#include "widgets/session/engine_words.h"
 #include "widgets/theme/theme.h"
 
 #include <QCheckBox>
@@ -109,7 +110,7 @@ QWidget* PlanDialog::makeSummary(const Json& plan) {
         int row = 2;
         for (const Json& line : *warnings) {
             if (!line.is_string()) continue;
-            auto* label = new QLabel(shown(line.get<std::string>()), box);
+            auto* label = new QLabel(engineText(line.get<std::string>()), box);
             label->setTextFormat(Qt::PlainText);
             label->setProperty("role", QStringLiteral("warn"));
             label->setWordWrap(true);
@@ -134,7 +135,7 @@ QTableWidget* PlanDialog::makeTable(const Json& plan) {
     const QFont figures = Theme::instance().figures();
     int row = 0;
     for (const Json& tensor : tensors) {
-        const QString why = textOf(tensor, "why");
+        const QString why = engineText(textOf(tensor, "why").toStdString());
         const QStringList cells{textOf(tensor, "name"), textOf(tensor, "asked"), textOf(tensor, "used"),
                                 exactBytes(tensor, "bytes"), why};
         for (int c = 0; c < cells.size(); ++c) {

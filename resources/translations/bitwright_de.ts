@@ -17,6 +17,37 @@
     </message>
 </context>
 <context>
+    <name>QCommandLineParser</name>
+    <message>
+        <source>Displays help on commandline options.</source>
+        <translation>Zeigt diese Hilfe.</translation>
+    </message>
+    <message>
+        <source>Displays help including Qt specific options.</source>
+        <translation>Zeigt die Hilfe mit den Optionen von Qt.</translation>
+    </message>
+    <message>
+        <source>Displays version information.</source>
+        <translation>Zeigt die Version.</translation>
+    </message>
+    <message>
+        <source>Usage: %1</source>
+        <translation>Aufruf: %1</translation>
+    </message>
+    <message>
+        <source>Options:</source>
+        <translation>Optionen:</translation>
+    </message>
+    <message>
+        <source>Arguments:</source>
+        <translation>Argumente:</translation>
+    </message>
+    <message>
+        <source>[options]</source>
+        <translation>[Optionen]</translation>
+    </message>
+</context>
+<context>
     <name>QDockWidget</name>
     <message>
         <source>Close</source>
@@ -903,7 +934,7 @@ Stellen, deren Format nicht in der Karte steht, zählen nicht: %1</translation>
     </message>
     <message>
         <source>Reliability</source>
-        <translation>Konfidenz</translation>
+        <translation>Güte</translation>
     </message>
     <message>
         <source>Spread</source>
@@ -1965,6 +1996,62 @@ Balken: 95 % des eingetroffenen Anteils.</translation>
         <source>figures by token can&apos;t be compared: %1</source>
         <translation>Werte je Token sind nicht vergleichbar: %1</translation>
     </message>
+    <message>
+        <source>The budget</source>
+        <translation>Das Budget</translation>
+    </message>
+    <message>
+        <source>nats</source>
+        <translation>Nats</translation>
+    </message>
+    <message>
+        <source>%1 has %2 left: its items have what costs least, more bytes buy nothing.</source>
+        <translation>%1 lässt %2 frei: Seine Stellen haben, was am wenigsten kostet, mehr Bytes bringen nichts.</translation>
+    </message>
+    <message>
+        <source>%1 has %2 left; the smallest upgrade, %3 to %4, takes %5.</source>
+        <translation>%1 lässt %2 frei; die kleinste Aufwertung, %3 auf %4, braucht %5.</translation>
+    </message>
+    <message>
+        <source>%1 has %2 left; what still fits there is held back by another limit.</source>
+        <translation>%1 lässt %2 frei; was dort noch passt, hält eine andere Grenze zurück.</translation>
+    </message>
+    <message>
+        <source>One more megabyte would buy about −%1 %2.</source>
+        <translation>Ein Megabyte mehr brächte etwa −%1 %2.</translation>
+    </message>
+    <message>
+        <source>No other mix within it costs less.</source>
+        <translation>Keine andere Mischung darin kostet weniger.</translation>
+    </message>
+    <message>
+        <source>A mix that costs up to %1 % less is not ruled out.</source>
+        <translation>Eine Mischung, die bis zu %1 % weniger kostet, ist nicht ausgeschlossen.</translation>
+    </message>
+    <message>
+        <source>%1 costs %2 with %3, but %4 with %5, which takes %6 less</source>
+        <translation>%1 kostet %2 mit %3, aber %4 mit %5, das %6 weniger braucht</translation>
+    </message>
+    <message>
+        <source>%1 keeps the embedding table as it is</source>
+        <translation>%1 lässt die Embedding-Tabelle, wie sie ist</translation>
+    </message>
+    <message>
+        <source>%1 has no %2; %3 is nearest</source>
+        <translation>%1 hat kein %2; %3 liegt am nächsten</translation>
+    </message>
+    <message>
+        <source>%1 does not divide %2</source>
+        <translation>%1 teilt %2 nicht</translation>
+    </message>
+    <message>
+        <source>%1: sizes are those of the tensors alone</source>
+        <translation>%1: Größen sind die der Tensoren allein</translation>
+    </message>
+    <message>
+        <source>no container</source>
+        <translation>kein Container</translation>
+    </message>
 </context>
 <context>
     <name>bw::ErrorDialog</name>
@@ -2728,7 +2815,7 @@ Dieses Format steht nicht in der Karte, sein Schaden ist unbekannt.</translation
     </message>
     <message>
         <source>Manual</source>
-        <translation>Handbuch</translation>
+        <translation>Handbuch (englisch)</translation>
     </message>
     <message>
         <source>About Bitwright</source>
@@ -5356,7 +5443,7 @@ Wahrscheinlichkeit des Textes  A %1 %  B %2 %</translation>
     </message>
     <message>
         <source>error %1%2</source>
-        <translation>Fehler %1%2</translation>
+        <translation>Δ %1%2</translation>
     </message>
     <message>
         <source>σ %1   max |w| %2   kurtosis %3   beyond 6σ %4 %</source>

@@ -3,6 +3,7 @@
 
 #include "widgets/mix/interval_bars.h"
 #include "widgets/plots/number_text.h"
+#include "widgets/session/engine_words.h"
 #include "widgets/theme/elided_label.h"
 
 #include <QEvent>
@@ -183,7 +184,7 @@ void BudgetPanel::refresh() {
     }
     const bool solved = !why_.isEmpty() && model_->isSolved();
     explanation_->setVisible(solved);
-    explanation_->setText(solved ? why_ : QString());
+    explanation_->setText(solved ? engineText(why_.toStdString()) : QString());
     setAccessibleDescription(size_->text() + QLatin1Char(' ') + predicted_->text() + QLatin1Char(' ') + measured_->text());
 }
 

@@ -2,6 +2,7 @@
 #include "widgets/session/damage_map.h"
 
 #include "core/sensitivity/sensitivity.h"
+#include "widgets/session/engine_words.h"
 
 #include <QCoreApplication>
 #include <algorithm>
@@ -73,7 +74,7 @@ void DamageMap::finish() {
             cell.standardError = option.standardError;
             cells.push_back(std::move(cell));
         }
-        for (const CellDoubt& doubt : doubtfulCells(cells)) (*site)[qsizetype(doubt.cell)].doubt = QString::fromStdString(doubt.why);
+        for (const CellDoubt& doubt : doubtfulCells(cells)) (*site)[qsizetype(doubt.cell)].doubt = engineText(doubt.why);
     }
     formats = weight.keys();
     std::sort(formats.begin(), formats.end(), [&](const QString& a, const QString& b) {

@@ -104,6 +104,21 @@ constexpr const char* kWords[] = {
     QT_TRANSLATE_NOOP("bw::Engine", "the weights were fitted to the calibration text, not to the model's use: more of that fitting makes it worse"),
     QT_TRANSLATE_NOOP("bw::Engine", "calibrate on more text, and on text like that which the model will see; raise --damping, lower --sweeps, or use plain "
                                     "rounding"),
+    // the budget, doubtful cells and plans
+    QT_TRANSLATE_NOOP("bw::Engine", "The budget"),
+    QT_TRANSLATE_NOOP("bw::Engine", "nats"),
+    QT_TRANSLATE_NOOP("bw::Engine", "%1 has %2 left: its items have what costs least, more bytes buy nothing."),
+    QT_TRANSLATE_NOOP("bw::Engine", "%1 has %2 left; the smallest upgrade, %3 to %4, takes %5."),
+    QT_TRANSLATE_NOOP("bw::Engine", "%1 has %2 left; what still fits there is held back by another limit."),
+    QT_TRANSLATE_NOOP("bw::Engine", "One more megabyte would buy about −%1 %2."),
+    QT_TRANSLATE_NOOP("bw::Engine", "No other mix within it costs less."),
+    QT_TRANSLATE_NOOP("bw::Engine", "A mix that costs up to %1 % less is not ruled out."),
+    QT_TRANSLATE_NOOP("bw::Engine", "%1 costs %2 with %3, but %4 with %5, which takes %6 less"),
+    QT_TRANSLATE_NOOP("bw::Engine", "%1 keeps the embedding table as it is"),
+    QT_TRANSLATE_NOOP("bw::Engine", "%1 does not divide %2"),
+    QT_TRANSLATE_NOOP("bw::Engine", "%1 has no %2; %3 is nearest"),
+    QT_TRANSLATE_NOOP("bw::Engine", "%1: sizes are those of the tensors alone"),
+    QT_TRANSLATE_NOOP("bw::Engine", "no container"),
     // why a comparison is not fair
     QT_TRANSLATE_NOOP("bw::Engine", "evaluated on different texts"),
     QT_TRANSLATE_NOOP("bw::Engine", "not both are finished: %1 and %2"),
@@ -144,6 +159,7 @@ QString exact(const QString& words) { return QCoreApplication::translate("bw::En
 QString translated(const QString& whole) {
     const QString told = exact(whole);
     if (told != whole || !whole.contains(QLatin1Char(' '))) return told; // tables ask for thousands of single words
+    if (const qsizetype end = whole.indexOf(QStringLiteral(". ")); end > 0) return translated(whole.left(end + 1)) + QLatin1Char(' ') + translated(whole.mid(end + 2));
     for (const Pattern& pattern : patterns()) {
         const QRegularExpressionMatch match = pattern.regex.match(whole);
         if (!match.hasMatch()) continue;
