@@ -152,9 +152,11 @@ private:
     /// Of a block's site the weights that its later stages run with are replaced too.
     void round(const Site& site, const Gram& gram, const InputDrift* drift = nullptr) {
         const bool inBlock = site.kind != SiteKind::output;
+        // A device may hold the checkpoint's own codes or blocks, whose values are read anew.
         Matrix own;
-        if (!inBlock) own = model_.siteWeight(site);
-        const MatrixView<const float> weight = inBlock ? weights_.linear(site).weight->values : std::as_const(own).view();
+        const MatrixView<const float> held = inBlock ? weights_.linear(site).weight->values : MatrixView<const float>();
+        if (held.empty()) own = model_.siteWeight(site);
+        const MatrixView<const float> weight = held.empty() ? std::as_const(own).view() : held;
         job_.checkpoint();
         GptqSite rounded = gptqSite(site, weight, wanted_.at(site.id.value()), gram, rounder_, options_, job_, drift, kept_ ? kept_(site, weight) : KeptWeights{});
         if (!rounded.fallback.empty()) job_.note(fmt::format("{} keeps nearest rounding: {}", site.name, rounded.fallback));
@@ -162,8 +164,9 @@ private:
             auto values = std::make_shared<Matrix>(site.rows, site.cols);
             rounded.tensor.decode(values->view());
             Linear& linear = weights_.linear(site);
-            std::replace_if(weights_.owned.begin(), weights_.owned.end(), [&](const auto& m) { return m->data() == linear.weight->values.data; },
-                            std::shared_ptr<const Matrix>(values));
+            const auto was = std::find_if(weights_.owned.begin(), weights_.owned.end(), [&](const auto& m) { return m->data() == linear.weight->values.data; });
+            if (was != weights_.owned.end()) *was = values;
+            else weights_.owned.push_back(values);
             linear.weight = model_.device().prepare(std::as_const(*values).view());
         }
         into_->set(rounded.tensor);

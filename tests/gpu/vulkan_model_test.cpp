@@ -6,6 +6,7 @@
 #include "core/evaluate/evaluate.h"
 #include "core/evaluate/top_tokens.h"
 #include "core/model/generate.h"
+#include "core/quantize/gptq.h"
 #include "core/sensitivity/sensitivity.h"
 #include "tests/gpu/support.h"
 #include "tests/support/families.h"
@@ -340,6 +341,41 @@ TEST_P(VulkanWalk, SweepsOfOutputErrorsEqualTheCpus) {
     std::uint64_t sums = 0; // a Gram matrix for each of eight folds, and none of the inputs
     for (const InputGroup& group : model->inputGroups()) sums += static_cast<std::uint64_t>(group.width * group.width) * sizeof(float) * (group.block.value() >= 0 ? 8 : 10);
     EXPECT_EQ(all, walk + sums);
+}
+
+/// GPTQ rounds under inputs that are summed on the device, and its blocks run there as far as they are rounded. The demonstration
+/// model's halves lie there as they are.
+TEST_P(VulkanWalk, GptqEqualsTheCpus) {
+    const Windows windows = test::randomWindows(10, 12, kVocabulary);
+    const auto open = [](std::shared_ptr<Device> device) {
+        return GetParam() == "llama" ? Model::open(Checkpoint::open(std::string(BW_RESOURCES) + "/demo"), std::move(device)) : test::openFamily(GetParam(), std::move(device));
+    };
+    std::vector<std::vector<GptqSite>> reports;
+    for (const bool sequential : {true, false})
+        for (const std::shared_ptr<Device>& device : {std::shared_ptr<Device>(makeCpuDevice()), std::shared_ptr<Device>(test::openDevice())}) {
+            const auto model = open(device);
+            std::vector<SiteFormat> formats;
+            for (const Site& site : model->sites())
+                if (site.block.value() == 1) formats.push_back({site.id, "int4:channel", parseFormat("int4:channel"), {}});
+            JobContext job;
+            GptqOptions options;
+            options.sequential = sequential;
+            reports.emplace_back();
+            gptqModel(*model, formats, windows, {}, {}, options, &reports.back(), job);
+            if (device->keepsResults()) {
+                EXPECT_EQ(device->operationCounts().at("gram").onCpu, 0u);
+            }
+        }
+    for (std::size_t pair = 0; pair < reports.size(); pair += 2) {
+        ASSERT_EQ(reports[pair].size(), reports[pair + 1].size());
+        ASSERT_GT(reports[pair].size(), 4u);
+        for (std::size_t i = 0; i < reports[pair].size(); ++i) {
+            const GptqSite &right = reports[pair][i], &made = reports[pair + 1][i];
+            EXPECT_EQ(made.tensor.site.value(), right.tensor.site.value());
+            EXPECT_NEAR(made.nearestError, right.nearestError, 1e-3 * right.nearestError + 1e-12);
+            EXPECT_NEAR(made.error, right.error, 0.1 * right.nearestError + 1e-12); // a code on an edge moves those behind it
+        }
+    }
 }
 
 /// Whichever sum the device fails at, every window counts once.
