@@ -1234,7 +1234,7 @@ Balken: 95 % des eingetroffenen Anteils.</translation>
     </message>
     <message>
         <source>Fisher estimate</source>
-        <translation>Fisher-Schätzung</translation>
+        <translation>Fisher</translation>
     </message>
     <message>
         <source>measured KL</source>
@@ -3277,7 +3277,7 @@ die Tabelle darunter ordnet sie, sobald sie fertig sind</translation>
     </message>
     <message>
         <source>exact arithmetic</source>
-        <translation>exakte Arithmetik</translation>
+        <translation>exakt gerechnet</translation>
     </message>
     <message>
         <source>only what the recipe rounds is rounded</source>
@@ -5281,7 +5281,7 @@ Wahrscheinlichkeit des Textes  A %1 %  B %2 %</translation>
     </message>
     <message>
         <source>Exact arithmetic</source>
-        <translation>Exakte Arithmetik</translation>
+        <translation>Exakt gerechnet</translation>
     </message>
     <message>
         <source>Only what the recipe rounds is rounded.</source>

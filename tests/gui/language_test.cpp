@@ -26,6 +26,7 @@
 #include <QScrollArea>
 #include <QSignalSpy>
 #include <QStyle>
+#include <QStyleOptionComboBox>
 #include <QTabBar>
 #include <QToolButton>
 #include <QTranslator>
@@ -110,6 +111,12 @@ int missingWidth(const QWidget* widget) {
         if (!label->wordWrap()) return beyond(label->text(), 0);
         return label->heightForWidth(label->width()) > label->height() + kSlack ? label->heightForWidth(label->width()) - label->height() : 0;
     }
+    if (const auto* combo = qobject_cast<const QComboBox*>(widget)) {
+        QStyleOptionComboBox option;
+        option.initFrom(combo);
+        const int room = combo->style()->subControlRect(QStyle::CC_ComboBox, &option, QStyle::SC_ComboBoxEditField, combo).width();
+        return std::max(0, combo->fontMetrics().size(0, combo->currentText()).width() - room - kSlack);
+    }
     if (const auto* box = qobject_cast<const QCheckBox*>(widget))
         return box->text().isEmpty() ? 0 : beyond(box->text(), box->style()->pixelMetric(QStyle::PM_IndicatorWidth, nullptr, box) + 4);
     if (const auto* tool = qobject_cast<const QToolButton*>(widget)) {
@@ -137,6 +144,7 @@ QString describe(const QWidget* widget, const QString& text) {
 QString textOf(const QWidget* widget) {
     if (const auto* label = qobject_cast<const QLabel*>(widget)) return label->text();
     if (const auto* button = qobject_cast<const QAbstractButton*>(widget)) return button->text();
+    if (const auto* combo = qobject_cast<const QComboBox*>(widget)) return combo->currentText();
     return {};
 }
 
@@ -286,10 +294,13 @@ private Q_SLOTS:
             for (const QString& tab : tabs) {
                 if (!tab.isEmpty()) window.findChild<QTabBar*>(tab.section(QLatin1Char('|'), 0, 0))->setCurrentIndex(tab.section(QLatin1Char('|'), 1).toInt());
                 QTRY_VERIFY_WITH_TIMEOUT(window.studio().quiet(), kPatience);
-                window.resize(window.minimumSize());
-                settle();
-                QCOMPARE(window.size(), QSize(1100, 700)); // nothing in it asks for more
-                for (const QString& line : cutTexts(&window)) cut << QString::fromLatin1(workspace) + QLatin1Char(' ') + tab + QStringLiteral(": ") + line;
+                for (const QSize& size : {QSize(1440, 900), QSize(1100, 900), QSize(1100, 700)}) {
+                    window.resize(size);
+                    settle();
+                    QCOMPARE(window.size(), size); // nothing in it asks for more
+                    for (const QString& line : cutTexts(&window))
+                        cut << QStringLiteral("%1 %2 %3x%4: %5").arg(QString::fromLatin1(workspace), tab).arg(size.width()).arg(size.height()).arg(line);
+                }
                 if (!shots.isEmpty()) window.grab().save(QStringLiteral("%1/%2-%3.png").arg(shots, QString::fromLatin1(workspace), QString(tab).replace(QLatin1Char('|'), QLatin1Char('-'))));
             }
         }
@@ -301,7 +312,7 @@ private Q_SLOTS:
         std::vector<std::unique_ptr<QDialog>> dialogs;
         dialogs.push_back(std::make_unique<SettingsDialog>(ComputeSettings(), Theme::Mode::dark, Language::german, nullptr));
         dialogs.push_back(std::make_unique<PlanDialog>(window.studio().plan(recipe), QStringLiteral("bitwright-cli")));
-        dialogs.push_back(std::make_unique<PromptsDialog>(session.runs(), RunId(3), RunId(4)));
+        dialogs.push_back(std::make_unique<PromptsDialog>(session.runs(), RunId(4), RunId(5)));
         dialogs.push_back(std::make_unique<ErrorDialog>(QStringLiteral("Fehler"), JobError{QStringLiteral("x"), QStringLiteral("message"), QStringLiteral("hint"), QStringLiteral("details"), false}, nullptr));
         for (const auto& dialog : dialogs) {
             dialog->show();
@@ -414,15 +425,16 @@ private:
         recipe.sweep.metric = "fisher";
         recipe.sweep.probes = 4;
         studio.session().replaceRecipe(recipe);
-        for (const char* kind : {"calibrate", "sweep", "quantize", "quantize"}) {
+        for (const char* kind : {"calibrate", "sweep", "sweep", "quantize", "quantize"}) {
+            if (recipe.kind == "sweep") recipe.sweep.metric = "output"; // the second: a map to hold the first against
             recipe.assignment.format = recipe.kind == "quantize" ? "q8_0" : "q4_0";
             recipe.kind = kind;
             studio.run(recipe);
         }
         QTRY_VERIFY_WITH_TIMEOUT(studio.quiet(), kPatience);
-        QCOMPARE(studio.session().runs().size(), std::size_t{4});
+        QCOMPARE(studio.session().runs().size(), std::size_t{5});
         studio.session().selectSite(QStringLiteral("blk.1.ffn_down"));
-        studio.session().selectRuns(RunId(3), RunId(4));
+        studio.session().selectRuns(RunId(4), RunId(5));
     }
     static bool opened(Launcher& launcher) {
         return QTest::qWaitFor([&] { return launcher.window()->studio().session().checkpoint() != nullptr; }, kPatience);

@@ -167,8 +167,7 @@ void DataPanel::buildChoices(QFormLayout* form) {
     sampling_ = new QComboBox(this);
     sampling_->setObjectName(QStringLiteral("calibrate.sampling"));
     sampling_->setAccessibleName(tr("Sampling"));
-    sampling_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Fixed); // takes what room there is: the longest choice would widen the panel
-    sampling_->setMinimumWidth(90);
+    sampling_->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Fixed); // where the longest choice has no room beside its name it goes below
     for (const auto& [name, words, tip] : {std::tuple("even", tr("even"), tr("windows at equal distances through the texts")),
                                            std::tuple("random", tr("at random"), tr("by the recipe's seed")),
                                            std::tuple("balanced", tr("balanced"), tr("more windows for experts that see little; random where there are none"))}) {

@@ -42,6 +42,15 @@ QLabel* label(const QString& words, const char* role, QWidget* parent) {
     return made;
 }
 
+/// The name of a row: gives way to the figures in a narrow panel.
+QLabel* rowName(const QString& words, const char* role, QWidget* parent) {
+    auto* made = new ElidedLabel(parent);
+    made->setText(words);
+    made->setProperty("role", QString::fromLatin1(role));
+    made->setSizePolicy(QSizePolicy::Preferred, QSizePolicy::Preferred);
+    return made;
+}
+
 QSlider* slider(int low, int high, int value, const QString& name, QWidget* parent) {
     auto* made = new QSlider(Qt::Horizontal, parent);
     made->setRange(low, high);
@@ -171,14 +180,14 @@ void WhatIfPanel::buildTable() {
     table->setVerticalSpacing(2);
     const QStringList heads{tr("error at the outputs"), tr("as it is"), tr("after"), tr("change")};
     for (int c = 0; c < heads.size(); ++c) {
-        QLabel* head = label(heads[c], c == 2 ? "accent" : "muted", figures_); // in the colours of the curves
+        QLabel* head = c == 0 ? rowName(heads[c], "muted", figures_) : label(heads[c], c == 2 ? "accent" : "muted", figures_); // in the colours of the curves
         if (c > 0) head->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
         table->addWidget(head, 0, c);
     }
     table->itemAtPosition(0, 0)->widget()->setToolTip(tr("of all sites that read this input: squared, as a share of their output; channels count as uncorrelated"));
     const QStringList rows{tr("inputs, 8 bits, one range"), tr("inputs, 8 bits, by token"), tr("inputs, 4 bits, by token"), tr("weights, 8 bits, one grid")};
     for (int r = 0; r < rows.size(); ++r) {
-        table->addWidget(label(rows[r], "body", figures_), r + 1, 0);
+        table->addWidget(rowName(rows[r], "body", figures_), r + 1, 0);
         QList<QLabel*> cells;
         for (int c = 1; c <= 3; ++c) {
             cells << label({}, "figures", figures_);

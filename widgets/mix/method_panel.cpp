@@ -133,7 +133,7 @@ void MethodPanel::addPart(QGridLayout* grid, const QString& title, const QString
         box->setItemData(box->count() - 1, choice.about, Qt::ToolTipRole);
     }
     box->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-    box->setMinimumContentsLength(10);
+    box->setMinimumContentsLength(14);
     box->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Fixed);
     box->view()->setMinimumWidth(box->view()->sizeHintForColumn(0) + 24);
     auto* about = muted({}, panel_);
