@@ -22,6 +22,7 @@ namespace {
 constexpr qreal kHeader = 22, kLabelGap = 10, kLegend = 38, kHeadGap = 8;
 constexpr qreal kLeastRow = 13.5, kMostRow = 56; ///< px; below, labels would touch
 constexpr qreal kLeastText = 34;               ///< px; narrower cells have room for no format's name
+constexpr qreal kLeastRounded = 6;             ///< px; narrower cells are plain
 constexpr qreal kLeastTick = 66;               ///< px; in narrower cells a tick would lie on the format's name
 constexpr qreal kTwoLines = 36;                ///< rows from this height on show the damage under the format
 constexpr double kDecades = 3;                 ///< of damage shown: what is 1,000 times smaller than the worst is nothing
@@ -233,6 +234,10 @@ void BitsGrid::paintCell(QPainter& painter, const QRectF& rect, const MixSite& s
     }
     const bool known = scale_.known && !std::isnan(damage);
     const QColor fill = known ? colorAt(ColorMap::viridis, scale_.position(damage), t.dark) : t.raised;
+    if (rect.width() < kLeastRounded) { // thousands of experts: no room for corners, gaps and strips, nor time to draw them
+        painter.fillRect(rect.adjusted(-1, 0, 1, 0), fill);
+        return;
+    }
     painter.setPen(Qt::NoPen);
     painter.setBrush(fill);
     painter.drawRoundedRect(rect, 2, 2);

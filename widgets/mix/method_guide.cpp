@@ -67,11 +67,10 @@ MethodGuide::MethodGuide(Session* session, QWidget* parent)
     auto* all = new QVBoxLayout(this);
     all->setContentsMargins(0, 0, 0, 0);
     all->addWidget(panel_);
-    for (QComboBox* box : {target_, kind_}) connect(box, &QComboBox::currentIndexChanged, this, &MethodGuide::reload);
+    for (QComboBox* box : {target_, kind_}) connect(box, &QComboBox::currentIndexChanged, this, &MethodGuide::refresh);
     connect(try_, &QPushButton::clicked, this, &MethodGuide::tryAll);
-    connect(session_, &Session::checkpointChanged, this, &MethodGuide::reload);
-    connect(session_, &Session::recipeChanged, this, &MethodGuide::reload); // texts and budget are the recipe's
-    reload();
+    connect(session_, &Session::checkpointChanged, this, &MethodGuide::refresh);
+    connect(session_, &Session::recipeChanged, this, &MethodGuide::refresh); // texts and budget are the recipe's
 }
 
 /// Fills proposals_ and says what stands in the way.
@@ -103,7 +102,18 @@ void MethodGuide::propose() {
     try_->setEnabled(!proposals_.empty() && judged && taught);
 }
 
+void MethodGuide::refresh() {
+    stale_ = true;
+    if (isVisible()) reload();
+}
+
+void MethodGuide::showEvent(QShowEvent* event) {
+    QWidget::showEvent(event);
+    if (stale_) reload();
+}
+
 void MethodGuide::reload() {
+    stale_ = false;
     if (cards_) { // a button on it may be what called
         cards_->hide();
         rows_->removeWidget(cards_);
