@@ -148,15 +148,18 @@ int runFormats(const Context& context) {
 int runDevices(const Context& context) {
     std::string why;
     Json list = Json::array();
-    Table table({{"--device", false}, {"what", false}, {"detail", false}, {"can", false}});
+    std::string text; // lines of their own: what a driver says of itself is long, and its limits must not be cut
     for (const DeviceRow& device : listDevices(&why)) {
         list.push_back({{"name", device.name}, {"description", device.description}, {"detail", device.detail}, {"abilities", device.abilities}});
-        table.add({device.name, device.description, device.detail, fmt::format("{}", fmt::join(device.abilities, ", "))});
+        if (!text.empty()) text += '\n';
+        text += fmt::format("{:<10} {}", device.name, device.description);
+        if (!device.detail.empty()) text += fmt::format("\n{:<10} {}", "", device.detail);
+        if (!device.abilities.empty()) text += fmt::format("\n{:<10} can: {}", "", fmt::join(device.abilities, ", "));
     }
     if (context.common.json)
         printJson({{"devices", list}, {"why_no_gpu", why}});
     else
-        printLine(table.text() + (why.empty() ? "" : "no GPU: " + why));
+        printLine(text + (why.empty() ? "" : "\nno GPU: " + why));
     return 0;
 }
 
