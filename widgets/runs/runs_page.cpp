@@ -40,9 +40,9 @@ const QStringList kShownMetrics{QStringLiteral("bits_per_weight"), QStringLitera
 
 /// Room for a value with its error, or for a plain figure.
 int metricWidth(const QString& key) {
-    if (key == QLatin1String("kl_mean")) return 150;
-    if (key == QLatin1String("same_top1")) return 118;
-    return key == QLatin1String("bytes") ? 82 : 100;
+    if (key == QLatin1String("kl_mean")) return 140;
+    if (key == QLatin1String("same_top1")) return 112;
+    return key == QLatin1String("bytes") ? 78 : 92;
 }
 
 } // namespace
