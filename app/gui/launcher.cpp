@@ -4,11 +4,14 @@
 #include "app/gui/main_window.h"
 #include "app/gui/screenshot.h"
 
+#include <QApplication>
 #include <QFileInfo>
-#include <QGuiApplication>
 #include <QTimer>
 
 namespace bw {
+namespace {
+constexpr int kAgain = 200; ///< ms
+}
 
 Launcher::Launcher(LaunchOptions options, QObject* parent) : QObject(parent), options_(std::move(options)) {}
 
@@ -59,16 +62,20 @@ void Launcher::changeLanguage(Language language) {
 
 void Launcher::changeWhenQuiet() {
     if (!wanted_ || !window_->studio().quiet()) return;
+    if (QApplication::activeModalWidget() || QApplication::activePopupWidget()) { // whoever opened it waits for its answer
+        QTimer::singleShot(kAgain, this, &Launcher::changeWhenQuiet);
+        return;
+    }
     speak(*wanted_);
     wanted_.reset();
     const Handover left = window_->handOver();
-    const bool quits = QGuiApplication::quitOnLastWindowClosed();
-    QGuiApplication::setQuitOnLastWindowClosed(false);
+    const bool quits = QApplication::quitOnLastWindowClosed();
+    QApplication::setQuitOnLastWindowClosed(false);
     window_.reset(); // before the next: it holds the log's lock
     make();
     window_->takeOver(left);
     window_->show();
-    QGuiApplication::setQuitOnLastWindowClosed(quits);
+    QApplication::setQuitOnLastWindowClosed(quits);
     Q_EMIT windowChanged();
 }
 

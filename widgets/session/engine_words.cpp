@@ -157,8 +157,9 @@ const QVector<Pattern>& patterns() {
 QString exact(const QString& words) { return QCoreApplication::translate("bw::Engine", words.toUtf8().constData()); }
 
 QString translated(const QString& whole) {
+    constexpr qsizetype kLongest = 2000; // a log of others may hold anything
     const QString told = exact(whole);
-    if (told != whole || !whole.contains(QLatin1Char(' '))) return told; // tables ask for thousands of single words
+    if (told != whole || whole.size() > kLongest || !whole.contains(QLatin1Char(' '))) return told; // tables ask for thousands of single words
     if (const qsizetype end = whole.indexOf(QStringLiteral(". ")); end > 0) return translated(whole.left(end + 1)) + QLatin1Char(' ') + translated(whole.mid(end + 2));
     for (const Pattern& pattern : patterns()) {
         const QRegularExpressionMatch match = pattern.regex.match(whole);
