@@ -4,6 +4,7 @@
 #include "widgets/plots/plot_navigation.h"
 #include "widgets/theme/theme.h"
 
+#include <QLocale>
 #include <algorithm>
 #include <utility>
 
@@ -25,6 +26,9 @@ QFont smallFigures() {
 }
 
 Plot::Plot(QWidget* parent) : QCustomPlot(parent) {
+    QLocale figures = QLocale::c(); // powers of ten are written as such only where the exponent is a small e
+    figures.setNumberOptions(QLocale::OmitGroupSeparator);
+    setLocale(figures);
     dress();
     connect(&Theme::instance(), &Theme::changed, this, [this] {
         dress();
