@@ -34,6 +34,20 @@ inline std::unique_ptr<Device> openDevice(VulkanOptions options = {}) {
     return makeVulkanDevice(0, options);
 }
 
+/// Skipped where there is no Vulkan; the validation layer must have had nothing to say when the test ends.
+class VulkanTest : public testing::Test {
+protected:
+    void SetUp() override {
+        if (const std::string why = whyNoVulkan(); !why.empty()) GTEST_SKIP() << why;
+        errorsBefore_ = vulkanValidationErrors();
+    }
+    /// After the test's own device is gone: leaks are reported when it is destroyed.
+    void TearDown() override { EXPECT_EQ(vulkanValidationErrors() - errorsBefore_, 0); }
+
+private:
+    int errorsBefore_ = 0;
+};
+
 struct Matrix {
     std::vector<float> values;
     std::int64_t rows, cols;

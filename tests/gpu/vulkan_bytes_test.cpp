@@ -20,21 +20,21 @@ using test::Matrix;
 using test::randomMatrix;
 using DotProducts = VulkanOptions::DotProducts;
 
-class VulkanBytes : public testing::TestWithParam<DotProducts> {
+class VulkanBytes : public test::VulkanTest, public testing::WithParamInterface<DotProducts> {
 protected:
     void SetUp() override {
-        if (const std::string why = test::whyNoVulkan(); !why.empty()) GTEST_SKIP() << why;
+        VulkanTest::SetUp();
+        if (IsSkipped()) return;
         const std::vector<std::string> abilities = vulkanDevices().front().abilities;
         const bool has = std::any_of(abilities.begin(), abilities.end(), [](const std::string& a) { return a.starts_with("int8 dot product"); });
         if (GetParam() == DotProducts::wherePossible && !has) GTEST_SKIP() << "no integer dot products here";
-        errorsBefore_ = vulkanValidationErrors();
         VulkanOptions options;
         options.dotProducts = GetParam();
         device_ = test::openDevice(options);
     }
     void TearDown() override {
         device_.reset();
-        EXPECT_EQ(vulkanValidationErrors() - errorsBefore_, 0);
+        VulkanTest::TearDown();
     }
     Device::Counts count(const std::string& operation) const {
         const auto all = device_->operationCounts();
@@ -59,7 +59,6 @@ protected:
     std::shared_ptr<Device> device_;
 
 private:
-    int errorsBefore_ = 0;
 };
 INSTANTIATE_TEST_SUITE_P(Products, VulkanBytes, testing::Values(DotProducts::never, DotProducts::wherePossible),
                          [](const auto& use) { return use.param == DotProducts::never ? "multiplied" : "dotted"; });

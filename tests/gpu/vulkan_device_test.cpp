@@ -12,16 +12,8 @@ using test::expectClose;
 using test::Matrix;
 using test::randomMatrix;
 
-class VulkanKernels : public testing::Test {
+class VulkanKernels : public test::VulkanTest {
 protected:
-    void SetUp() override {
-        const std::string why = test::whyNoVulkan();
-        if (!why.empty()) GTEST_SKIP() << why;
-        errorsBefore_ = vulkanValidationErrors();
-    }
-    /// After the test's own device is gone: leaks are reported when it is destroyed.
-    void TearDown() override { EXPECT_EQ(vulkanValidationErrors() - errorsBefore_, 0); }
-
     void compareMultiply(Device& device, std::int64_t T, std::int64_t I, std::int64_t O, bool accumulate) {
         Matrix x = randomMatrix(T, I, 1), w = randomMatrix(O, I, 2), y = randomMatrix(T, O, 3), expected = y;
         device.multiply(x.view(), *device.prepare(w.view()), y.view(), accumulate);
@@ -30,9 +22,6 @@ protected:
     }
 
     std::unique_ptr<Device> cpu_ = makeCpuDevice();
-
-private:
-    int errorsBefore_ = 0;
 };
 
 TEST_F(VulkanKernels, MultiplyEqualsTheCpuForOddShapes) {

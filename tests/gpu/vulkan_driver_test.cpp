@@ -17,13 +17,8 @@ namespace fs = std::filesystem;
 using test::Matrix;
 using test::randomMatrix;
 
-class VulkanDriver : public testing::Test {
+class VulkanDriver : public test::VulkanTest {
 protected:
-    void SetUp() override {
-        if (const std::string why = test::whyNoVulkan(); !why.empty()) GTEST_SKIP() << why;
-        errorsBefore_ = vulkanValidationErrors();
-    }
-    void TearDown() override { EXPECT_EQ(vulkanValidationErrors() - errorsBefore_, 0); }
     /// @returns the message of the error that opening must be.
     static Error refused(const VulkanOptions& options) {
         try {
@@ -42,8 +37,6 @@ protected:
         return y.values;
     }
 
-private:
-    int errorsBefore_ = 0;
 };
 
 TEST_F(VulkanDriver, WrongResultsRefuseTheDeviceUnlessTheyAreTrusted) {

@@ -22,17 +22,7 @@ constexpr std::int64_t kVocabulary = 128;
 /// the 2e-3 that a comparison of runs could see.
 constexpr float kRoundOff = 1e-4f;
 
-class VulkanFamily : public testing::TestWithParam<std::string> {
-protected:
-    void SetUp() override {
-        if (const std::string why = test::whyNoVulkan(); !why.empty()) GTEST_SKIP() << why;
-        errorsBefore_ = vulkanValidationErrors();
-    }
-    void TearDown() override { EXPECT_EQ(vulkanValidationErrors() - errorsBefore_, 0); }
-
-private:
-    int errorsBefore_ = 0;
-};
+class VulkanFamily : public test::VulkanTest, public testing::WithParamInterface<std::string> {};
 INSTANTIATE_TEST_SUITE_P(All, VulkanFamily, testing::ValuesIn(test::familyNames()), [](const auto& name) { return name.param; });
 
 TEST_P(VulkanFamily, WalkGenerationAndCacheEqualTheCpu) {

@@ -17,16 +17,15 @@ namespace {
 using test::Matrix;
 using test::randomMatrix;
 
-class VulkanObserve : public testing::Test {
+class VulkanObserve : public test::VulkanTest {
 protected:
     void SetUp() override {
-        if (const std::string why = test::whyNoVulkan(); !why.empty()) GTEST_SKIP() << why;
-        errorsBefore_ = vulkanValidationErrors();
-        device_ = test::openDevice();
+        VulkanTest::SetUp();
+        if (!IsSkipped()) device_ = test::openDevice();
     }
     void TearDown() override {
         device_.reset();
-        EXPECT_EQ(vulkanValidationErrors() - errorsBefore_, 0);
+        VulkanTest::TearDown();
     }
     Device::Counts count(const std::string& operation) const {
         const auto all = device_->operationCounts();
@@ -45,7 +44,6 @@ protected:
     std::unique_ptr<Device> cpu_ = makeCpuDevice();
 
 private:
-    int errorsBefore_ = 0;
 };
 
 /// Sums of f32 in runs of 16 and trees: a few units in the last place of what is summed, of the absolute values for sums with signs.

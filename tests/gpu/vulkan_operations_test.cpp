@@ -17,16 +17,15 @@ using test::randomMatrix;
 /// Functions like exp have a few units in the last place of their own; sums of up to 256 values in another order add as much.
 constexpr double kRelative = 2e-5;
 
-class VulkanOperations : public testing::Test {
+class VulkanOperations : public test::VulkanTest {
 protected:
     void SetUp() override {
-        if (const std::string why = test::whyNoVulkan(); !why.empty()) GTEST_SKIP() << why;
-        errorsBefore_ = vulkanValidationErrors();
-        device_ = test::openDevice();
+        VulkanTest::SetUp();
+        if (!IsSkipped()) device_ = test::openDevice();
     }
     void TearDown() override {
         device_.reset();
-        EXPECT_EQ(vulkanValidationErrors() - errorsBefore_, 0);
+        VulkanTest::TearDown();
     }
 
     /// Runs `use` on both devices, on lent copies of `matrices` here; all must end up alike, the values between rows untouched.
@@ -63,7 +62,6 @@ protected:
     std::unique_ptr<Device> cpu_ = makeCpuDevice();
 
 private:
-    int errorsBefore_ = 0;
 };
 
 /// `cols` of the columns, from `first` on.

@@ -12,13 +12,8 @@ namespace {
 using test::Matrix;
 using test::randomMatrix;
 
-class VulkanRounding : public testing::Test {
+class VulkanRounding : public test::VulkanTest {
 protected:
-    void SetUp() override {
-        if (const std::string why = test::whyNoVulkan(); !why.empty()) GTEST_SKIP() << why;
-        errorsBefore_ = vulkanValidationErrors();
-    }
-    void TearDown() override { EXPECT_EQ(vulkanValidationErrors() - errorsBefore_, 0); }
     static EncodeOptions plain() {
         EncodeOptions options;
         options.search = BlockSearch::reference;
@@ -42,8 +37,6 @@ protected:
         EXPECT_NEAR(*error, sum, 1e-5 * sum) << name; // sums of f32 squares
     }
 
-private:
-    int errorsBefore_ = 0;
 };
 
 const char* const kFormats[] = {"int2:g32:asym",   "int3:g64:sym",      "int4:g32:asym",    "int4:g128:sym",    "int5:channel:asym",  "int8:channel:sym",

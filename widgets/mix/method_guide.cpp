@@ -6,6 +6,7 @@
 #include "core/experiment/guide.h"
 #include "widgets/session/engine_words.h"
 #include "widgets/session/session.h"
+#include "widgets/session/shown_refresh.h"
 #include "widgets/theme/panel.h"
 
 #include <QAbstractItemView>
@@ -67,10 +68,12 @@ MethodGuide::MethodGuide(Session* session, QWidget* parent)
     auto* all = new QVBoxLayout(this);
     all->setContentsMargins(0, 0, 0, 0);
     all->addWidget(panel_);
-    for (QComboBox* box : {target_, kind_}) connect(box, &QComboBox::currentIndexChanged, this, &MethodGuide::refresh);
     connect(try_, &QPushButton::clicked, this, &MethodGuide::tryAll);
-    connect(session_, &Session::checkpointChanged, this, &MethodGuide::refresh);
-    connect(session_, &Session::recipeChanged, this, &MethodGuide::refresh); // texts and budget are the recipe's
+    auto* news = new ShownRefresh(this, [this] { reload(); }); // the recipe changes with every cell that is painted
+    for (QComboBox* box : {target_, kind_}) connect(box, &QComboBox::currentIndexChanged, news, &ShownRefresh::request);
+    connect(session_, &Session::checkpointChanged, news, &ShownRefresh::request);
+    connect(session_, &Session::recipeChanged, news, &ShownRefresh::request); // texts and budget are the recipe's
+    news->request();
 }
 
 /// Fills proposals_ and says what stands in the way.
@@ -102,18 +105,7 @@ void MethodGuide::propose() {
     try_->setEnabled(!proposals_.empty() && judged && taught);
 }
 
-void MethodGuide::refresh() {
-    stale_ = true;
-    if (isVisible()) reload();
-}
-
-void MethodGuide::showEvent(QShowEvent* event) {
-    QWidget::showEvent(event);
-    if (stale_) reload();
-}
-
 void MethodGuide::reload() {
-    stale_ = false;
     if (cards_) { // a button on it may be what called
         cards_->hide();
         rows_->removeWidget(cards_);

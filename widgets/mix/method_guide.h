@@ -25,12 +25,7 @@ public:
     void setNarrow(bool narrow);
     const std::vector<MethodTrial>& proposals() const { return proposals_; }
 
-protected:
-    void showEvent(QShowEvent* event) override;
-
 private:
-    /// Proposals are made when they are seen: the recipe changes with every cell that is painted.
-    void refresh();
     void reload();
     void propose();
     void addCard(const MethodTrial& proposal);
@@ -45,7 +40,6 @@ private:
     QWidget* cards_ = nullptr;
     QVBoxLayout* rows_;
     std::vector<MethodTrial> proposals_;
-    bool stale_ = true;
 };
 
 } // namespace bw
